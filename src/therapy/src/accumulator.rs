@@ -1,0 +1,214 @@
+//! The exact count of steps a flow has prescribed.
+
+use core::num::NonZeroU128;
+
+use units::{Duration, Flow, PumpTime, Ratio, StepVolume};
+
+/// Counts the whole steps a flow has prescribed since it started, exactly, for as long as the clock can count.
+///
+/// The flow and the step volume make one reduced fraction of steps per microsecond. Every answer is that fraction times the time since
+/// the start: the remainder below a whole step is carried in it, never dropped, so that nothing drifts after a minute or ten years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accumulator {
+    steps_per_microsecond: Ratio,
+    start: PumpTime,
+}
+
+impl Accumulator {
+    /// Starts counting: at `start` nothing is due yet, the first step comes one whole period later.
+    #[must_use]
+    pub fn new(flow: Flow, step_volume: StepVolume, start: PumpTime) -> Self {
+        // A flow's denominator has at most 69 bits and a step volume 32, so that the quotient always fits; were it not so, nothing
+        // would be due, which is the safe side.
+        let steps_per_microsecond = NonZeroU128::new(u128::from(step_volume.femtolitres()))
+            .and_then(|step| flow.ratio().divided_by(step))
+            .unwrap_or(Ratio::ZERO);
+        Self {
+            steps_per_microsecond,
+            start,
+        }
+    }
+
+    /// When counting started.
+    #[must_use]
+    pub const fn start(&self) -> PumpTime {
+        self.start
+    }
+
+    /// Whole steps prescribed from the start to `at`, rounded down; 0 before the start, at most `u64::MAX`.
+    #[must_use]
+    pub fn due_by(&self, at: PumpTime) -> u64 {
+        let elapsed = at.saturating_since(self.start);
+        self.steps_per_microsecond
+            .times_rounded_down(elapsed.micros())
+            .unwrap_or(u64::MAX)
+    }
+
+    /// The first microsecond at which [`Accumulator::due_by`] reaches `step`; `None` when the clock ends before or nothing flows.
+    /// Step 0 is the start.
+    #[must_use]
+    pub fn time_of_step(&self, step: u64) -> Option<PumpTime> {
+        if step == 0 {
+            return Some(self.start);
+        }
+        let micros = self
+            .steps_per_microsecond
+            .inverse()?
+            .times_rounded_up(step)?;
+        self.start.checked_add(Duration::from_micros(micros))
+    }
+
+    /// From one step to the next in nanoseconds, rounded up; at most `u64::MAX`, which also stands for no flow.
+    #[must_use]
+    pub fn period_nanoseconds_rounded_up(&self) -> u64 {
+        /// Nanoseconds in a microsecond.
+        const NANOSECONDS: u64 = 1_000;
+        self.steps_per_microsecond
+            .inverse()
+            .and_then(|microseconds_per_step| microseconds_per_step.times_rounded_up(NANOSECONDS))
+            .unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use num_bigint::BigUint;
+    use proptest::prelude::*;
+    use units::{Concentration, DoseRate, FlowRate, Mass, Per, Volume};
+
+    use super::*;
+
+    const YEAR: u64 = 366 * 86_400_000_000;
+
+    fn flow(text: &str) -> Flow {
+        text.parse::<FlowRate>().unwrap().flow()
+    }
+
+    /// Clinical reference, 2.10: steps a day and their interval.
+    #[test]
+    fn counts_the_worked_examples() {
+        let start = PumpTime::from_micros(17);
+        let day = start.saturating_add(Duration::from_days(1));
+        for (rate, steps, micros) in [
+            ("0.006 mL/day", 2_400, 36_000_000),
+            ("0.048 mL/day", 19_200, 4_500_000),
+            ("0.25 mL/day", 100_000, 864_000),
+            ("24 mL/day", 9_600_000, 9_000),
+        ] {
+            let accumulator = Accumulator::new(flow(rate), StepVolume::NOMINAL, start);
+            assert_eq!(accumulator.due_by(day), steps, "{rate}");
+            assert_eq!(accumulator.time_of_step(steps), Some(day), "{rate}");
+            assert_eq!(
+                accumulator.period_nanoseconds_rounded_up(),
+                micros * 1_000,
+                "{rate}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_step_comes_a_period_after_the_start() {
+        let start = PumpTime::from_micros(1_000);
+        let accumulator = Accumulator::new(flow("24 mL/day"), StepVolume::NOMINAL, start);
+        assert_eq!(accumulator.start(), start);
+        assert_eq!(accumulator.time_of_step(0), Some(start));
+        assert_eq!(
+            accumulator.time_of_step(1),
+            Some(PumpTime::from_micros(10_000))
+        );
+        for (micros, due) in [
+            (0, 0),
+            (1_000, 0),
+            (9_999, 0),
+            (10_000, 1),
+            (18_999, 1),
+            (19_000, 2),
+        ] {
+            assert_eq!(
+                accumulator.due_by(PumpTime::from_micros(micros)),
+                due,
+                "{micros}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_flows_for_ever() {
+        let accumulator = Accumulator::new(Flow::ZERO, StepVolume::NOMINAL, PumpTime::ZERO);
+        assert_eq!(accumulator.due_by(PumpTime::MAX), 0);
+        assert_eq!(accumulator.time_of_step(0), Some(PumpTime::ZERO));
+        assert_eq!(accumulator.time_of_step(1), None);
+        assert_eq!(accumulator.period_nanoseconds_rounded_up(), u64::MAX);
+    }
+
+    #[test]
+    fn the_ends_of_the_clock_are_kept() {
+        let slow = FlowRate::new(Volume::from_femtolitres(1), Per::Day).flow();
+        let accumulator = Accumulator::new(slow, StepVolume::NOMINAL, PumpTime::from_micros(1));
+        assert_eq!(
+            accumulator.due_by(PumpTime::MAX),
+            u64::MAX / 86_400_000_000 / 2_500_000
+        );
+        assert_eq!(accumulator.time_of_step(u64::MAX), None);
+        let fast = DoseRate::new(Mass::from_zeptograms(u128::MAX), Per::Hour)
+            .flow(Concentration::from_nanograms_per_millilitre(1).unwrap());
+        let accumulator = Accumulator::new(fast, StepVolume::new(1).unwrap(), PumpTime::ZERO);
+        assert_eq!(accumulator.due_by(PumpTime::MAX), u64::MAX);
+        assert_eq!(
+            accumulator.time_of_step(u64::MAX),
+            Some(PumpTime::from_micros(1))
+        );
+        assert_eq!(accumulator.period_nanoseconds_rounded_up(), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Ten years, awkward ratios: at any microsecond the count is the exact one, rounded down.
+        #[test]
+        fn counts_like_big_integers_for_ten_years(
+            day in 1_u64..30_000_000_000_000, extra in 0_u128..4_000_000_000, concentration in 1_u32..,
+            hourly in any::<bool>(), step in 2_250_000_u32..=2_750_000, start in 0_u64..YEAR, elapsed in 0_u64..10 * YEAR,
+        ) {
+            // A dose that is no whole number of anything: the mass in `day` femtolitres and a little more.
+            let zeptograms = u128::from(day) * u128::from(concentration) + extra;
+            let per = if hourly { Per::Hour } else { Per::Day };
+            let flow = DoseRate::new(Mass::from_zeptograms(zeptograms), per)
+                .flow(Concentration::from_nanograms_per_millilitre(concentration).unwrap());
+            let accumulator = Accumulator::new(flow, StepVolume::new(step).unwrap(), PumpTime::from_micros(start));
+
+            let denominator = BigUint::from(concentration) * per.micros() * step;
+            let exact = BigUint::from(zeptograms) * elapsed / &denominator;
+            let due = accumulator.due_by(PumpTime::from_micros(start + elapsed));
+            prop_assert_eq!(BigUint::from(due), exact);
+
+            let micros = (BigUint::from(due + 1) * denominator + (zeptograms - 1)) / zeptograms;
+            let at = accumulator.time_of_step(due + 1);
+            let expected = u64::try_from(micros).ok().and_then(|micros| start.checked_add(micros)).map(PumpTime::from_micros);
+            prop_assert_eq!(at, expected);
+            if let Some(at) = at {
+                prop_assert!(accumulator.due_by(at) > due);
+                prop_assert_eq!(accumulator.due_by(PumpTime::from_micros(at.micros() - 1)), due);
+            }
+        }
+
+        /// Any flow, any step, any time: an answer and no panic, and the two questions agree.
+        #[test]
+        fn any_number_is_answered(
+            zeptograms in any::<u128>(), shift in 0_u32..128, concentration in 1_u32.., step in 1_u32..,
+            start in any::<u64>(), at in any::<u64>(), count in any::<u64>(),
+        ) {
+            let flow = DoseRate::new(Mass::from_zeptograms(zeptograms >> shift), Per::Day)
+                .flow(Concentration::from_nanograms_per_millilitre(concentration).unwrap());
+            let accumulator = Accumulator::new(flow, StepVolume::new(step).unwrap(), PumpTime::from_micros(start));
+            let due = accumulator.due_by(PumpTime::from_micros(at));
+            prop_assert!(at >= start || due == 0);
+            let _ = accumulator.period_nanoseconds_rounded_up();
+            if let Some(time) = accumulator.time_of_step(count) {
+                prop_assert!(accumulator.due_by(time) >= count);
+                prop_assert!(count == 0 || accumulator.due_by(PumpTime::from_micros(time.micros() - 1)) < count);
+            }
+        }
+    }
+}
