@@ -1,0 +1,37 @@
+//! The pump: one deterministic state machine from events to actions.
+//!
+//! `Pump::handle(now, event)` is the only way in and its [`Actions`] the only way out: no trait is called, no clock is read,
+//! nothing waits. The same sequence of events gives the same sequence of actions, bit for bit, on the board, on native_sim
+//! and in the virtual pump.
+//!
+//! The order of one call is fixed, and written once, in [`Pump::handle`]: time and motor first (what has been delivered),
+//! then the event itself, then overdue deadlines, then the orders that keep the motor supplied, then the checkpoint.
+//!
+//! What adds drug waits for the journal, as a [`Action::Persist`] that is answered by [`Event::Persisted`] or
+//! [`Event::PersistFailed`]; what must not wait (basal, stop, faults) acts at once and is recorded after.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod actions;
+mod event;
+mod program;
+mod record;
+mod recovery;
+mod state;
+mod totals;
+
+#[cfg(test)]
+mod tests;
+
+pub use actions::{ACTIONS_CAPACITY, Action, Actions};
+pub use event::{Event, MotorFaults, MotorStatus, OrderRefusal, ResetCause, Ticket};
+pub use program::{to_prescription, to_wire};
+pub use record::{FillRecord, ProgramRecord, RECORD_BYTES, Record, RecordError, kind};
+pub use recovery::Found;
+pub use state::{
+    CHECKPOINT_INTERVAL, COMMIT_WINDOW, PERSIST_LIMIT, Pump, Recovered, Recovery, Setup,
+};
+pub use totals::{Totals, TotalsRecord};

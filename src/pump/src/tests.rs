@@ -1,0 +1,993 @@
+//! The pump against a bench: a clock, a perfect motor, and a journal that does as it is told.
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+use crate::*;
+use proptest::prelude::*;
+use protocol::status::{changed, fault};
+use protocol::{
+    Command, DeliveryState, Digest, Dose, Field, Mode, Outcome, Program, Refused, Request,
+    SessionId, Staged, Status,
+};
+use std::vec;
+use std::vec::Vec;
+use therapy::{Accumulator, Bounds, StepOrder};
+use units::{CarrierTime, Clock, Concentration, Drug, Duration, Mass, Now, Per, PumpTime};
+
+const PHONE: SessionId = SessionId(7);
+
+/// How the bench's journal answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Journal {
+    Keeps,
+    Fails,
+    Silent,
+}
+
+struct Bench {
+    pump: Pump,
+    now: u64,
+    next_call: u64,
+    journal: Journal,
+    /// Orders that the motor has not finished.
+    orders: Vec<StepOrder>,
+    /// The newest order's last step.
+    newest_ends: u64,
+    /// Orders handed out so far.
+    handed_out: usize,
+    /// Steps of finished orders.
+    finished: u64,
+    /// Steps of orders that were cancelled before they were made.
+    cancelled: u64,
+    actions: Vec<Action>,
+    program: Option<record::ProgramRecord>,
+    totals: Option<TotalsRecord>,
+    request: u32,
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.micros()
+}
+
+fn step_time(order: &StepOrder, k: u32) -> u64 {
+    order.first_at.micros() + u64::from(k) * order.period_ns / 1000
+}
+
+/// Steps of one order made by `now`.
+fn steps_by(order: &StepOrder, now: u64) -> u64 {
+    match now.checked_sub(order.first_at.micros()) {
+        None => 0,
+        Some(_) if order.steps == 1 => 1,
+        Some(since) => (((since + 1) * 1000 - 1) / order.period_ns + 1).min(u64::from(order.steps)),
+    }
+}
+
+impl Bench {
+    fn new(recovered: Recovered) -> Self {
+        let setup = Setup {
+            bounds: Bounds::PROGRAMMABLE_IMPLANT,
+        };
+        let mut bench = Self {
+            pump: Pump::new(setup, recovered),
+            now: 0,
+            next_call: 0,
+            journal: Journal::Keeps,
+            orders: Vec::new(),
+            newest_ends: 0,
+            handed_out: 0,
+            finished: 0,
+            cancelled: 0,
+            actions: Vec::new(),
+            program: None,
+            totals: None,
+            request: 0,
+        };
+        bench.event(Event::Boot {
+            cause: ResetCause::PowerOn,
+        });
+        bench
+    }
+
+    fn fresh() -> Self {
+        Self::new(Recovered::new_pump())
+    }
+
+    fn clock(&self) -> Now {
+        Now {
+            pump: PumpTime::from_micros(self.now),
+            carrier: CarrierTime::from_micros(self.now),
+            wall: Clock::Lost,
+        }
+    }
+
+    /// Steps made by a perfect motor until now.
+    fn made(&self) -> u64 {
+        self.finished
+            + self
+                .orders
+                .iter()
+                .map(|order| steps_by(order, self.now))
+                .sum::<u64>()
+    }
+
+    /// Moves orders that are done out of the list, so that no call costs more as the history grows.
+    fn finish_orders(&mut self) {
+        let now = self.now;
+        self.finished += self
+            .orders
+            .iter()
+            .filter(|order| steps_by(order, now) == u64::from(order.steps))
+            .map(|order| u64::from(order.steps))
+            .sum::<u64>();
+        self.orders
+            .retain(|order| steps_by(order, now) < u64::from(order.steps));
+    }
+
+    fn motor(&self) -> MotorStatus {
+        MotorStatus {
+            commanded_steps: self.made(),
+            counted_steps: self.made() as i64,
+            faults: MotorFaults::default(),
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.pump.handle(self.clock(), event);
+        self.next_call = actions.next_call().micros();
+        let list: Vec<Action> = actions.into_iter().collect();
+        self.actions.extend(list.iter().cloned());
+        for action in &list {
+            match action {
+                Action::Order(order) => {
+                    assert!(
+                        step_time(order, 0) > self.newest_ends,
+                        "{order:?} overlaps the one before"
+                    );
+                    self.finish_orders();
+                    assert!(
+                        self.orders.len() < 2,
+                        "a third order was handed to the driver"
+                    );
+                    self.newest_ends = step_time(order, order.steps - 1);
+                    self.handed_out += 1;
+                    self.orders.push(*order);
+                }
+                Action::CancelOrders => {
+                    self.finish_orders();
+                    let made = self.made();
+                    self.cancelled += self
+                        .orders
+                        .iter()
+                        .map(|order| u64::from(order.steps))
+                        .sum::<u64>();
+                    self.cancelled -= made - self.finished;
+                    self.finished = made;
+                    self.orders.clear();
+                    self.newest_ends = self.now;
+                }
+                Action::Checkpoint(Record::Totals(totals)) => self.totals = Some(*totals),
+                Action::Persist { .. }
+                | Action::Append(_)
+                | Action::Checkpoint(_)
+                | Action::Answer { .. } => {}
+            }
+        }
+        for action in &list {
+            if let Action::Persist { ticket, record } = action {
+                match self.journal {
+                    Journal::Keeps => {
+                        if let Record::Program(record) = record {
+                            self.program = Some(record.clone());
+                        }
+                        self.event(Event::Persisted(*ticket));
+                    }
+                    Journal::Fails => {
+                        self.event(Event::PersistFailed(*ticket));
+                    }
+                    Journal::Silent => {}
+                }
+            }
+        }
+        list
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + micros(duration);
+        while self.next_call < end {
+            self.now = self.next_call.max(self.now);
+            let before = self.next_call;
+            let motor = self.motor();
+            self.event(Event::Tick(motor));
+            assert!(
+                self.next_call > before,
+                "the pump asks for the same moment for ever"
+            );
+        }
+        self.now = end;
+        let motor = self.motor();
+        self.event(Event::Tick(motor));
+    }
+
+    fn ask(&mut self, command: Command) -> Option<Outcome> {
+        self.ask_from(PHONE, command)
+    }
+
+    fn ask_from(&mut self, session: SessionId, command: Command) -> Option<Outcome> {
+        self.request += 1;
+        let before = self.actions.len();
+        let id = self.request;
+        self.event(Event::Request {
+            session,
+            request: Request { id, command },
+        });
+        self.answer_since(before, session, id)
+    }
+
+    fn answer_since(&self, before: usize, to: SessionId, id: u32) -> Option<Outcome> {
+        self.actions[before..]
+            .iter()
+            .find_map(|action| match action {
+                Action::Answer { session, answer } if *session == to && answer.id == id => {
+                    Some(answer.outcome.clone())
+                }
+                _ => None,
+            })
+    }
+
+    fn stage(&mut self, program: &Program) -> Staged {
+        match self.ask(Command::Stage(program.clone())) {
+            Some(Outcome::Staged(staged)) => staged,
+            other => panic!("not staged: {other:?}"),
+        }
+    }
+
+    fn program(&mut self, program: &Program) -> Option<Outcome> {
+        let digest = self.stage(program).digest;
+        self.ask(Command::Commit { digest })
+    }
+
+    fn status(&mut self) -> Status {
+        match self.ask(Command::Interrogate) {
+            Some(Outcome::Status(status)) => status,
+            other => panic!("no status: {other:?}"),
+        }
+    }
+
+    /// Loses all memory but flash.
+    fn power_cut(self) -> Self {
+        Self::new(Recovered {
+            boot: 2,
+            program: self.program.map_or(Recovery::Absent, Recovery::Good),
+            totals: self.totals.map_or(Recovery::Absent, Recovery::Good),
+        })
+    }
+}
+
+fn continuous(nanograms_per_day: u64) -> Program {
+    Program {
+        drug: Drug::Baclofen,
+        concentration_ng_per_ml: 2_000_000,
+        fill_nl: Some(20_000_000),
+        mode: Mode::SimpleContinuous {
+            dose: Dose {
+                nanograms: nanograms_per_day,
+                per: Per::Day,
+            },
+        },
+    }
+}
+
+/// Baclofen 2 mg/mL, 250 mcg/day: 0.125 mL/day, 50,000 steps a day.
+fn baclofen() -> Program {
+    continuous(250_000)
+}
+
+fn stopped() -> Program {
+    Program {
+        mode: Mode::Stopped,
+        fill_nl: None,
+        ..baclofen()
+    }
+}
+
+#[test]
+fn new_pump_orders_nothing_and_says_so() {
+    let mut bench = Bench::fresh();
+    bench.run(Duration::from_days(1));
+    assert_eq!(bench.orders, []);
+    let status = bench.status();
+    assert_eq!(status.delivery, DeliveryState::NotProgrammed);
+    assert_eq!(status.program_number, 0);
+    assert_eq!(status.program, None);
+    assert_eq!(status.reservoir_fl, None);
+}
+
+#[test]
+fn a_committed_program_delivers_the_day_that_was_prescribed() {
+    let mut bench = Bench::fresh();
+    let staged = bench.stage(&baclofen());
+    assert_eq!(staged.program, baclofen());
+    assert_eq!(staged.flow_nl_per_day, 125_000);
+    assert_eq!(staged.old_day_total_ng, None);
+    assert_eq!(staged.new_day_total_ng, 250_000);
+    assert_eq!(staged.expires_in_ms, 120_000);
+    assert!(bench.orders.is_empty(), "staging delivers nothing");
+    let outcome = bench.ask(Command::Commit {
+        digest: staged.digest,
+    });
+    assert_eq!(outcome, Some(Outcome::Committed { program_number: 1 }));
+    bench.run(Duration::from_days(1));
+    assert_eq!(bench.made(), 50_000);
+    let status = bench.status();
+    assert_eq!(status.delivery, DeliveryState::Running);
+    assert_eq!(
+        (status.counted_steps, status.at_most_steps),
+        (50_000, 50_000)
+    );
+    // 20 mL less 50,000 steps of 2.5 nL.
+    assert_eq!(status.reservoir_fl, Some(19_875_000_000_000));
+    assert_eq!(status.delivered_since_fill_fl, 125_000_000_000);
+    assert_eq!(status.filled_fl, Some(20_000_000_000_000));
+}
+
+#[test]
+fn nothing_is_ordered_before_the_program_is_durable() {
+    let mut bench = Bench::fresh();
+    bench.journal = Journal::Silent;
+    let digest = bench.stage(&baclofen()).digest;
+    assert_eq!(bench.ask(Command::Commit { digest }), None);
+    assert!(bench.status().committing);
+    bench.run(Duration::from_millis(4_999));
+    assert!(bench.orders.is_empty());
+    assert!(bench.status().committing);
+}
+
+#[test]
+fn a_silent_journal_means_certainly_not_done_after_five_seconds() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Silent;
+    let before = bench.actions.len();
+    let digest = bench.stage(&continuous(500_000)).digest;
+    let id = bench.request + 1;
+    assert_eq!(bench.ask(Command::Commit { digest }), None);
+    bench.run(Duration::from_seconds(5));
+    assert_eq!(
+        bench.answer_since(before, PHONE, id),
+        Some(Outcome::Refused(Refused::NotDone))
+    );
+    // The late record is void: what is in force goes to flash again behind it.
+    let persisted: Vec<_> = bench.actions[before..]
+        .iter()
+        .filter_map(|action| match action {
+            Action::Persist {
+                record: Record::Program(record),
+                ..
+            } => Some(record.number),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(persisted, [2, 1]);
+    let status = bench.status();
+    assert_eq!(
+        (status.program_number, status.flow_nl_per_day),
+        (1, 125_000)
+    );
+    assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
+    // The late answer changes nothing.
+    bench.event(Event::Persisted(Ticket(2)));
+    assert_eq!(bench.status().program_number, 1);
+}
+
+#[test]
+fn a_failing_journal_leaves_the_old_program_delivering() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(12));
+    bench.journal = Journal::Fails;
+    let outcome = bench.program(&continuous(500_000));
+    assert_eq!(outcome, Some(Outcome::Refused(Refused::NotDone)));
+    bench.run(Duration::from_hours(12));
+    assert_eq!(bench.made(), 50_000);
+    assert_eq!(bench.status().program_number, 1);
+}
+
+#[test]
+fn commit_needs_the_digest_the_session_and_the_time() {
+    let mut bench = Bench::fresh();
+    assert_eq!(
+        bench.ask(Command::Commit {
+            digest: Digest([0; 32])
+        }),
+        Some(Outcome::Refused(Refused::NothingStaged))
+    );
+    bench.stage(&baclofen());
+    assert_eq!(
+        bench.ask(Command::Commit {
+            digest: Digest([0; 32])
+        }),
+        Some(Outcome::Refused(Refused::DigestMismatch))
+    );
+    let digest = bench.stage(&baclofen()).digest;
+    assert_eq!(
+        bench.ask_from(SessionId(8), Command::Commit { digest }),
+        Some(Outcome::Refused(Refused::NothingStaged)),
+        "another session cannot commit it"
+    );
+    bench.run(Duration::from_millis(120_000));
+    assert_eq!(
+        bench.ask(Command::Commit { digest }),
+        Some(Outcome::Refused(Refused::StageExpired))
+    );
+    let digest = bench.stage(&baclofen()).digest;
+    bench.run(Duration::from_millis(119_999));
+    assert_eq!(
+        bench.ask(Command::Commit { digest }),
+        Some(Outcome::Committed { program_number: 1 })
+    );
+}
+
+#[test]
+fn a_digest_serves_once() {
+    let mut bench = Bench::fresh();
+    let digest = bench.stage(&baclofen()).digest;
+    bench.ask(Command::Commit { digest });
+    assert_eq!(
+        bench.ask(Command::Commit { digest }),
+        Some(Outcome::Refused(Refused::NothingStaged))
+    );
+    bench.stage(&baclofen());
+    assert_eq!(
+        bench.ask(Command::Commit { digest }),
+        Some(Outcome::Refused(Refused::DigestMismatch))
+    );
+    assert_eq!(bench.status().program_number, 1);
+}
+
+#[test]
+fn cancel_and_a_closed_link_discard_what_was_staged() {
+    for close in [false, true] {
+        let mut bench = Bench::fresh();
+        let digest = bench.stage(&baclofen()).digest;
+        if close {
+            bench.event(Event::LinkClosed {
+                session: SessionId(8),
+            });
+            assert!(bench.status().staged, "another link's end touches nothing");
+            bench.event(Event::LinkClosed { session: PHONE });
+        } else {
+            assert_eq!(bench.ask(Command::Cancel), Some(Outcome::Cancelled));
+        }
+        assert!(!bench.status().staged);
+        assert_eq!(
+            bench.ask(Command::Commit { digest }),
+            Some(Outcome::Refused(Refused::NothingStaged))
+        );
+    }
+}
+
+#[test]
+fn a_refused_program_leaves_nothing_staged_and_names_the_field() {
+    let mut bench = Bench::fresh();
+    let digest = bench.stage(&baclofen()).digest;
+    // 95 mcg/day at 2 mg/mL is 0.0475 mL/day, below the lowest therapeutic rate of 0.048.
+    assert_eq!(
+        bench.ask(Command::Stage(continuous(95_000))),
+        Some(Outcome::Refused(Refused::OutOfRange {
+            field: Field::FlowNanolitresPerDay,
+            value: 47_500,
+            lowest: 48_000,
+            highest: 24_000_000,
+        }))
+    );
+    assert_eq!(
+        bench.ask(Command::Commit { digest }),
+        Some(Outcome::Refused(Refused::NothingStaged))
+    );
+    // One nanogram a day over 24 mL/day.
+    assert_eq!(
+        bench.ask(Command::Stage(continuous(48_000_001))),
+        Some(Outcome::Refused(Refused::OutOfRange {
+            field: Field::FlowNanolitresPerDay,
+            value: 24_000_001,
+            lowest: 48_000,
+            highest: 24_000_000,
+        }))
+    );
+    let overfull = Program {
+        fill_nl: Some(20_000_001),
+        ..baclofen()
+    };
+    assert_eq!(
+        bench.ask(Command::Stage(overfull)),
+        Some(Outcome::Refused(Refused::OutOfRange {
+            field: Field::FillNanolitres,
+            value: 20_000_001,
+            lowest: 0,
+            highest: 20_000_000,
+        }))
+    );
+    let water = Program {
+        concentration_ng_per_ml: 0,
+        ..baclofen()
+    };
+    assert!(matches!(
+        bench.ask(Command::Stage(water)),
+        Some(Outcome::Refused(Refused::OutOfRange {
+            field: Field::ConcentrationNanogramsPerMillilitre,
+            value: 0,
+            lowest: 1,
+            ..
+        }))
+    ));
+    for allowed in [96_000, 48_000_000] {
+        bench.stage(&continuous(allowed));
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_journal() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Silent;
+    let made = bench.made();
+    assert_eq!(bench.program(&stopped()), None);
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), made, "not one step after the stop");
+    assert!(
+        bench.cancelled > 0,
+        "orders were in the driver and had to be cancelled"
+    );
+}
+
+#[test]
+fn a_stop_that_could_not_be_recorded_says_so() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Fails;
+    assert_eq!(bench.program(&stopped()), Some(Outcome::StoppedNotRecorded));
+    let status = bench.status();
+    assert_eq!(status.flow_nl_per_day, 0);
+    assert_eq!(status.delivery, DeliveryState::Stopped);
+}
+
+#[test]
+fn a_refill_with_the_same_therapy_touches_no_order() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_days(2));
+    let before = bench.actions.len();
+    assert_eq!(
+        bench.program(&baclofen()),
+        Some(Outcome::Committed { program_number: 2 })
+    );
+    assert!(!bench.actions[before..].contains(&Action::CancelOrders));
+    assert_eq!(bench.status().reservoir_fl, Some(20_000_000_000_000));
+    bench.run(Duration::from_days(2));
+    assert_eq!(bench.made(), 200_000);
+    assert_eq!(bench.status().delivered_since_fill_fl, 250_000_000_000);
+}
+
+#[test]
+fn a_change_of_dose_without_refill_keeps_the_reservoir() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_days(1));
+    let double = Program {
+        fill_nl: None,
+        ..continuous(500_000)
+    };
+    let staged = bench.stage(&double);
+    assert_eq!(
+        (staged.old_day_total_ng, staged.new_day_total_ng),
+        (Some(250_000), 500_000)
+    );
+    bench.ask(Command::Commit {
+        digest: staged.digest,
+    });
+    bench.run(Duration::from_days(1));
+    assert_eq!(bench.status().reservoir_fl, Some(19_625_000_000_000));
+}
+
+#[test]
+fn after_a_power_cut_the_program_runs_and_the_totals_are_an_honest_interval() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_seconds(10 * 3600 + 47));
+    let true_steps = bench.made();
+    let mut bench = bench.power_cut();
+    let status = bench.status();
+    assert_eq!(status.delivery, DeliveryState::Running);
+    assert_eq!((status.boot, status.program_number), (2, 1));
+    assert!(status.counted_steps as u64 <= true_steps);
+    assert!(status.at_most_steps >= true_steps);
+    // One checkpoint interval and the journal's limit at 50,000 steps a day, and one step: 37 + 1.
+    assert!(status.at_most_steps - status.counted_steps as u64 <= 38);
+    assert_eq!(
+        status.status_changed & changed::OPERATION,
+        changed::OPERATION
+    );
+    bench.run(Duration::from_seconds(60));
+    assert!(bench.made() > 0, "basal is back within 60 s");
+}
+
+#[test]
+fn a_lost_program_runs_at_minimum_rate_and_is_a_fault() {
+    let mut bench = Bench::new(Recovered {
+        boot: 5,
+        program: Recovery::Lost,
+        totals: Recovery::Absent,
+    });
+    bench.run(Duration::from_days(1));
+    // 0.006 mL/day are 2,400 steps of 2.5 nL.
+    assert_eq!(bench.made(), 2_400);
+    let status = bench.status();
+    assert_eq!(status.faults & fault::PROGRAM_LOST, fault::PROGRAM_LOST);
+    assert_eq!(status.delivery, DeliveryState::Faulted);
+    assert_eq!(status.flow_nl_per_day, 6_000);
+    bench.program(&baclofen());
+    let status = bench.status();
+    assert_eq!(status.faults & fault::PROGRAM_LOST, 0);
+    assert_eq!(status.delivery, DeliveryState::Running);
+}
+
+#[test]
+fn a_program_this_pump_may_not_deliver_counts_as_lost() {
+    let record = record::ProgramRecord {
+        number: 9,
+        program: Some(continuous(u64::MAX)),
+        fill: None,
+    };
+    let mut bench = Bench::new(Recovered {
+        boot: 2,
+        program: Recovery::Good(record),
+        totals: Recovery::Absent,
+    });
+    assert_eq!(bench.status().flow_nl_per_day, 6_000);
+    assert_eq!(
+        bench.status().program_number,
+        9,
+        "its number is never used again"
+    );
+}
+
+#[test]
+fn lost_totals_make_the_reservoir_unknown() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_days(1));
+    bench.totals = None;
+    let program = bench
+        .program
+        .clone()
+        .map_or(Recovery::Absent, Recovery::Good);
+    let mut bench = Bench::new(Recovered {
+        boot: 2,
+        program,
+        totals: Recovery::Lost,
+    });
+    let status = bench.status();
+    assert_eq!(status.reservoir_fl, None);
+    assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
+}
+
+#[test]
+fn a_tripped_interlock_stops_for_this_boot() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    let mut motor = bench.motor();
+    motor.faults.interlock_tripped = true;
+    let actions = bench.event(Event::Tick(motor));
+    assert!(actions.contains(&Action::CancelOrders));
+    let made = bench.made();
+    bench.run(Duration::from_days(1));
+    bench.program(&continuous(500_000));
+    bench.run(Duration::from_days(1));
+    assert_eq!(bench.made(), made);
+    let status = bench.status();
+    assert_eq!(status.delivery, DeliveryState::Faulted);
+    assert_eq!(status.faults & fault::INTERLOCK, fault::INTERLOCK);
+}
+
+#[test]
+fn a_starved_pump_counts_a_deficit_and_never_catches_up() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    // Nobody calls the pump for an hour.
+    bench.now += micros(Duration::from_hours(1));
+    bench.next_call = bench.now;
+    bench.run(Duration::from_hours(1));
+    let status = bench.status();
+    let whole = Accumulator::new(
+        units::DoseRate::new(Mass::from_nanograms(250_000), Per::Day)
+            .flow(Concentration::from_nanograms_per_millilitre(2_000_000).unwrap()),
+        Bounds::PROGRAMMABLE_IMPLANT.step_volume,
+        PumpTime::from_micros(0),
+    )
+    .due_by(PumpTime::from_micros(bench.now));
+    assert!(status.deficit_steps > 1_900, "{}", status.deficit_steps);
+    let accounted = bench.made() + status.deficit_steps;
+    assert!(
+        whole.abs_diff(accounted) <= 1,
+        "{whole} prescribed, {accounted} accounted for"
+    );
+    assert!(
+        bench
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Append(Record::Deficit { .. })))
+    );
+}
+
+#[test]
+fn a_refused_order_is_told_and_the_next_ones_follow() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    let order = bench.orders[0];
+    bench.orders.retain(|held| held.id != order.id);
+    bench.event(Event::OrderRefused {
+        order: order.id,
+        refusal: OrderRefusal::OverCeiling,
+    });
+    let status = bench.status();
+    assert_eq!(status.faults & fault::MOTOR, fault::MOTOR);
+    assert_eq!(
+        status.deficit_steps,
+        u64::from(order.steps),
+        "its steps are missed, not delivered later"
+    );
+    bench.run(Duration::from_hours(1));
+    assert!(bench.handed_out > 10);
+}
+
+#[test]
+fn flags_are_latched_until_they_are_reset() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    let flags = bench.status().status_changed;
+    assert_eq!(flags & changed::PROGRAM, changed::PROGRAM);
+    bench.run(Duration::from_hours(1));
+    assert_eq!(
+        bench.status().status_changed & changed::PROGRAM,
+        changed::PROGRAM
+    );
+    let outcome = bench.ask(Command::ResetStatusChanged {
+        mask: changed::PROGRAM,
+    });
+    assert_eq!(
+        outcome,
+        Some(Outcome::StatusChangedReset {
+            flags: flags & !changed::PROGRAM
+        })
+    );
+    assert_eq!(bench.status().status_changed, flags & !changed::PROGRAM);
+}
+
+#[test]
+fn every_record_comes_back_as_it_was_written() {
+    let record = record::ProgramRecord {
+        number: u32::MAX,
+        program: Some(Program {
+            concentration_ng_per_ml: u32::MAX,
+            fill_nl: Some(u32::MAX),
+            ..continuous(u64::MAX)
+        }),
+        fill: Some(record::FillRecord {
+            volume_fl: u64::MAX,
+            at_most_steps: u64::MAX,
+        }),
+    };
+    let all = [
+        Record::Boot {
+            cause: ResetCause::Fatal { reason: u32::MAX },
+        },
+        Record::ProgramCommitted(record.clone()),
+        Record::Program(record),
+        Record::CommitNotDone { number: u32::MAX },
+        Record::Deficit { steps: u64::MAX },
+        Record::OrderRefused {
+            order: u32::MAX,
+            refusal: OrderRefusal::Failed,
+        },
+        Record::MotorFault {
+            interlock_tripped: true,
+            driver_failed: true,
+        },
+        Record::Totals(TotalsRecord {
+            counted_steps: i64::MIN,
+            at_most_steps: u64::MAX,
+            deficit_steps: u64::MAX,
+        }),
+    ];
+    for record in all {
+        let mut buffer = [0; RECORD_BYTES];
+        let body = record
+            .encode(&mut buffer)
+            .expect("RECORD_BYTES always suffices")
+            .to_vec();
+        assert_eq!(
+            Record::decode(record.kind(), record.version(), &body),
+            Ok(record.clone())
+        );
+        assert_eq!(
+            Record::decode(record.kind(), record.version() + 1, &body),
+            Err(RecordError::UnknownVersion)
+        );
+        let mut longer = body.clone();
+        longer.push(0);
+        assert_eq!(
+            Record::decode(record.kind(), record.version(), &longer),
+            Err(RecordError::Malformed)
+        );
+        assert_eq!(
+            Record::decode(record.kind(), record.version(), &body[..body.len() - 1]),
+            Err(RecordError::Malformed)
+        );
+        assert_eq!(record.encode(&mut buffer[..1]).is_err(), body.len() > 1);
+    }
+    assert_eq!(
+        Record::decode(journal::Kind(999), 1, &[]),
+        Err(RecordError::UnknownKind)
+    );
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Run(u64),
+    Stage(u64, Option<u32>),
+    Stop,
+    Commit,
+    Cancel,
+    Close,
+    Journal(u8),
+    Motor(u64, i64),
+    Starve(u64),
+    Ticket(u32, bool),
+    Reset(u16),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1..7_200_000_000u64).prop_map(Act::Run),
+        3 => (any::<u32>(), any::<Option<u32>>()).prop_map(|(dose, fill)| Act::Stage(u64::from(dose) % 60_000_000, fill.map(|fill| fill % 25_000_000))),
+        1 => Just(Act::Stop),
+        4 => Just(Act::Commit),
+        1 => Just(Act::Cancel),
+        1 => Just(Act::Close),
+        1 => (0..3u8).prop_map(Act::Journal),
+        1 => (any::<u64>(), any::<i64>()).prop_map(|(commanded, counted)| Act::Motor(commanded, counted)),
+        1 => any::<u32>().prop_map(|micros| Act::Starve(u64::from(micros))),
+        1 => (any::<u32>(), any::<bool>()).prop_map(|(ticket, kept)| Act::Ticket(ticket % 20, kept)),
+        1 => any::<u16>().prop_map(Act::Reset),
+    ]
+}
+
+/// Does what the list says; returns everything the pump answered with.
+fn play(acts: &[Act]) -> Bench {
+    let mut bench = Bench::fresh();
+    let mut digest = Digest([0; 32]);
+    for act in acts {
+        match act {
+            Act::Run(micros) => bench.run(Duration::from_micros(*micros)),
+            Act::Stage(dose, fill) => {
+                let program = Program {
+                    fill_nl: *fill,
+                    ..continuous(*dose)
+                };
+                if let Some(Outcome::Staged(staged)) = bench.ask(Command::Stage(program)) {
+                    digest = staged.digest;
+                }
+            }
+            Act::Stop => {
+                if let Some(Outcome::Staged(staged)) = bench.ask(Command::Stage(stopped())) {
+                    digest = staged.digest;
+                }
+            }
+            Act::Commit => {
+                bench.ask(Command::Commit { digest });
+            }
+            Act::Cancel => {
+                bench.ask(Command::Cancel);
+            }
+            Act::Close => {
+                bench.event(Event::LinkClosed { session: PHONE });
+            }
+            Act::Journal(0) => bench.journal = Journal::Keeps,
+            Act::Journal(1) => bench.journal = Journal::Fails,
+            Act::Journal(_) => bench.journal = Journal::Silent,
+            Act::Motor(commanded, counted) => {
+                bench.event(Event::Tick(MotorStatus {
+                    commanded_steps: *commanded,
+                    counted_steps: *counted,
+                    faults: MotorFaults::default(),
+                }));
+            }
+            Act::Starve(micros) => {
+                bench.now += micros;
+                bench.next_call = bench.next_call.max(bench.now);
+            }
+            Act::Ticket(ticket, kept) => {
+                let ticket = Ticket(*ticket);
+                bench.event(if *kept {
+                    Event::Persisted(ticket)
+                } else {
+                    Event::PersistFailed(ticket)
+                });
+            }
+            Act::Reset(mask) => {
+                bench.ask(Command::ResetStatusChanged { mask: *mask });
+            }
+        }
+    }
+    bench
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// No sequence of events panics, overlaps orders or hands the driver a third one (the bench asserts the last two), and
+    /// the same sequence gives the same actions.
+    #[test]
+    fn any_sequence_of_events_is_survived_and_repeats(acts in proptest::collection::vec(act(), 1..40)) {
+        prop_assert_eq!(play(&acts).actions, play(&acts).actions);
+    }
+
+    /// While a program runs undisturbed, the motor is never more than one step from it, whatever the dose and whenever one looks.
+    #[test]
+    fn delivery_is_never_more_than_one_step_from_the_prescription(
+        dose in 96_000..48_000_000u64,
+        looks in proptest::collection::vec(1..3_600_000_000u64, 1..6),
+    ) {
+        let mut bench = Bench::fresh();
+        bench.program(&continuous(dose));
+        let flow = units::DoseRate::new(Mass::from_nanograms(dose), Per::Day)
+            .flow(Concentration::from_nanograms_per_millilitre(2_000_000).unwrap());
+        let prescribed = Accumulator::new(flow, Bounds::PROGRAMMABLE_IMPLANT.step_volume, PumpTime::from_micros(0));
+        for look in looks {
+            bench.run(Duration::from_micros(look));
+            let due = prescribed.due_by(PumpTime::from_micros(bench.now));
+            prop_assert!(bench.made().abs_diff(due) <= 1, "{} made, {} due", bench.made(), due);
+            prop_assert_eq!(bench.status().deficit_steps, 0);
+        }
+    }
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_can_be_resolved_by_asking() {
+    let mut bench = Bench::fresh();
+    let before = bench.status().program_number;
+    let digest = bench.stage(&baclofen()).digest;
+    assert_eq!(
+        protocol::client::resolve_commit(&digest, before, &bench.status()),
+        protocol::Fate::CertainlyNot
+    );
+    bench.ask(Command::Commit { digest });
+    assert_eq!(
+        protocol::client::resolve_commit(&digest, before, &bench.status()),
+        protocol::Fate::Done
+    );
+}
+
+#[test]
+fn after_an_unrecorded_stop_the_old_program_can_be_started_again() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Fails;
+    bench.program(&stopped());
+    bench.journal = Journal::Keeps;
+    let made = bench.made();
+    assert_eq!(
+        bench.program(&Program {
+            fill_nl: None,
+            ..baclofen()
+        }),
+        Some(Outcome::Committed { program_number: 2 })
+    );
+    bench.run(Duration::from_days(1));
+    assert_eq!(bench.made() - made, 50_000);
+}
