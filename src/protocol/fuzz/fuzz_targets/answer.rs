@@ -1,0 +1,7 @@
+//! Decoding of answers and Info.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::answer(data));

@@ -1,0 +1,7 @@
+//! The phone's end, fed by anything.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::client(data));

@@ -1,0 +1,439 @@
+//! What each fuzz target does with its bytes; also run on stable by `tests/fuzz_targets.rs`.
+//!
+//! The bytes are a script: every step takes what it needs from the front, and an exhausted script reads as zeros. A panic
+//! (also one of the assertions here) is a finding.
+#![allow(dead_code, clippy::arithmetic_side_effects)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::codec::{decode, encode};
+use protocol::fragmenter::Fragmenter;
+use protocol::frame::{
+    CHECK_LENGTH, FRAME_LIMIT, MESSAGE_LIMIT, MESSAGE_MINIMUM, Parsed, check_of,
+};
+use protocol::reassembler::{Progress, Reassembler, SILENCE};
+use protocol::{
+    Answer, Client, ClientEvent, Command, CommandKind, Digest, Dose, Fate, Info, Lifecycle, Mode,
+    Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId, Situation,
+};
+use units::{CarrierTime, Drug, Duration, Per};
+
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    fn short(&mut self) -> u16 {
+        u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        self.take(usize::MAX)
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Frames in any order and shape: a message that comes out is one whose frames went in, whole, in order and in time.
+pub fn frames(data: &[u8]) {
+    let mut script = Script(data);
+    let mut reassembler = Reassembler::new(Some(SILENCE));
+    let mut fragmenter = Fragmenter::new();
+    let mut now = CarrierTime::from_micros(0);
+    // What has been accepted since the last first frame, kept independently.
+    let mut collected: Vec<u8> = Vec::new();
+    let mut announced = None;
+    let mut expected_next = None;
+    let mut last_at = now;
+    while !script.is_over() {
+        let frame = match script.byte() {
+            // A frame of a proper message of any length; the message goes on until it ends or another is begun.
+            operation @ 0..=127 => {
+                let mtu = Mtu::clamped(u16::from(script.byte()));
+                if operation < 32 {
+                    let length = usize::from(script.short() % 1100);
+                    let fill = script.byte();
+                    fragmenter.load(|buffer| {
+                        buffer.fill(fill);
+                        Some(length)
+                    });
+                }
+                fragmenter.next_frame(mtu).map(|frame| frame.to_vec())
+            }
+            // Any bytes.
+            128..=191 => {
+                let length = usize::from(script.byte());
+                Some(script.take(length).to_vec())
+            }
+            // A frame is lost.
+            192..=223 => {
+                fragmenter.next_frame(Mtu::LOWEST);
+                None
+            }
+            // Time passes.
+            224..=255 => {
+                now = now.saturating_add(Duration::from_millis(u64::from(script.short())));
+                None
+            }
+        };
+        let Some(frame) = frame else { continue };
+        let expired = reassembler.expire(now).is_some();
+        let Ok(Parsed::Data(part)) = Parsed::from_bytes(&frame) else {
+            continue;
+        };
+        assert!(frame.len() <= FRAME_LIMIT);
+        if expired {
+            announced = None;
+        }
+        let taken = reassembler.receive(now, &part);
+        if taken == Ok(Progress::Repeated) {
+            continue;
+        }
+        if let Some(total) = part.total {
+            announced = Some(usize::from(total));
+            collected.clear();
+        } else if taken.is_ok() {
+            assert_eq!(Some(part.sequence), expected_next, "in order");
+            assert!(now.saturating_since(last_at) < SILENCE, "in time");
+        }
+        collected.extend_from_slice(part.payload);
+        expected_next = Some(part.sequence.wrapping_add(1));
+        last_at = now;
+        match taken {
+            Ok(Progress::Complete) => {
+                assert!(part.last);
+                assert_eq!(announced, Some(collected.len()));
+                assert!((MESSAGE_MINIMUM..=MESSAGE_LIMIT).contains(&collected.len()));
+                let (message, check) = collected.split_at(collected.len() - CHECK_LENGTH);
+                assert_eq!(check, check_of(message));
+                assert_eq!(reassembler.message(), message);
+                announced = None;
+            }
+            Ok(Progress::Partial) => {
+                assert!(announced.is_some_and(|total| collected.len() < total));
+                assert!(reassembler.message().is_empty());
+            }
+            Ok(Progress::Repeated) | Err(_) => {
+                announced = None;
+                assert!(!reassembler.is_collecting());
+            }
+        }
+    }
+}
+
+/// Any bytes as a request: refused, or encoded again to exactly the same bytes.
+pub fn request(data: &[u8]) {
+    if let Ok(request) = decode::<Request>(data) {
+        let mut buffer = [0; MESSAGE_LIMIT];
+        assert_eq!(encode(&request, &mut buffer), Some(data));
+        if let Command::Stage(program) = &request.command {
+            assert_ne!(
+                Digest::of(program, request.id),
+                Digest::of(program, request.id.wrapping_add(1))
+            );
+        }
+    }
+}
+
+/// Any bytes as an answer and as an Info: refused, or encoded again to exactly the same bytes.
+pub fn answer(data: &[u8]) {
+    let mut buffer = [0; MESSAGE_LIMIT];
+    if let Ok(answer) = decode::<Answer>(data) {
+        assert_eq!(encode(&answer, &mut buffer), Some(data));
+        if let Outcome::Refused(refused) = &answer.outcome {
+            assert!(!refused.to_string().is_empty());
+            assert_ne!(answer.outcome.fate(), Fate::Done);
+        }
+    }
+    match Info::decode(data) {
+        Ok(info) => assert_eq!(info.encode(&mut buffer), Some(data)),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn some_command(script: &mut Script<'_>) -> Command {
+    let kind = CommandKind::ALL[usize::from(script.byte()) % CommandKind::ALL.len()];
+    match kind {
+        CommandKind::Interrogate => Command::Interrogate,
+        CommandKind::Stage => Command::Stage(some_program(script)),
+        CommandKind::ReadBack => Command::ReadBack,
+        CommandKind::Commit => Command::Commit {
+            digest: Digest([script.byte(); 32]),
+        },
+        CommandKind::Cancel => Command::Cancel,
+        CommandKind::ResetStatusChanged => Command::ResetStatusChanged {
+            mask: script.short(),
+        },
+    }
+}
+
+fn some_program(script: &mut Script<'_>) -> Program {
+    let dose = Dose {
+        nanograms: u64::from(script.short()) << 40,
+        per: Per::Day,
+    };
+    Program {
+        drug: Drug::Clonidine,
+        concentration_ng_per_ml: u32::from(script.short()) << 12,
+        fill_nl: Some(u32::MAX),
+        mode: Mode::SimpleContinuous { dose },
+    }
+}
+
+fn some_outcome(script: &mut Script<'_>) -> Outcome {
+    match script.byte() % 4 {
+        0 => Outcome::Cancelled,
+        1 => Outcome::Committed {
+            program_number: u32::from(script.short()),
+        },
+        2 => Outcome::Refused(Refused::Busy),
+        _ => Outcome::Staged(protocol::Staged {
+            program: some_program(script),
+            flow_nl_per_day: u64::MAX,
+            old_day_total_ng: None,
+            new_day_total_ng: u64::from(script.short()),
+            digest: Digest([9; 32]),
+            expires_in_ms: 1,
+        }),
+    }
+}
+
+/// A client and a session over a carrier that does what the script says, with a stranger who writes frames to the pump.
+pub fn session(data: &[u8]) {
+    let mut script = Script(data);
+    let policy = if script.byte() & 1 == 0 {
+        Policy::Insecure
+    } else {
+        Policy::InterrogationOnly
+    };
+    let mut session = Session::new(
+        policy,
+        Situation {
+            lifecycle: Lifecycle::InService,
+            armed: false,
+        },
+    );
+    let mut client = Client::new();
+    let mut now = CarrierTime::from_micros(0);
+    let mut connection = SessionId(0);
+    let mut highest = 0;
+    let mut waiting: Vec<u32> = Vec::new();
+    let mut answered: BTreeMap<u32, Outcome> = BTreeMap::new();
+    let mut strangers: BTreeSet<u32> = BTreeSet::new();
+    while !script.is_over() {
+        let operation = script.byte();
+        let mut arriving: Vec<(Vec<u8>, bool)> = Vec::new();
+        match operation % 12 {
+            0 => {
+                connection = SessionId(connection.0 + 1);
+                let mtu = Mtu::clamped(u16::from(script.byte()));
+                session.opened(connection, mtu);
+                client.opened(mtu);
+                highest = 0;
+                waiting.clear();
+                answered.clear();
+                strangers.clear();
+            }
+            1 => {
+                let _ = client.request(now, &some_command(&mut script));
+            }
+            // The phone's next frame: carried, lost, repeated or damaged.
+            2..=4 => {
+                if let Some(frame) = client.next_frame() {
+                    let frame = frame.to_vec();
+                    match script.byte() % 8 {
+                        0 => {}
+                        1 => arriving.extend([(frame.clone(), false), (frame, false)]),
+                        2 => {
+                            let mut damaged = frame;
+                            let place = usize::from(script.byte()) % damaged.len();
+                            damaged[place] ^= script.byte();
+                            arriving.push((damaged, true));
+                        }
+                        _ => arriving.push((frame, false)),
+                    }
+                }
+            }
+            // A stranger's frame.
+            5 => {
+                let length = usize::from(script.byte() % 32);
+                arriving.push((script.take(length).to_vec(), true));
+            }
+            // The pump answers.
+            6 => {
+                if let Some(id) = waiting.pop() {
+                    let outcome = some_outcome(&mut script);
+                    let to = SessionId(connection.0 - u32::from(script.byte() & 1));
+                    if session
+                        .answer(
+                            to,
+                            &Answer {
+                                id,
+                                outcome: outcome.clone(),
+                            },
+                        )
+                        .is_ok()
+                    {
+                        assert_eq!(to, connection);
+                        assert!(answered.insert(id, outcome).is_none(), "answered twice");
+                    }
+                }
+            }
+            // The phone reads; the read may fail.
+            7..=9 => {
+                let fragment = if operation & 1 == 0 {
+                    session.response().to_vec()
+                } else {
+                    session.indication().map(<[u8]>::to_vec).unwrap_or_default()
+                };
+                if script.byte() % 8 != 0 {
+                    match client.receive(now, &fragment) {
+                        ClientEvent::Answer(Answer {
+                            outcome: Outcome::Refused(_),
+                            ..
+                        })
+                        | ClientEvent::Nothing => {}
+                        ClientEvent::Answer(Answer { id, outcome }) => {
+                            assert_eq!(answered.get(&id), Some(&outcome), "not what the pump said");
+                        }
+                        ClientEvent::Ended(ended) => assert_ne!(ended.fate, Fate::Done),
+                    }
+                }
+            }
+            10 => {
+                now = now.saturating_add(Duration::from_millis(u64::from(script.short() % 4096)));
+                session.tick(now);
+                client.tick(now);
+            }
+            _ => {
+                let mtu = Mtu::clamped(u16::from(script.byte()));
+                session.set_mtu(mtu);
+                client.set_mtu(mtu);
+                let lifecycle = Lifecycle::ALL[usize::from(script.byte()) % Lifecycle::ALL.len()];
+                session.set_situation(Situation {
+                    lifecycle,
+                    armed: operation & 128 != 0,
+                });
+            }
+        }
+        for (frame, strange) in arriving {
+            let before = session.id();
+            if let Received::Request(request) = session.receive(now, &frame) {
+                assert!(before.is_some(), "without a connection");
+                assert!(request.id > highest, "a number used before");
+                assert!(policy == Policy::Insecure || request.command == Command::Interrogate);
+                highest = request.id;
+                waiting.push(request.id);
+                if strange {
+                    strangers.insert(request.id);
+                }
+            }
+        }
+        assert!(session.response().len() <= FRAME_LIMIT);
+        if !session.response().is_empty() {
+            assert!(Parsed::from_bytes(session.response()).is_ok());
+        }
+    }
+}
+
+/// A client that is fed anything: what it tells is about its own request, once, and what it writes fits.
+pub fn client(data: &[u8]) {
+    let mut script = Script(data);
+    let mut client = Client::new();
+    let mut pump = Fragmenter::new();
+    let mut now = CarrierTime::from_micros(0);
+    let mut mtu = Mtu::LOWEST;
+    while !script.is_over() {
+        let before = client.under_way();
+        let event = match script.byte() % 10 {
+            0 => {
+                mtu = Mtu::clamped(u16::from(script.byte()));
+                pump.reset();
+                client
+                    .opened(mtu)
+                    .map_or(ClientEvent::Nothing, ClientEvent::Ended)
+            }
+            1 => {
+                let asked = client.request(now, &some_command(&mut script));
+                assert!(asked.is_err() || before.is_none());
+                ClientEvent::Nothing
+            }
+            2 => client
+                .closed()
+                .map_or(ClientEvent::Nothing, ClientEvent::Ended),
+            3 => client
+                .abandon()
+                .map_or(ClientEvent::Nothing, ClientEvent::Ended),
+            4 => {
+                now = now.saturating_add(Duration::from_millis(u64::from(script.short() % 8192)));
+                client.tick(now)
+            }
+            // A message of a pump: any version and bytes, or an answer.
+            5 => {
+                let version = script.byte() % 4 / 3;
+                let id = u32::from(script.byte() % 4);
+                let answer = Answer {
+                    id,
+                    outcome: some_outcome(&mut script),
+                };
+                let raw = script.byte() % 4 == 0;
+                let bytes = if raw { script.take(20) } else { &[] };
+                pump.load(|buffer| {
+                    let (first, payload) = buffer.split_first_mut()?;
+                    *first = version;
+                    let length = if raw {
+                        payload.get_mut(..bytes.len())?.copy_from_slice(bytes);
+                        bytes.len()
+                    } else {
+                        encode(&answer, payload)?.len()
+                    };
+                    Some(length + 1)
+                });
+                ClientEvent::Nothing
+            }
+            6 | 7 => match pump.next_frame(mtu) {
+                Some(frame) => client.receive(now, &frame),
+                None => ClientEvent::Nothing,
+            },
+            8 => {
+                let length = usize::from(script.byte());
+                client.receive(now, script.take(length))
+            }
+            _ => {
+                if let Some(frame) = client.next_frame() {
+                    assert!(frame.len() <= FRAME_LIMIT);
+                    assert!(Parsed::from_bytes(&frame).is_ok());
+                }
+                ClientEvent::Nothing
+            }
+        };
+        match event {
+            ClientEvent::Nothing => {}
+            ClientEvent::Answer(answer) => {
+                assert_eq!(Some(answer.id), before);
+                assert_eq!(client.under_way(), None);
+            }
+            ClientEvent::Ended(ended) => {
+                assert_eq!(Some(ended.id), before);
+                assert_eq!(client.under_way(), None);
+                assert_ne!(ended.fate, Fate::Done);
+            }
+        }
+    }
+}

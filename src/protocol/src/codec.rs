@@ -1,0 +1,258 @@
+//! Canonical postcard: one value, one encoding, nothing left over.
+//!
+//! Plain postcard reads some bytes that it would never write (a varint padded with zeros). Two encodings of one value would
+//! make a digest, a recorded vector or a comparison of bytes lie, so a message that does not encode back to exactly the
+//! bytes it came from is refused.
+use core::fmt;
+
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
+pub enum Malformed {
+    /// The bytes end early or hold a value that does not exist.
+    Undecodable,
+    /// There are bytes after the end of the message.
+    TrailingBytes,
+    /// The message is not encoded in the one canonical way.
+    NotCanonical,
+    /// The command's number is not known in this version.
+    UnknownCommand {
+        /// The number received, counted from 0 in the order of [`crate::CommandKind::ALL`].
+        number: u32,
+    },
+    /// Request number 0, which stands for "unknown" in answers.
+    IdentifierZero,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Undecodable => {
+                out.write_str("it ends early or holds a value that does not exist in this version")
+            }
+            Malformed::TrailingBytes => out.write_str("there are bytes after its end"),
+            Malformed::NotCanonical => out.write_str("it is not encoded in the canonical way"),
+            Malformed::UnknownCommand { number } => write!(
+                out,
+                "command number {number} does not exist in this version"
+            ),
+            Malformed::IdentifierZero => out.write_str("its request number is 0"),
+        }
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// Reads one value from all of `bytes`.
+///
+/// # Errors
+/// [`Malformed`] for anything that [`encode`] would not have written. Never panics.
+pub fn decode<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, Malformed> {
+    let (value, rest) =
+        postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed::Undecodable)?;
+    if !rest.is_empty() {
+        return Err(Malformed::TrailingBytes);
+    }
+    match postcard::serialize_with_flavor(&value, Compare { left: bytes }) {
+        Ok(true) => Ok(value),
+        Ok(false) | Err(_) => Err(Malformed::NotCanonical),
+    }
+}
+
+/// Writes `value` to the front of `buffer`; `None` when it does not fit.
+pub fn encode<'b, T: Serialize>(value: &T, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    postcard::to_slice(value, buffer)
+        .ok()
+        .map(|written| &*written)
+}
+
+/// Hands the encoding of `value` to `sink`, piece by piece, without a buffer.
+pub(crate) fn feed<T: Serialize>(value: &T, sink: &mut dyn FnMut(&[u8])) {
+    let fed = postcard::serialize_with_flavor(value, Sink { sink: &mut *sink });
+    // Cannot happen: this flavour accepts everything and our types have nothing that postcard cannot write. If it ever did,
+    // the mark keeps what was fed so far from standing for a whole value.
+    if fed.is_err() {
+        sink(b"not encodable");
+    }
+}
+
+/// What can be told of a request that cannot be read as a whole: its number (0 when not even that) and that of its command.
+pub(crate) fn salvage_request(bytes: &[u8]) -> (u32, Option<u32>) {
+    match postcard::take_from_bytes::<(u32, u32)>(bytes) {
+        Ok(((id, number), _)) => (id, Some(number)),
+        Err(_) => (
+            postcard::take_from_bytes::<u32>(bytes).map_or(0, |(id, _)| id),
+            None,
+        ),
+    }
+}
+
+/// A flavour that compares what is written with what is expected; its output is whether they were equal.
+struct Compare<'a> {
+    left: &'a [u8],
+}
+
+impl Flavor for Compare<'_> {
+    type Output = bool;
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.left = self
+            .left
+            .strip_prefix(data)
+            .ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.try_extend(&[data])
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.left.is_empty())
+    }
+}
+
+struct Sink<'s> {
+    sink: &'s mut dyn FnMut(&[u8]),
+}
+
+impl Flavor for Sink<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        (self.sink)(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.try_extend(&[data])
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::{Drug, Per};
+
+    use super::*;
+    use crate::{Answer, Command, CommandKind, Dose, Mode, Program, Request};
+
+    fn stage() -> Request {
+        let mode = Mode::SimpleContinuous {
+            dose: Dose {
+                nanograms: 5,
+                per: Per::Hour,
+            },
+        };
+        let program = Program {
+            drug: Drug::Morphine,
+            concentration_ng_per_ml: 300,
+            fill_nl: None,
+            mode,
+        };
+        Request {
+            id: 1,
+            command: Command::Stage(program),
+        }
+    }
+
+    /// id 1, stage, morphine, 300, no fill, simple continuous, 5 ng an hour.
+    const STAGE: [u8; 9] = [1, 1, 0, 0xac, 0x02, 0, 1, 5, 0];
+
+    #[test]
+    fn a_message_has_exactly_the_published_bytes() {
+        let mut buffer = [0; 64];
+        assert_eq!(encode(&stage(), &mut buffer).unwrap(), STAGE);
+        assert_eq!(decode::<Request>(&STAGE), Ok(stage()));
+    }
+
+    #[test]
+    fn padded_numbers_are_not_canonical() {
+        let padded = [1, 1, 0, 0xac, 0x82, 0x00, 0, 1, 5, 0];
+        assert!(
+            postcard::from_bytes::<Request>(&padded).is_ok(),
+            "postcard alone would take it"
+        );
+        assert_eq!(decode::<Request>(&padded), Err(Malformed::NotCanonical));
+        assert_eq!(
+            decode::<Request>(&[0x81, 0x00, 0]),
+            Err(Malformed::NotCanonical)
+        );
+    }
+
+    #[test]
+    fn bytes_too_few_or_too_many_are_refused() {
+        for length in 0..STAGE.len() {
+            assert_eq!(
+                decode::<Request>(&STAGE[..length]),
+                Err(Malformed::Undecodable),
+                "{length}"
+            );
+        }
+        let mut longer = STAGE.to_vec();
+        longer.push(0);
+        assert_eq!(decode::<Request>(&longer), Err(Malformed::TrailingBytes));
+    }
+
+    #[test]
+    fn values_that_do_not_exist_are_refused() {
+        for (place, value) in [(1, 6), (1, 0x7f), (2, 8), (5, 2), (6, 2), (8, 2)] {
+            let mut bytes = STAGE;
+            bytes[place] = value;
+            assert_eq!(
+                decode::<Request>(&bytes),
+                Err(Malformed::Undecodable),
+                "byte {place} = {value}"
+            );
+        }
+        assert_eq!(decode::<Answer>(&[1, 7]), Err(Malformed::Undecodable));
+    }
+
+    #[test]
+    fn encode_into_too_small_a_buffer_is_none() {
+        assert_eq!(encode(&stage(), &mut [0; 8]), None);
+        assert!(encode(&stage(), &mut [0; 9]).is_some());
+    }
+
+    #[test]
+    fn number_and_command_are_salvaged_from_the_front() {
+        assert_eq!(salvage_request(&[]), (0, None));
+        assert_eq!(salvage_request(&[0x80]), (0, None));
+        assert_eq!(salvage_request(&[5]), (5, None));
+        assert_eq!(salvage_request(&[0xac, 0x02, 99, 1, 2, 3]), (300, Some(99)));
+    }
+
+    #[test]
+    fn kinds_are_in_wire_order() {
+        let digest = crate::Digest([0; 32]);
+        let program = Program {
+            drug: Drug::Morphine,
+            concentration_ng_per_ml: 1,
+            fill_nl: None,
+            mode: Mode::Stopped,
+        };
+        let all = [
+            Command::Interrogate,
+            Command::Stage(program),
+            Command::ReadBack,
+            Command::Commit { digest },
+            Command::Cancel,
+            Command::ResetStatusChanged { mask: 0 },
+        ];
+        assert_eq!(all.len(), CommandKind::ALL.len());
+        for (number, (command, kind)) in all.iter().zip(CommandKind::ALL).enumerate() {
+            let mut buffer = [0; 64];
+            assert_eq!(
+                usize::from(encode(command, &mut buffer).unwrap()[0]),
+                number
+            );
+            assert_eq!(command.kind(), kind);
+        }
+    }
+}

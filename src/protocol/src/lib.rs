@@ -1,0 +1,80 @@
+//! The link between a phone and the pump: messages, frames, session, roles.
+//!
+//! The phone and the pump compile this same crate: the pump drives a [`Session`], the phone a [`Client`], and whatever
+//! carries frames between them (Bluetooth, a socket, a test) knows nothing of either. From the inside out:
+//!
+//! | layer | here | wire |
+//! |---|---|---|
+//! | commands and answers | [`message`], [`program`], [`status`], [`refused`] | canonical postcard |
+//! | who may do what | [`roles`] | |
+//! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
+//! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
+//!
+//! Time is [`units::CarrierTime`] throughout: the pump's therapy may run on a faster virtual clock, the link never does.
+//!
+//! ```
+//! use protocol::{Answer, Client, ClientEvent, Command, Lifecycle, Mtu, Outcome, Policy, Received, Session, SessionId, Situation};
+//! use units::CarrierTime;
+//!
+//! let (now, id) = (CarrierTime::from_micros(0), SessionId(1));
+//! let mut pump = Session::new(Policy::Insecure, Situation { lifecycle: Lifecycle::InService, armed: false });
+//! let mut phone = Client::new();
+//! pump.opened(id, Mtu::LOWEST);
+//! phone.opened(Mtu::LOWEST);
+//!
+//! phone.request(now, &Command::Cancel).unwrap();
+//! while let Some(frame) = phone.next_frame() {
+//!     // The carrier writes each frame to Command; the pump hears of the whole request and answers it.
+//!     if let Received::Request(request) = pump.receive(now, &frame) {
+//!         pump.answer(id, &Answer { id: request.id, outcome: Outcome::Cancelled }).unwrap();
+//!     }
+//! }
+//! // The phone reads Response, or has it indicated.
+//! let event = phone.receive(now, pump.response());
+//! assert_eq!(event, ClientEvent::Answer(Answer { id: 1, outcome: Outcome::Cancelled }));
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod client;
+pub mod codec;
+pub mod fragmenter;
+pub mod frame;
+pub mod info;
+pub mod message;
+pub mod program;
+pub mod reassembler;
+pub mod refused;
+pub mod roles;
+#[cfg(test)]
+mod schema;
+pub mod session;
+pub mod status;
+pub mod transport;
+pub mod uuid;
+
+pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
+pub use codec::Malformed;
+pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
+pub use info::{Info, InfoError, Lifecycle};
+pub use message::{Answer, Command, CommandKind, Outcome, Request};
+pub use program::{Digest, Dose, Mode, Program, Staged};
+pub use refused::{Field, Refused};
+pub use roles::{Role, Situation, permits};
+pub use session::{AnswerError, Policy, Received, Session, SessionId};
+pub use status::{DeliveryState, Limits, Status};
+
+/// The protocol version this crate speaks, the first byte of [`Info`] and of every message.
+///
+/// 0 is the wire before there are authenticated sessions. No build with sessions accepts it, and no build accepts a version
+/// it does not know: a refusal, never a guess. Recorded vectors of every message are kept from version 1 on.
+pub const VERSION: u8 = 0;
+
+/// Fingerprint of every message's shape: names, order and types of all fields and variants.
+///
+/// The first eight bytes, big-endian, of the SHA-256 of `src/protocol/schema.txt`, which a test derives from the types
+/// themselves. Units are part of field names, so a change of unit is a change of this number. It travels in [`Info`].
+pub const SCHEMA_HASH: u64 = 0x3cc9_ffa7_e1d7_64f4;

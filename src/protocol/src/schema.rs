@@ -1,0 +1,172 @@
+//! Tests that write down the shape of every message and pin it.
+use postcard_schema::Schema;
+use postcard_schema::schema::{DataModelType, DataModelVariant, NamedType, NamedValue};
+use sha2::Digest as _;
+use std::collections::BTreeSet;
+use std::format;
+use std::string::{String, ToString};
+
+use crate::frame::{CHECK_LENGTH, MESSAGE_LIMIT};
+use crate::{Answer, Info, Request, SCHEMA_HASH, VERSION};
+
+const KEPT: &str = include_str!("../schema.txt");
+
+/// The name by which a field refers to a type: a type of its own gets a paragraph, everything else is spelled out.
+fn reference(named: &NamedType) -> String {
+    match named.ty {
+        DataModelType::Bool => "bool".into(),
+        DataModelType::U8 => "u8".into(),
+        DataModelType::U16 => "u16".into(),
+        DataModelType::U32 => "u32".into(),
+        DataModelType::U64 => "u64".into(),
+        DataModelType::I64 => "i64".into(),
+        DataModelType::Option(inner) => format!("option of {}", reference(inner)),
+        DataModelType::Tuple(items) => {
+            let first = items.first().expect("no empty tuples");
+            assert!(items.iter().all(|item| item == first), "arrays only");
+            format!("{} of {}", items.len(), reference(first))
+        }
+        DataModelType::NewtypeStruct(_)
+        | DataModelType::TupleStruct(_)
+        | DataModelType::Struct(_)
+        | DataModelType::Enum(_) => named.name.to_string(),
+        other => panic!(
+            "{other:?} has no place in a message: its size is unbounded or its encoding unfixed"
+        ),
+    }
+}
+
+fn fields(fields: &[&NamedValue], indent: &str) -> String {
+    fields
+        .iter()
+        .map(|field| format!("{indent}{}: {}\n", field.name, reference(field.ty)))
+        .collect()
+}
+
+/// Writes the paragraph of `named` and, before it, those of all types it refers to.
+fn describe(named: &NamedType, seen: &mut BTreeSet<&'static str>, out: &mut String) {
+    match named.ty {
+        DataModelType::Option(inner) => describe(inner, seen, out),
+        DataModelType::Tuple(items) => items.iter().for_each(|item| describe(item, seen, out)),
+        DataModelType::NewtypeStruct(inner) => {
+            if seen.insert(named.name) {
+                describe(inner, seen, out);
+                out.push_str(&format!("{}\n  {}\n\n", named.name, reference(inner)));
+            }
+        }
+        DataModelType::Struct(values) => {
+            if seen.insert(named.name) {
+                values
+                    .iter()
+                    .for_each(|value| describe(value.ty, seen, out));
+                out.push_str(&format!("{}\n{}\n", named.name, fields(values, "  ")));
+            }
+        }
+        DataModelType::Enum(variants) => {
+            if seen.insert(named.name) {
+                let mut text = format!("{}\n", named.name);
+                for (number, variant) in variants.iter().enumerate() {
+                    text.push_str(&format!("  {number} {}", variant.name));
+                    match variant.ty {
+                        DataModelVariant::UnitVariant => text.push('\n'),
+                        DataModelVariant::NewtypeVariant(inner) => {
+                            describe(inner, seen, out);
+                            text.push_str(&format!(": {}\n", reference(inner)));
+                        }
+                        DataModelVariant::StructVariant(values) => {
+                            values
+                                .iter()
+                                .for_each(|value| describe(value.ty, seen, out));
+                            text.push_str(&format!("\n{}", fields(values, "      ")));
+                        }
+                        DataModelVariant::TupleVariant(_) => {
+                            panic!("fields need names: the name bears the unit")
+                        }
+                    }
+                }
+                out.push_str(&text);
+                out.push('\n');
+            }
+        }
+        _ => {
+            reference(named);
+        }
+    }
+}
+
+fn schema() -> String {
+    let mut out = format!(
+        "Thecal protocol, version {VERSION}: every message, in postcard. Written by the tests of src/protocol.\n\n"
+    );
+    let mut seen = BTreeSet::new();
+    describe(Request::SCHEMA, &mut seen, &mut out);
+    describe(Answer::SCHEMA, &mut seen, &mut out);
+    describe(Info::SCHEMA, &mut seen, &mut out);
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+/// The most bytes postcard can need for a type.
+fn largest(named: &NamedType) -> usize {
+    let varint = |bits: usize| bits.div_ceil(7);
+    match named.ty {
+        DataModelType::Bool | DataModelType::U8 => 1,
+        DataModelType::U16 => varint(16),
+        DataModelType::U32 => varint(32),
+        DataModelType::U64 | DataModelType::I64 => varint(64),
+        DataModelType::Option(inner) => largest(inner).saturating_add(1),
+        DataModelType::NewtypeStruct(inner) => largest(inner),
+        DataModelType::Tuple(items) => items.iter().map(|item| largest(item)).sum(),
+        DataModelType::Struct(values) => values.iter().map(|value| largest(value.ty)).sum(),
+        DataModelType::Enum(variants) => {
+            assert!(variants.len() <= 128, "one byte of discriminant");
+            let contents = variants.iter().map(|variant| match variant.ty {
+                DataModelVariant::UnitVariant => 0,
+                DataModelVariant::NewtypeVariant(inner) => largest(inner),
+                DataModelVariant::TupleVariant(items) => {
+                    items.iter().map(|item| largest(item)).sum()
+                }
+                DataModelVariant::StructVariant(values) => {
+                    values.iter().map(|value| largest(value.ty)).sum()
+                }
+            });
+            contents.max().unwrap_or(0).saturating_add(1)
+        }
+        other => panic!("{other:?} has no largest size"),
+    }
+}
+
+#[test]
+fn schema_and_its_hash_are_the_kept_ones() {
+    let schema = schema();
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = sha2::Sha256::digest(schema.as_bytes()).into();
+    let hash = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    if std::env::var_os("THECAL_KEEP_SCHEMA").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.txt"), &schema).unwrap();
+    } else {
+        assert_eq!(
+            schema, KEPT,
+            "a message has changed its shape: if that is meant, keep the new one with \
+             THECAL_KEEP_SCHEMA=1 cargo test -p protocol schema (and set SCHEMA_HASH to {hash:#018x})"
+        );
+    }
+    assert_eq!(
+        SCHEMA_HASH, hash,
+        "set SCHEMA_HASH in lib.rs to {hash:#018x}"
+    );
+}
+
+/// Version byte and check included. Pinned, because a page of documentation and the choice of MTU rest on them.
+#[test]
+fn the_longest_messages_fit() {
+    let message = |named| 1 + largest(named) + CHECK_LENGTH;
+    assert_eq!(
+        (message(Request::SCHEMA), message(Answer::SCHEMA)),
+        (43, 183)
+    );
+    const { assert!(MESSAGE_LIMIT == 1024) };
+    assert!(message(Request::SCHEMA) <= MESSAGE_LIMIT);
+    assert!(message(Answer::SCHEMA) <= MESSAGE_LIMIT);
+    assert!(largest(Info::SCHEMA) <= Info::LIMIT);
+}

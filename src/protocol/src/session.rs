@@ -1,0 +1,1026 @@
+//! The pump's end of the link: frames in, authorised requests out, answers held until they have been read.
+//!
+//! One [`Session`] serves one connection at a time:
+//!
+//! ```text
+//! Command write  -> receive(now, frame) -> Received::Request(request) -> the pump
+//! Response read  <- response()          <- answer(id, &answer)        <- the pump
+//! indication     <- indication()           (the same bytes, once for each new fragment)
+//! ```
+//!
+//! - [`Session::response`] is the current fragment and can be read any number of times; only the acknowledgement frame with
+//!   its number brings the next. Acknowledgements of anything else do nothing, so repeating one is harmless.
+//! - One request at a time: a new one discards an answer not yet read, and the answer to one that is still being worked on is
+//!   dropped when it comes ([`AnswerError::NotAsked`]). What the pump does is not affected; the phone has to ask.
+//! - A request happens at most once in a connection: repeating the last one (same number, same bytes) sends its answer again,
+//!   or nothing while it is still being worked on. Lower numbers are refused.
+//! - When a message is dropped, the fragment becomes an abort frame that names the reason and the frame, so that the phone knows at
+//!   once that this request has certainly not arrived.
+use units::CarrierTime;
+
+use crate::VERSION;
+use crate::codec::{self, Malformed};
+use crate::fragmenter::Fragmenter;
+use crate::frame::{CHECK_LENGTH, Dropped, Drops, Frame, Mtu, Parsed, Part, check_of};
+use crate::message::{Answer, CommandKind, Outcome, Request};
+use crate::reassembler::{Progress, Reassembler, SILENCE};
+use crate::refused::Refused;
+use crate::roles::{Role, Situation, permits};
+use crate::transport::{Transport, UnknownVersion};
+
+/// Names one connection, so that an answer never reaches another one than it was asked on. The carrier's owner counts them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct SessionId(pub u32);
+
+/// What a link without authentication is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Policy {
+    /// Interrogation and nothing else: real hardware, until sessions exist.
+    InterrogationOnly,
+    /// Whoever connects speaks as a clinician: native_sim with `CONFIG_THECAL_INSECURE_LINK`, and the virtual pump.
+    Insecure,
+}
+
+impl Policy {
+    /// The role in which somebody unauthenticated speaks.
+    pub const fn role(self) -> Role {
+        match self {
+            Policy::InterrogationOnly => Role::Unauthenticated,
+            Policy::Insecure => Role::Clinician,
+        }
+    }
+}
+
+/// What a frame led to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// Nothing for the pump: part of a message, an acknowledgement, a repetition.
+    Nothing,
+    /// A request that this session's role may make. Answer it with [`Session::answer`].
+    Request(Request),
+    /// A request was refused, and the answer that says so is already in place. For the log.
+    Refused {
+        /// Number of the request, 0 when it could not be read.
+        id: u32,
+        /// Why.
+        refused: Refused,
+    },
+    /// The frame, or the message it belonged to, was dropped; already counted. For the log.
+    Dropped(Dropped),
+}
+
+/// Why an answer was not taken. Never a reason to undo anything: what is done is done, the phone will ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AnswerError {
+    /// The connection on which the request came is gone.
+    OtherSession,
+    /// The phone has asked something else meanwhile, or this was answered already.
+    NotAsked,
+    /// The answer does not fit into a message; no [`Answer`] that exists is that long.
+    TooLong,
+}
+
+impl core::fmt::Display for AnswerError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            AnswerError::OtherSession => "the connection on which the request came is gone",
+            AnswerError::NotAsked => "nobody waits for this answer any more",
+            AnswerError::TooLong => "the answer does not fit into a message",
+        })
+    }
+}
+
+impl core::error::Error for AnswerError {}
+
+/// What a session has seen since it was made. Saturating.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Requests handed to the pump.
+    pub requests: u32,
+    /// Requests refused by the session itself.
+    pub refused: u32,
+    /// Requests received again and not handed on.
+    pub repeated: u32,
+    /// Frames and messages dropped, by reason.
+    pub drops: Drops,
+}
+
+/// The pump's end of one connection. Some 2.5 KB, no heap.
+#[derive(Clone, Debug)]
+pub struct Session {
+    policy: Policy,
+    situation: Situation,
+    transport: Transport,
+    open: Option<SessionId>,
+    mtu: Mtu,
+    incoming: Reassembler,
+    outgoing: Fragmenter,
+    response: Frame,
+    showing: Showing,
+    /// The fragment in `response` has not been handed out by `indication` yet.
+    fresh: bool,
+    last: Option<Last>,
+    counters: Counters,
+}
+
+/// What is in `response`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Showing {
+    Nothing,
+    Answer,
+    Abort,
+}
+
+/// The request with the highest number on this connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Last {
+    id: u32,
+    check: [u8; CHECK_LENGTH],
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Handed to the pump.
+    Working,
+    /// Its answer is in `outgoing`.
+    Answered,
+    /// Its answer was there but has been replaced by a refusal of something else.
+    Lost,
+}
+
+impl Session {
+    /// A session that waits for a connection.
+    pub const fn new(policy: Policy, situation: Situation) -> Session {
+        Session {
+            policy,
+            situation,
+            transport: Transport::Plain,
+            open: None,
+            mtu: Mtu::LOWEST,
+            incoming: Reassembler::new(Some(SILENCE)),
+            outgoing: Fragmenter::new(),
+            response: Frame::EMPTY,
+            showing: Showing::Nothing,
+            fresh: false,
+            last: None,
+            counters: Counters {
+                requests: 0,
+                refused: 0,
+                repeated: 0,
+                drops: Drops::NONE,
+            },
+        }
+    }
+
+    /// A phone has connected. Nothing of an earlier connection remains but the counters.
+    pub fn opened(&mut self, id: SessionId, mtu: Mtu) {
+        self.closed();
+        self.open = Some(id);
+        self.mtu = mtu;
+    }
+
+    /// The connection is gone. The caller tells the pump, which discards what was staged.
+    pub fn closed(&mut self) {
+        self.open = None;
+        self.transport = Transport::Plain;
+        self.incoming.reset();
+        self.outgoing.reset();
+        self.show(Frame::EMPTY, Showing::Nothing);
+        self.last = None;
+    }
+
+    /// The MTU was negotiated anew; it holds from the next fragment on.
+    pub fn set_mtu(&mut self, mtu: Mtu) {
+        self.mtu = mtu;
+    }
+
+    /// The pump's situation has changed; it decides about the next request.
+    pub fn set_situation(&mut self, situation: Situation) {
+        self.situation = situation;
+    }
+
+    /// The connection being served.
+    pub fn id(&self) -> Option<SessionId> {
+        self.open
+    }
+
+    /// The role in which the phone speaks.
+    pub fn role(&self) -> Role {
+        match self.transport {
+            Transport::Plain => self.policy.role(),
+        }
+    }
+
+    /// What has been seen so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The current fragment, what a read of Response gives: empty when there is nothing to say. Reading changes nothing.
+    pub fn response(&self) -> &[u8] {
+        &self.response
+    }
+
+    /// The current fragment if it is new since the last call: what is to be indicated (or pushed, on a carrier that does).
+    pub fn indication(&mut self) -> Option<&[u8]> {
+        if !self.fresh {
+            return None;
+        }
+        self.fresh = false;
+        Some(&self.response)
+    }
+
+    /// Drops a message that has stood still for two seconds. Calling it is needed only for telling the phone early: what
+    /// has expired is never taken anyway.
+    pub fn tick(&mut self, now: CarrierTime) -> Option<Dropped> {
+        let dropped = self.incoming.expire(now)?;
+        self.drop_message(dropped, self.incoming.seen());
+        Some(dropped)
+    }
+
+    /// Takes a frame that the phone wrote, at the time `now`. Any bytes are fit to be given.
+    pub fn receive(&mut self, now: CarrierTime, frame: &[u8]) -> Received {
+        if self.open.is_none() {
+            self.counters.drops.count(Dropped::NotOpen);
+            return Received::Dropped(Dropped::NotOpen);
+        }
+        // What has expired is counted; this frame is judged on its own.
+        let _ = self.tick(now);
+        match Parsed::from_bytes(frame) {
+            Ok(Parsed::Data(part)) => self.data(now, &part),
+            Ok(Parsed::Acknowledge { sequence }) => {
+                self.acknowledged(sequence);
+                Received::Nothing
+            }
+            Ok(Parsed::Abort { sequence, .. }) => self.abandoned(sequence),
+            Err(reason) => {
+                self.counters.drops.count(reason);
+                Received::Dropped(reason)
+            }
+        }
+    }
+
+    /// Puts the answer to the request that came on connection `to` into Response.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
+    pub fn answer(&mut self, to: SessionId, answer: &Answer) -> Result<(), AnswerError> {
+        if self.open != Some(to) {
+            return Err(AnswerError::OtherSession);
+        }
+        match self.last {
+            Some(Last {
+                id,
+                check,
+                stage: Stage::Working,
+            }) if id == answer.id => {
+                if !self.put(answer) {
+                    return Err(AnswerError::TooLong);
+                }
+                self.last = Some(Last {
+                    id,
+                    check,
+                    stage: Stage::Answered,
+                });
+                Ok(())
+            }
+            Some(_) | None => Err(AnswerError::NotAsked),
+        }
+    }
+
+    fn data(&mut self, now: CarrierTime, part: &Part<'_>) -> Received {
+        if !self.incoming.is_new(part.sequence) {
+            return Received::Nothing;
+        }
+        if part.total.is_some() {
+            if self.incoming.is_collecting() {
+                // The phone knows that it began anew: no abort frame.
+                self.counters.drops.count(Dropped::Interrupted);
+            }
+            if self.showing == Showing::Abort {
+                self.show(Frame::EMPTY, Showing::Nothing);
+            }
+        }
+        match self.incoming.receive(now, part) {
+            Ok(Progress::Partial | Progress::Repeated) => Received::Nothing,
+            Ok(Progress::Complete) => self.message(),
+            Err(reason) => {
+                self.drop_message(reason, Some(part.sequence));
+                Received::Dropped(reason)
+            }
+        }
+    }
+
+    fn message(&mut self) -> Received {
+        let message = self.incoming.message();
+        let check = check_of(message);
+        let read = match self.transport.open(message) {
+            Ok(payload) => read_request(payload),
+            Err(UnknownVersion { version }) => Err((
+                0,
+                Refused::UnknownVersion {
+                    version,
+                    known: VERSION,
+                },
+            )),
+        };
+        self.incoming.forget();
+        match read {
+            Ok(request) => self.request(request, check),
+            Err((id, refused)) => self.refuse(id, refused),
+        }
+    }
+
+    fn request(&mut self, request: Request, check: [u8; CHECK_LENGTH]) -> Received {
+        let id = request.id;
+        match self.last {
+            Some(last) if last.id == id && last.check == check => return self.repeated(last),
+            Some(last) if last.id >= id => {
+                return self.refuse(id, Refused::StaleIdentifier { last: last.id });
+            }
+            Some(_) | None => {}
+        }
+        if !permits(self.role(), request.command.kind(), &self.situation) {
+            let refused = self.refuse(id, Refused::NotAllowed);
+            self.last = Some(Last {
+                id,
+                check,
+                stage: Stage::Answered,
+            });
+            return refused;
+        }
+        self.outgoing.forget();
+        self.show(Frame::EMPTY, Showing::Nothing);
+        self.last = Some(Last {
+            id,
+            check,
+            stage: Stage::Working,
+        });
+        self.counters.requests = self.counters.requests.saturating_add(1);
+        Received::Request(request)
+    }
+
+    /// The last request once more: never handed to the pump again.
+    fn repeated(&mut self, last: Last) -> Received {
+        match last.stage {
+            Stage::Working => {}
+            Stage::Answered => {
+                self.outgoing.rewind();
+                self.show_next();
+            }
+            Stage::Lost => return self.refuse(last.id, Refused::StaleIdentifier { last: last.id }),
+        }
+        self.counters.repeated = self.counters.repeated.saturating_add(1);
+        Received::Nothing
+    }
+
+    fn refuse(&mut self, id: u32, refused: Refused) -> Received {
+        self.counters.refused = self.counters.refused.saturating_add(1);
+        if let Some(Last {
+            stage: stage @ Stage::Answered,
+            ..
+        }) = &mut self.last
+        {
+            *stage = Stage::Lost;
+        }
+        // A refusal is short; and were it not, the phone would time out and ask.
+        let _ = self.put(&Answer {
+            id,
+            outcome: Outcome::Refused(refused),
+        });
+        Received::Refused { id, refused }
+    }
+
+    /// Encodes an answer and shows its first fragment.
+    fn put(&mut self, answer: &Answer) -> bool {
+        let transport = &mut self.transport;
+        let loaded = self.outgoing.load(|buffer| {
+            transport.seal(buffer, |payload| {
+                codec::encode(answer, payload).map(<[u8]>::len)
+            })
+        });
+        self.show_next();
+        loaded
+    }
+
+    fn acknowledged(&mut self, sequence: u8) {
+        if self.response.get(1) != Some(&sequence) {
+            return;
+        }
+        match self.showing {
+            Showing::Answer => self.show_next(),
+            Showing::Abort => self.show(Frame::EMPTY, Showing::Nothing),
+            Showing::Nothing => {}
+        }
+    }
+
+    /// The phone gives up: what it was sending, and what it was reading.
+    fn abandoned(&mut self, sequence: u8) -> Received {
+        if !self.incoming.is_new(sequence) {
+            return Received::Nothing;
+        }
+        self.incoming.note(sequence);
+        self.show(Frame::EMPTY, Showing::Nothing);
+        if !self.incoming.is_collecting() {
+            return Received::Nothing;
+        }
+        self.incoming.forget();
+        self.counters.drops.count(Dropped::Abandoned);
+        Received::Dropped(Dropped::Abandoned)
+    }
+
+    /// Counts a dropped message and tells the phone, once until it begins a new message.
+    fn drop_message(&mut self, reason: Dropped, at: Option<u8>) {
+        self.counters.drops.count(reason);
+        if let (Some(at), Showing::Nothing | Showing::Answer) = (at, self.showing) {
+            let sequence = self.outgoing.take_sequence();
+            self.show(Frame::abort(sequence, reason, at), Showing::Abort);
+        }
+    }
+
+    fn show_next(&mut self) {
+        match self.outgoing.next_frame(self.mtu) {
+            Some(frame) => self.show(frame, Showing::Answer),
+            None => self.show(Frame::EMPTY, Showing::Nothing),
+        }
+    }
+
+    fn show(&mut self, frame: Frame, showing: Showing) {
+        self.response = frame;
+        self.showing = showing;
+        self.fresh = showing != Showing::Nothing;
+    }
+}
+
+/// A request, or what to answer in its stead and under which number.
+fn read_request(payload: &[u8]) -> Result<Request, (u32, Refused)> {
+    match codec::decode::<Request>(payload) {
+        Ok(request) if request.id == 0 => Err((0, Refused::BadMessage(Malformed::IdentifierZero))),
+        Ok(request) => Ok(request),
+        Err(reason) => {
+            let (id, number) = codec::salvage_request(payload);
+            let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
+            let reason = match (reason, number) {
+                (Malformed::Undecodable, Some(number)) if number >= known => {
+                    Malformed::UnknownCommand { number }
+                }
+                (reason, _) => reason,
+            };
+            Err((id, Refused::BadMessage(reason)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use units::{CarrierTime, Drug, Duration};
+
+    use super::*;
+    use crate::info::Lifecycle;
+    use crate::{Command, Digest, Mode, Program};
+
+    const START: CarrierTime = CarrierTime::from_micros(5_000_000);
+    const PHONE: SessionId = SessionId(7);
+    const SERVING: Situation = Situation {
+        lifecycle: Lifecycle::InService,
+        armed: false,
+    };
+
+    /// A phone that does exactly what a test says, and a session.
+    struct Bench {
+        session: Session,
+        phone: Fragmenter,
+        now: CarrierTime,
+    }
+
+    impl Bench {
+        fn new(policy: Policy) -> Bench {
+            let mut session = Session::new(policy, SERVING);
+            session.opened(PHONE, Mtu::LOWEST);
+            Bench {
+                session,
+                phone: Fragmenter::new(),
+                now: START,
+            }
+        }
+
+        /// The frames of a message with these bytes after the version byte.
+        fn raw_frames(&mut self, version: u8, payload: &[u8]) -> Vec<Frame> {
+            assert!(self.phone.load(|buffer| {
+                buffer[0] = version;
+                buffer[1..=payload.len()].copy_from_slice(payload);
+                payload.len().checked_add(1)
+            }));
+            core::iter::from_fn(|| self.phone.next_frame(Mtu::LOWEST)).collect()
+        }
+
+        fn frames(&mut self, id: u32, command: Command) -> Vec<Frame> {
+            let mut buffer = [0; 1000];
+            let payload = codec::encode(&Request { id, command }, &mut buffer).unwrap();
+            self.raw_frames(VERSION, payload)
+        }
+
+        fn receive(&mut self, frame: &[u8]) -> Received {
+            self.session.receive(self.now, frame)
+        }
+
+        /// Sends all frames and gives what the last one led to; the others must lead to nothing.
+        fn send(&mut self, frames: &[Frame]) -> Received {
+            let (last, before) = frames.split_last().unwrap();
+            for frame in before {
+                assert_eq!(self.receive(frame), Received::Nothing);
+            }
+            self.receive(last)
+        }
+
+        fn ask(&mut self, id: u32, command: Command) -> Received {
+            let frames = self.frames(id, command);
+            self.send(&frames)
+        }
+
+        fn answer(&mut self, id: u32, outcome: Outcome) -> Result<(), AnswerError> {
+            self.session.answer(PHONE, &Answer { id, outcome })
+        }
+
+        /// Reads fragment after fragment, acknowledging each, and decodes the answer.
+        fn read(&mut self) -> Option<Answer> {
+            let mut reassembler = Reassembler::new(None);
+            while let Ok(Parsed::Data(part)) = Parsed::from_bytes(self.session.response()) {
+                let sequence = part.sequence;
+                let progress = reassembler.receive(START, &part);
+                assert_eq!(
+                    self.receive(&Frame::acknowledge(sequence)),
+                    Received::Nothing
+                );
+                if progress == Ok(Progress::Complete) {
+                    let payload = &reassembler.message()[1..];
+                    return Some(codec::decode(payload).unwrap());
+                }
+            }
+            None
+        }
+
+        fn shown_abort(&self) -> Option<(Dropped, u8)> {
+            match Parsed::from_bytes(self.session.response()) {
+                Ok(Parsed::Abort { reason, at, .. }) => reason.map(|reason| (reason, at)),
+                Ok(_) | Err(_) => None,
+            }
+        }
+    }
+
+    fn program() -> Program {
+        Program {
+            drug: Drug::Morphine,
+            concentration_ng_per_ml: u32::MAX,
+            fill_nl: Some(u32::MAX),
+            mode: Mode::Stopped,
+        }
+    }
+
+    fn commit() -> Command {
+        Command::Commit {
+            digest: Digest([3; 32]),
+        }
+    }
+
+    const COMMITTED: Outcome = Outcome::Committed { program_number: 12 };
+
+    #[test]
+    fn a_request_goes_in_and_its_answer_comes_out() {
+        let mut bench = Bench::new(Policy::Insecure);
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+        let request = Request {
+            id: 1,
+            command: Command::Stage(program()),
+        };
+        assert_eq!(
+            bench.ask(1, request.command.clone()),
+            Received::Request(request)
+        );
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+        assert_eq!(bench.answer(1, COMMITTED), Ok(()));
+        assert_eq!(
+            bench.read(),
+            Some(Answer {
+                id: 1,
+                outcome: COMMITTED
+            })
+        );
+        assert_eq!(bench.session.response(), [0_u8; 0], "read to its end");
+        assert_eq!(bench.session.counters().requests, 1);
+        assert_eq!(bench.session.counters().drops.total(), 0);
+    }
+
+    #[test]
+    fn response_holds_the_fragment_until_its_own_acknowledgement() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(1, Command::Interrogate);
+        let staged = crate::Staged {
+            program: program(),
+            flow_nl_per_day: 0,
+            old_day_total_ng: None,
+            new_day_total_ng: 0,
+            digest: Digest([1; 32]),
+            expires_in_ms: 1,
+        };
+        bench.answer(1, Outcome::Staged(staged)).unwrap();
+        let first = bench.session.response().to_vec();
+        assert_eq!(bench.session.indication(), Some(&first[..]));
+        assert_eq!(bench.session.indication(), None, "indicated once");
+        for _ in 0..3 {
+            assert_eq!(bench.session.response(), first);
+        }
+        for wrong in (0..=u8::MAX).filter(|sequence| *sequence != first[1]) {
+            bench.receive(&Frame::acknowledge(wrong));
+            assert_eq!(
+                bench.session.response(),
+                first,
+                "acknowledgement of {wrong}"
+            );
+        }
+        bench.receive(&Frame::acknowledge(first[1]));
+        let second = bench.session.response().to_vec();
+        assert_eq!(second[1], first[1].wrapping_add(1));
+        assert_eq!(bench.session.indication(), Some(&second[..]));
+        bench.receive(&Frame::acknowledge(first[1]));
+        assert_eq!(
+            bench.session.response(),
+            second,
+            "a repeated acknowledgement is harmless"
+        );
+    }
+
+    #[test]
+    fn the_last_request_repeated_brings_its_answer_again_and_nothing_else() {
+        let mut bench = Bench::new(Policy::Insecure);
+        assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
+        assert_eq!(
+            bench.ask(1, commit()),
+            Received::Nothing,
+            "still being worked on"
+        );
+        bench.answer(1, COMMITTED).unwrap();
+        let first = bench.session.response().to_vec();
+        for _ in 0..3 {
+            assert_eq!(bench.ask(1, commit()), Received::Nothing);
+            assert_ne!(
+                bench.session.response(),
+                first,
+                "the fragments have new numbers"
+            );
+            assert_eq!(
+                bench.read(),
+                Some(Answer {
+                    id: 1,
+                    outcome: COMMITTED
+                })
+            );
+        }
+        assert_eq!(
+            (
+                bench.session.counters().requests,
+                bench.session.counters().repeated
+            ),
+            (1, 4)
+        );
+    }
+
+    #[test]
+    fn numbers_used_before_are_refused() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(5, commit());
+        bench.answer(5, COMMITTED).unwrap();
+        for (id, command) in [
+            (5, Command::Cancel),
+            (4, commit()),
+            (1, Command::Interrogate),
+        ] {
+            let refused = Refused::StaleIdentifier { last: 5 };
+            assert_eq!(bench.ask(id, command), Received::Refused { id, refused });
+            assert_eq!(
+                bench.read(),
+                Some(Answer {
+                    id,
+                    outcome: Outcome::Refused(refused)
+                })
+            );
+        }
+        // Its answer has been replaced; the commit is nevertheless not done again.
+        let refused = Refused::StaleIdentifier { last: 5 };
+        assert_eq!(bench.ask(5, commit()), Received::Refused { id: 5, refused });
+        assert!(matches!(bench.ask(6, commit()), Received::Request(_)));
+    }
+
+    #[test]
+    fn a_new_request_discards_the_answer_not_yet_read() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(1, Command::ReadBack);
+        bench.answer(1, COMMITTED).unwrap();
+        assert_ne!(bench.session.response(), [0_u8; 0]);
+        assert!(matches!(
+            bench.ask(2, Command::Interrogate),
+            Received::Request(_)
+        ));
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+        assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::NotAsked));
+        assert_eq!(bench.answer(2, Outcome::Cancelled), Ok(()));
+        assert_eq!(
+            bench.answer(2, Outcome::Cancelled),
+            Err(AnswerError::NotAsked),
+            "answered once"
+        );
+        assert_eq!(
+            bench.read(),
+            Some(Answer {
+                id: 2,
+                outcome: Outcome::Cancelled
+            })
+        );
+    }
+
+    #[test]
+    fn an_answer_never_reaches_another_connection() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(1, commit());
+        bench.session.closed();
+        assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::OtherSession));
+        bench.session.opened(SessionId(8), Mtu::LOWEST);
+        bench.phone.reset();
+        assert!(matches!(
+            bench.ask(1, Command::Interrogate),
+            Received::Request(_)
+        ));
+        assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::OtherSession));
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+    }
+
+    #[test]
+    fn nothing_is_taken_without_a_connection() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.frames(1, Command::Interrogate);
+        bench.session.closed();
+        for frame in &frames {
+            assert_eq!(bench.receive(frame), Received::Dropped(Dropped::NotOpen));
+        }
+    }
+
+    #[test]
+    fn interrogation_only_permits_interrogation_only() {
+        let commands = [
+            Command::Stage(program()),
+            Command::ReadBack,
+            commit(),
+            Command::Cancel,
+            Command::ResetStatusChanged { mask: 1 },
+        ];
+        let mut bench = Bench::new(Policy::InterrogationOnly);
+        for (id, command) in (1..).zip(commands) {
+            let refused = Refused::NotAllowed;
+            assert_eq!(bench.ask(id, command), Received::Refused { id, refused });
+            assert_eq!(
+                bench.read(),
+                Some(Answer {
+                    id,
+                    outcome: Outcome::Refused(refused)
+                })
+            );
+        }
+        assert!(matches!(
+            bench.ask(9, Command::Interrogate),
+            Received::Request(_)
+        ));
+        assert_eq!(bench.session.counters().refused, 5);
+    }
+
+    #[test]
+    fn the_situation_decides_about_the_next_request() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.session.set_situation(Situation {
+            lifecycle: Lifecycle::EndOfService,
+            armed: true,
+        });
+        assert_eq!(
+            bench.ask(1, commit()),
+            Received::Refused {
+                id: 1,
+                refused: Refused::NotAllowed
+            }
+        );
+        bench.session.set_situation(SERVING);
+        assert_eq!(
+            bench.ask(1, commit()),
+            Received::Nothing,
+            "the same request: the same answer"
+        );
+        assert!(matches!(bench.ask(2, commit()), Received::Request(_)));
+    }
+
+    #[test]
+    fn a_refused_request_leaves_nothing_to_answer() {
+        let mut bench = Bench::new(Policy::InterrogationOnly);
+        bench.ask(1, commit());
+        assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::NotAsked));
+    }
+
+    #[test]
+    fn another_version_is_refused_clearly() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.raw_frames(1, &[1, 0]);
+        let refused = Refused::UnknownVersion {
+            version: 1,
+            known: VERSION,
+        };
+        assert_eq!(bench.send(&frames), Received::Refused { id: 0, refused });
+        assert_eq!(
+            bench.read(),
+            Some(Answer {
+                id: 0,
+                outcome: Outcome::Refused(refused)
+            })
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_under_its_number() {
+        let cases: [(&[u8], u32, Malformed); 6] = [
+            (&[5, 99], 5, Malformed::UnknownCommand { number: 99 }),
+            (&[5, 1, 9], 5, Malformed::Undecodable),
+            (&[5, 0, 0], 5, Malformed::TrailingBytes),
+            (&[0x85, 0, 0], 5, Malformed::NotCanonical),
+            (&[0, 0], 0, Malformed::IdentifierZero),
+            (&[0xff], 0, Malformed::Undecodable),
+        ];
+        let mut bench = Bench::new(Policy::Insecure);
+        for (payload, id, reason) in cases {
+            let frames = bench.raw_frames(VERSION, payload);
+            let refused = Refused::BadMessage(reason);
+            assert_eq!(
+                bench.send(&frames),
+                Received::Refused { id, refused },
+                "{payload:?}"
+            );
+            assert_eq!(
+                bench.read(),
+                Some(Answer {
+                    id,
+                    outcome: Outcome::Refused(refused)
+                })
+            );
+        }
+        assert!(
+            matches!(bench.ask(5, commit()), Received::Request(_)),
+            "number 5 has not been used"
+        );
+    }
+
+    #[test]
+    fn a_lost_frame_is_told_with_its_number() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.frames(1, commit());
+        bench.receive(&frames[0]);
+        assert_eq!(bench.receive(&frames[2]), Received::Dropped(Dropped::Gap));
+        assert_eq!(bench.shown_abort(), Some((Dropped::Gap, frames[2][1])));
+        let shown = bench.session.response().to_vec();
+        assert_eq!(bench.session.counters().drops.of(Dropped::Gap), 1);
+        // More of the same message is not told again.
+        let rest = Frame::next(frames[2][1].wrapping_add(1), false, b"x");
+        bench.phone.take_sequence();
+        assert_eq!(bench.receive(&rest), Received::Dropped(Dropped::NotStarted));
+        assert_eq!(bench.session.response(), shown);
+        bench.receive(&Frame::acknowledge(shown[1]));
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+        assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
+    }
+
+    #[test]
+    fn an_abort_frame_goes_when_a_new_message_begins() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.frames(1, commit());
+        bench.receive(&frames[1]);
+        assert_eq!(
+            bench.shown_abort(),
+            Some((Dropped::NotStarted, frames[1][1]))
+        );
+        bench.phone.rewind();
+        let again = bench.frames(1, commit());
+        bench.receive(&again[0]);
+        assert_eq!(bench.shown_abort(), None);
+    }
+
+    #[test]
+    fn a_wrong_checksum_never_becomes_a_request() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let mut frame = bench.frames(1, Command::Interrogate)[0].to_vec();
+        frame[5] ^= 1;
+        assert_eq!(bench.receive(&frame), Received::Dropped(Dropped::Checksum));
+        assert_eq!(bench.shown_abort(), Some((Dropped::Checksum, frame[1])));
+        assert_eq!(bench.session.counters().requests, 0);
+    }
+
+    #[test]
+    fn silence_is_told_at_the_tick_and_taken_into_account_without_one() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.frames(1, commit());
+        bench.receive(&frames[0]);
+        bench.now = START.saturating_add(Duration::from_millis(1_999));
+        assert_eq!(bench.session.tick(bench.now), None);
+        bench.now = START.saturating_add(Duration::from_millis(2_000));
+        assert_eq!(bench.session.tick(bench.now), Some(Dropped::Silence));
+        assert_eq!(bench.shown_abort(), Some((Dropped::Silence, frames[0][1])));
+        assert_eq!(
+            bench.receive(&frames[1]),
+            Received::Dropped(Dropped::NotStarted)
+        );
+
+        let frames = bench.frames(1, commit());
+        bench.receive(&frames[0]);
+        bench.now = bench.now.saturating_add(Duration::from_millis(2_000));
+        assert_eq!(
+            bench.receive(&frames[1]),
+            Received::Dropped(Dropped::NotStarted),
+            "without a tick"
+        );
+        assert_eq!(bench.session.counters().drops.of(Dropped::Silence), 2);
+        assert_eq!(bench.session.counters().requests, 0);
+    }
+
+    #[test]
+    fn a_message_that_begins_anew_is_counted_but_not_told() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let unfinished = bench.frames(1, commit());
+        bench.receive(&unfinished[0]);
+        assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
+        assert_eq!(bench.session.counters().drops.of(Dropped::Interrupted), 1);
+        assert_eq!(bench.shown_abort(), None);
+    }
+
+    #[test]
+    fn a_phone_that_gives_up_clears_both_directions() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(1, commit());
+        bench.answer(1, COMMITTED).unwrap();
+        let unfinished = bench.frames(2, commit());
+        bench.receive(&unfinished[0]);
+        let abort = Frame::abort(
+            bench.phone.take_sequence(),
+            Dropped::Abandoned,
+            unfinished[0][1],
+        );
+        assert_eq!(bench.receive(&abort), Received::Dropped(Dropped::Abandoned));
+        assert_eq!(bench.session.response(), [0_u8; 0]);
+        assert_eq!(bench.receive(&abort), Received::Nothing, "repeated");
+        assert_eq!(bench.ask(1, commit()), Received::Nothing, "still done once");
+        assert_eq!(
+            bench.read(),
+            Some(Answer {
+                id: 1,
+                outcome: COMMITTED
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_no_frame_is_counted_and_leaves_the_message_alone() {
+        let mut bench = Bench::new(Policy::Insecure);
+        let frames = bench.frames(1, commit());
+        bench.receive(&frames[0]);
+        assert_eq!(bench.receive(&[]), Received::Dropped(Dropped::Runt));
+        assert_eq!(
+            bench.receive(&[0x80, 0, 0]),
+            Received::Dropped(Dropped::Flags)
+        );
+        assert_eq!(
+            bench.receive(&[0; 245]),
+            Received::Dropped(Dropped::FrameTooLong)
+        );
+        assert!(matches!(bench.send(&frames[1..]), Received::Request(_)));
+        assert_eq!(bench.session.counters().drops.total(), 3);
+    }
+
+    #[test]
+    fn nothing_but_counters_outlives_a_connection() {
+        let mut bench = Bench::new(Policy::Insecure);
+        bench.ask(9, commit());
+        bench.answer(9, COMMITTED).unwrap();
+        let unfinished = bench.frames(10, commit());
+        bench.receive(&unfinished[0]);
+        bench.session.opened(SessionId(8), Mtu::HIGHEST);
+        assert_eq!(
+            (bench.session.id(), bench.session.response()),
+            (Some(SessionId(8)), &[][..])
+        );
+        assert_eq!(bench.session.indication(), None);
+        assert_eq!(
+            bench.receive(&unfinished[1]),
+            Received::Dropped(Dropped::NotStarted)
+        );
+        assert!(
+            matches!(bench.ask(1, commit()), Received::Request(_)),
+            "numbers start anew"
+        );
+        assert_eq!(bench.session.counters().requests, 2);
+    }
+}

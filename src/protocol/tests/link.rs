@@ -1,0 +1,546 @@
+//! A phone and a pump over a carrier that loses, repeats, delays, damages and breaks: at most once, and an honest fate.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use protocol::client::resolve_commit;
+use protocol::{
+    Answer, Client, ClientEvent, Command, DeliveryState, Digest, Dose, Ended, Fate, Lifecycle,
+    Limits, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
+    Situation, Staged, Status,
+};
+use units::{CarrierTime, Clock, Drug, Duration, Per};
+
+/// What happens to one frame on its way, in either direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    Pass,
+    Lose,
+    Repeat,
+    /// Arrives behind the next frame of its direction.
+    Delay,
+    /// One bit of the last byte, always a message's, is flipped (frames of at most four bytes carry no message and pass).
+    Damage,
+    /// The connection breaks before the frame arrives.
+    CutBefore,
+    /// The connection breaks right after it has arrived.
+    CutAfter,
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault::Lose,
+    Fault::Repeat,
+    Fault::Delay,
+    Fault::Damage,
+    Fault::CutBefore,
+    Fault::CutAfter,
+];
+
+/// How the phone learns of fragments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reading {
+    Polling,
+    Indications,
+}
+
+/// The pump behind the session, as far as programming goes; storing takes a while.
+#[derive(Default)]
+struct Pump {
+    program_number: u32,
+    program: Option<Program>,
+    staged: Option<Program>,
+    storing: Option<(CarrierTime, SessionId, u32, Program)>,
+    /// What was done for each request, by connection and number.
+    done: BTreeMap<(SessionId, u32), Option<Answer>>,
+}
+
+const STORING: Duration = Duration::from_millis(4_000);
+
+impl Pump {
+    fn handle(&mut self, now: CarrierTime, from: SessionId, request: Request) -> Option<Answer> {
+        let id = request.id;
+        assert!(
+            !self.done.contains_key(&(from, id)),
+            "{request:?} happened twice"
+        );
+        let outcome = match request.command {
+            Command::Interrogate => Outcome::Status(self.status()),
+            Command::Stage(program) => {
+                self.staged = Some(program.clone());
+                Outcome::Staged(self.read_back(program))
+            }
+            Command::ReadBack => match self.staged.clone() {
+                Some(program) => Outcome::Staged(self.read_back(program)),
+                None => Outcome::Refused(Refused::NothingStaged),
+            },
+            Command::Commit { digest } => match self.staged.take() {
+                _ if self.storing.is_some() => Outcome::Refused(Refused::Busy),
+                None => Outcome::Refused(Refused::NothingStaged),
+                Some(program) if Digest::of(&program, self.program_number + 1) != digest => {
+                    Outcome::Refused(Refused::DigestMismatch)
+                }
+                Some(program) => {
+                    self.storing = Some((now.saturating_add(STORING), from, id, program));
+                    self.done.insert((from, id), None);
+                    return None;
+                }
+            },
+            Command::Cancel => {
+                self.staged = None;
+                Outcome::Cancelled
+            }
+            Command::ResetStatusChanged { mask } => Outcome::StatusChangedReset { flags: !mask },
+        };
+        Some(self.answered(from, Answer { id, outcome }))
+    }
+
+    fn answered(&mut self, to: SessionId, answer: Answer) -> Answer {
+        self.done.insert((to, answer.id), Some(answer.clone()));
+        answer
+    }
+
+    fn stored(&mut self, now: CarrierTime) -> Option<(SessionId, Answer)> {
+        let (due, from, id, program) = self.storing.take()?;
+        if now < due {
+            self.storing = Some((due, from, id, program));
+            return None;
+        }
+        self.program_number += 1;
+        self.program = Some(program);
+        let outcome = Outcome::Committed {
+            program_number: self.program_number,
+        };
+        Some((from, self.answered(from, Answer { id, outcome })))
+    }
+
+    fn read_back(&self, program: Program) -> Staged {
+        let digest = Digest::of(&program, self.program_number + 1);
+        let (flow_nl_per_day, old_day_total_ng, new_day_total_ng) =
+            (u64::MAX, Some(u64::MAX), u64::MAX);
+        Staged {
+            program,
+            flow_nl_per_day,
+            old_day_total_ng,
+            new_day_total_ng,
+            digest,
+            expires_in_ms: 120_000,
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            boot: u32::MAX,
+            pump_time_ms: u64::MAX,
+            clock: Clock::Lost,
+            program_number: self.program_number,
+            program: self.program.clone(),
+            delivery: DeliveryState::Running,
+            flow_nl_per_day: u64::MAX,
+            counted_steps: i64::MIN,
+            at_most_steps: u64::MAX,
+            deficit_steps: 0,
+            step_volume_fl: 2_500_000,
+            reservoir_fl: None,
+            filled_fl: None,
+            delivered_since_fill_fl: 0,
+            staged: self.staged.is_some(),
+            committing: self.storing.is_some(),
+            status_changed: 0,
+            limits: Limits {
+                lowest_nl_per_day: 48_000,
+                highest_nl_per_day: 24_000_000,
+                capacity_nl: 20_000_000,
+                step_volume_fl: 2_500_000,
+            },
+            faults: 0,
+        }
+    }
+}
+
+struct World {
+    client: Client,
+    session: Session,
+    pump: Pump,
+    now: CarrierTime,
+    mtu: Mtu,
+    reading: Reading,
+    faults: Vec<Fault>,
+    /// Frames carried so far, in both directions.
+    carried: usize,
+    delayed_up: Option<Vec<u8>>,
+    delayed_down: Option<Vec<u8>>,
+    connections: u32,
+    /// The end of the request that a broken connection brought about.
+    broken: Option<Ended>,
+    /// Every request's number and connection with what the client said about it.
+    said: Vec<(SessionId, u32, Fate)>,
+}
+
+/// What the client said in the end.
+#[derive(Debug)]
+enum Said {
+    Answer(Outcome),
+    Ended(Ended),
+}
+
+impl World {
+    fn new(mtu: u16, reading: Reading, faults: Vec<Fault>) -> World {
+        let situation = Situation {
+            lifecycle: Lifecycle::InService,
+            armed: false,
+        };
+        World {
+            client: Client::new(),
+            session: Session::new(Policy::Insecure, situation),
+            pump: Pump::default(),
+            now: CarrierTime::from_micros(1),
+            mtu: Mtu::new(mtu).unwrap(),
+            reading,
+            faults,
+            carried: 0,
+            delayed_up: None,
+            delayed_down: None,
+            connections: 0,
+            broken: None,
+            said: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self) {
+        self.connections += 1;
+        self.session.opened(SessionId(self.connections), self.mtu);
+        self.client.opened(self.mtu);
+        self.broken = None;
+    }
+
+    fn cut(&mut self) {
+        self.session.closed();
+        self.pump.staged = None;
+        self.broken = self.client.closed();
+        (self.delayed_up, self.delayed_down) = (None, None);
+    }
+
+    fn fault(&mut self) -> Fault {
+        let fault = self
+            .faults
+            .get(self.carried)
+            .copied()
+            .unwrap_or(Fault::Pass);
+        self.carried += 1;
+        fault
+    }
+
+    /// The frames that arrive when `frame` is sent, and whether the connection breaks then.
+    fn carry(
+        &mut self,
+        frame: &[u8],
+        delayed: impl Fn(&mut World) -> &mut Option<Vec<u8>>,
+    ) -> (Vec<Vec<u8>>, bool) {
+        let mut frame = frame.to_vec();
+        let mut cut = false;
+        let mut arrived = Vec::new();
+        match self.fault() {
+            Fault::Pass => arrived.push(frame),
+            Fault::Lose => {}
+            Fault::Repeat => arrived.extend([frame.clone(), frame]),
+            Fault::Delay => {
+                if let Some(before) = delayed(self).replace(frame) {
+                    arrived.push(before);
+                }
+                return (arrived, false);
+            }
+            Fault::Damage => {
+                if frame.len() > 4 {
+                    *frame.last_mut().unwrap() ^= 0x10;
+                }
+                arrived.push(frame);
+            }
+            Fault::CutBefore => return (arrived, true),
+            Fault::CutAfter => {
+                arrived.push(frame);
+                cut = true;
+            }
+        }
+        arrived.extend(delayed(self).take());
+        (arrived, cut)
+    }
+
+    fn up(&mut self) {
+        while let Some(frame) = self.client.next_frame() {
+            let (arrived, cut) = self.carry(&frame, |world| &mut world.delayed_up);
+            for frame in arrived {
+                let received = self.session.receive(self.now, &frame);
+                if let Received::Request(request) = received {
+                    let from = self.session.id().unwrap();
+                    if let Some(answer) = self.pump.handle(self.now, from, request) {
+                        self.session.answer(from, &answer).unwrap();
+                    }
+                }
+            }
+            if cut {
+                self.cut();
+            }
+        }
+    }
+
+    fn down(&mut self) -> ClientEvent {
+        let fragment = match self.reading {
+            Reading::Polling => Some(self.session.response().to_vec()),
+            Reading::Indications => self.session.indication().map(<[u8]>::to_vec),
+        };
+        let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) else {
+            return ClientEvent::Nothing;
+        };
+        assert!(fragment.len() <= self.mtu.frame_length());
+        let (arrived, cut) = self.carry(&fragment, |world| &mut world.delayed_down);
+        let mut event = ClientEvent::Nothing;
+        for fragment in arrived {
+            match self.client.receive(self.now, &fragment) {
+                ClientEvent::Nothing => {}
+                told => {
+                    assert_eq!(event, ClientEvent::Nothing, "told twice");
+                    event = told;
+                }
+            }
+        }
+        if cut {
+            self.cut();
+        }
+        event
+    }
+
+    /// 50 ms of the world.
+    fn step(&mut self) -> ClientEvent {
+        self.now = self.now.saturating_add(Duration::from_millis(50));
+        self.up();
+        if let Some((to, answer)) = self.pump.stored(self.now) {
+            // Nobody may be waiting any more.
+            let _ = self.session.answer(to, &answer);
+        }
+        let event = self.down();
+        self.session.tick(self.now);
+        if event == ClientEvent::Nothing {
+            self.client.tick(self.now)
+        } else {
+            event
+        }
+    }
+
+    /// Asks, and checks that the answer is the one the pump gave to exactly this request.
+    fn ask(&mut self, command: &Command) -> Said {
+        if self.session.id().is_none() {
+            self.connect();
+        }
+        let connection = self.session.id().unwrap();
+        let id = self.client.request(self.now, command).unwrap();
+        for _ in 0..2_000 {
+            let event = self.step();
+            let said = match (event, self.broken.take()) {
+                (ClientEvent::Answer(answer), _) => {
+                    assert_eq!(answer.id, id);
+                    assert_eq!(
+                        self.pump.done.get(&(connection, id)),
+                        Some(&Some(answer.clone())),
+                        "a wrong message"
+                    );
+                    self.said.push((connection, id, answer.outcome.fate()));
+                    return Said::Answer(answer.outcome);
+                }
+                (ClientEvent::Ended(ended), _) | (ClientEvent::Nothing, Some(ended)) => ended,
+                (ClientEvent::Nothing, None) => continue,
+            };
+            assert_eq!(said.id, id);
+            assert_ne!(said.fate, Fate::Done);
+            self.said.push((connection, id, said.fate));
+            return Said::Ended(said);
+        }
+        panic!("{command:?} never ended");
+    }
+
+    fn interrogate(&mut self) -> Status {
+        for _ in 0..200 {
+            if let Said::Answer(Outcome::Status(status)) = self.ask(&Command::Interrogate) {
+                return status;
+            }
+        }
+        panic!("no status");
+    }
+
+    /// Programs as a good programmer does, until it is done, and resolves what is unknown by asking.
+    /// Gives how often it had to begin again.
+    fn program(&mut self, program: &Program) -> u32 {
+        'again: for attempt in 0..100 {
+            let before = self.interrogate();
+            let truth_before = self.pump.program_number;
+            if before.committing {
+                continue;
+            }
+            let Said::Answer(Outcome::Staged(_)) = self.ask(&Command::Stage(program.clone()))
+            else {
+                continue;
+            };
+            let Said::Answer(Outcome::Staged(staged)) = self.ask(&Command::ReadBack) else {
+                continue;
+            };
+            assert!(staged.is_consistent(before.program_number));
+            assert_eq!(staged.program, *program);
+            let mut fate = match self.ask(&Command::Commit {
+                digest: staged.digest,
+            }) {
+                Said::Answer(outcome) => outcome.fate(),
+                Said::Ended(ended) => ended.fate,
+            };
+            while fate == Fate::Unknown {
+                let status = self.interrogate();
+                fate = resolve_commit(&staged.digest, before.program_number, &status);
+            }
+            if fate == Fate::CertainlyNot {
+                continue 'again;
+            }
+            assert_eq!(
+                self.pump.program_number,
+                truth_before + 1,
+                "said to be done"
+            );
+            return attempt;
+        }
+        panic!("never programmed");
+    }
+
+    /// Lets everything still on its way arrive, then holds every word the client said against what the pump did.
+    fn judge(&mut self) {
+        for _ in 0..300 {
+            self.step();
+        }
+        for (connection, id, fate) in &self.said {
+            let done = self.pump.done.get(&(*connection, *id));
+            match fate {
+                Fate::Done => assert!(
+                    matches!(done, Some(Some(_))),
+                    "request {id} was said to be done"
+                ),
+                Fate::CertainlyNot => match done {
+                    None => {}
+                    Some(Some(Answer {
+                        outcome: Outcome::Refused(_),
+                        ..
+                    })) => {}
+                    Some(other) => {
+                        panic!("request {id} was certainly not done, and yet: {other:?}")
+                    }
+                },
+                Fate::Unknown => {}
+            }
+        }
+        let commits = self
+            .pump
+            .done
+            .values()
+            .flatten()
+            .filter(|answer| matches!(answer.outcome, Outcome::Committed { .. }));
+        assert_eq!(
+            u32::try_from(commits.count()).unwrap(),
+            self.pump.program_number
+        );
+    }
+}
+
+fn some_program() -> Program {
+    Program {
+        drug: Drug::Baclofen,
+        concentration_ng_per_ml: u32::MAX,
+        fill_nl: Some(u32::MAX),
+        mode: Mode::SimpleContinuous {
+            dose: Dose {
+                nanograms: u64::MAX,
+                per: Per::Day,
+            },
+        },
+    }
+}
+
+const MTUS: [u16; 4] = [23, 24, 185, 247];
+const READINGS: [Reading; 2] = [Reading::Polling, Reading::Indications];
+
+#[test]
+fn an_undisturbed_link_programs_at_once() {
+    for mtu in MTUS {
+        for reading in READINGS {
+            let mut world = World::new(mtu, reading, vec![]);
+            assert_eq!(world.program(&some_program()), 0);
+            world.judge();
+            assert!(world.said.iter().all(|(_, _, fate)| *fate == Fate::Done));
+            assert_eq!(world.session.counters().drops.total(), 0);
+            assert_eq!(world.client.drops().total(), 0);
+            // One repetition: storing takes longer than the three seconds after which the client repeats itself.
+            assert_eq!(world.session.counters().repeated, 1);
+        }
+    }
+}
+
+/// Each fault at each frame of a whole programming, in both directions.
+#[test]
+fn one_fault_at_any_frame_does_no_harm() {
+    for mtu in MTUS {
+        for reading in READINGS {
+            let mut undisturbed = World::new(mtu, reading, vec![]);
+            undisturbed.program(&some_program());
+            for position in 0..undisturbed.carried {
+                for fault in FAULTS {
+                    let mut faults = vec![Fault::Pass; position];
+                    faults.push(fault);
+                    let mut world = World::new(mtu, reading, faults);
+                    let again = world.program(&some_program());
+                    world.judge();
+                    assert_eq!(
+                        world.pump.program_number, 1,
+                        "{mtu}, {reading:?}, {fault:?} at {position}"
+                    );
+                    let cuts = matches!(fault, Fault::CutBefore | Fault::CutAfter);
+                    if !cuts {
+                        assert_eq!(
+                            again, 0,
+                            "{mtu}, {reading:?}, {fault:?} at {position}: the connection stood"
+                        );
+                        assert!(world.said.iter().all(|(_, _, fate)| *fate == Fate::Done));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        12 => Just(Fault::Pass),
+        3 => Just(Fault::Lose),
+        3 => Just(Fault::Repeat),
+        2 => Just(Fault::Delay),
+        2 => Just(Fault::Damage),
+        1 => Just(Fault::CutBefore),
+        1 => Just(Fault::CutAfter),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_faults_do_no_harm(
+        mtu in prop::sample::select(MTUS.to_vec()),
+        reading in prop::sample::select(READINGS.to_vec()),
+        faults in prop::collection::vec(any_fault(), 0..300),
+    ) {
+        let mut world = World::new(mtu, reading, faults);
+        world.program(&some_program());
+        world.judge();
+        prop_assert_eq!(world.pump.program_number, 1);
+    }
+}
