@@ -1,0 +1,505 @@
+/*
+ * The link over Bluetooth: one GATT service, one phone at a time.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Two threads meet here. Callbacks run in Bluetooth's receiving thread: they copy, set flags, give a semaphore and return. The link
+ * thread comes for what happened with thecal_link_receive(), and there it also does what may wait for buffers of the host:
+ * indications and advertising. What both touch is behind one spinlock, held for a copy of one frame at most.
+ *
+ * The order of what is told: CONNECTED, then frames in their order with an OVERFLOW where some are missing, then DISCONNECTED. An MTU
+ * is told before frames that wait. Advertising begins again when DISCONNECTED has been dealt with, so that the next phone never
+ * meets what was meant for the one before.
+ */
+#include <thecal/link.h>
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <zephyr/bluetooth/bluetooth.h>
+#include <zephyr/bluetooth/conn.h>
+#include <zephyr/bluetooth/gatt.h>
+#include <zephyr/bluetooth/uuid.h>
+#include <zephyr/kernel.h>
+#include <zephyr/logging/log.h>
+#include <zephyr/sys/byteorder.h>
+#include <zephyr/sys/ring_buffer.h>
+#include <zephyr/sys/util.h>
+
+LOG_MODULE_REGISTER(thecal_link, CONFIG_THECAL_LINK_LOG_LEVEL);
+
+#if defined(CONFIG_THECAL_INSECURE_LINK) && !defined(CONFIG_BOARD_NATIVE_SIM)
+#error "An open link exists for tests on native_sim only."
+#endif
+
+#define MTU_LOWEST   23
+#define MTU_HIGHEST  247
+#define WRITE_HEADER 3
+
+BUILD_ASSERT(CONFIG_BT_MAX_CONN == 1, "one phone at a time");
+BUILD_ASSERT(CONFIG_BT_L2CAP_TX_MTU == MTU_HIGHEST && CONFIG_BT_BUF_ACL_RX_SIZE >= MTU_HIGHEST + 4,
+	     "frames are made for an ATT_MTU of up to 247");
+BUILD_ASSERT(THECAL_LINK_FRAME_BYTES == MTU_HIGHEST - WRITE_HEADER, "link.h says otherwise");
+
+/* Fixed for good; src/protocol/src/uuid.rs has the same, and tests/ble compares. 0007 is kept for the emergency card. */
+#define LINK_UUID(short_) BT_UUID_INIT_128(BT_UUID_128_ENCODE(0x6a3e0000 + (short_), 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2))
+#define SERVICE_UUID      BT_UUID_128_ENCODE(0x6a3e0001, 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2)
+
+static const struct bt_uuid_128 service_uuid = BT_UUID_INIT_128(SERVICE_UUID);
+static const struct bt_uuid_128 info_uuid = LINK_UUID(0x0002);
+static const struct bt_uuid_128 command_uuid = LINK_UUID(0x0003);
+static const struct bt_uuid_128 response_uuid = LINK_UUID(0x0004);
+static const struct bt_uuid_128 data_uuid = LINK_UUID(0x0005);
+static const struct bt_uuid_128 status_changed_uuid = LINK_UUID(0x0006);
+
+#ifdef CONFIG_THECAL_INSECURE_LINK
+#define MAY_READ  BT_GATT_PERM_READ
+#define MAY_WRITE BT_GATT_PERM_WRITE
+#else
+#define MAY_READ  BT_GATT_PERM_READ_AUTHEN
+#define MAY_WRITE BT_GATT_PERM_WRITE_AUTHEN
+#endif
+
+/*
+ * A value that a phone reads. A long one takes several reads, each from an offset; meanwhile the link thread may set
+ * another. A read from offset 0 therefore takes a copy, and those from other offsets go on with it.
+ */
+struct value {
+	uint16_t length;
+	uint16_t copied_length;
+	bool copied; /* on this connection */
+	uint8_t bytes[THECAL_LINK_FRAME_BYTES];
+	uint8_t copy[THECAL_LINK_FRAME_BYTES]; /* of Bluetooth's receiving thread alone */
+};
+
+static struct k_spinlock lock;
+
+/* Behind the lock. */
+static struct {
+	struct bt_conn *phone; /* the one that is connected, with a reference; NULL when there is none */
+	uint32_t session;
+	uint16_t mtu;
+	bool overflow;      /* the frame buffer was full: nothing is taken until the link thread knows */
+	bool advertising;
+	bool indicate;      /* Response is to be indicated as soon as may be */
+	bool indicating;    /* the phone has not confirmed the last one yet: `indication` belongs to the host */
+	uint16_t status_changed;
+	struct value info;
+	struct value response;
+} shared;
+
+RING_BUF_DECLARE(link_frames, CONFIG_THECAL_LINK_FRAME_BUFFER_BYTES);
+
+/* What the link thread has been told; its own. */
+static struct {
+	uint32_t session;
+	uint16_t mtu;
+	bool connected;
+	bool started;
+} told;
+
+static K_SEM_DEFINE(link_happened, 0, 1);
+static atomic_t link_woken;
+
+/* Longest wait for another attempt at advertising, should the first have failed. */
+#define ADVERTISING_RETRY_MS 1000
+
+/* ---- Attributes (Bluetooth's receiving thread) ---- */
+
+static ssize_t read_value(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
+			  uint16_t offset)
+{
+	struct value *const value = attr->user_data;
+
+	if (offset == 0 || !value->copied) {
+		const k_spinlock_key_t key = k_spin_lock(&lock);
+
+		memcpy(value->copy, value->bytes, value->length);
+		value->copied_length = value->length;
+		value->copied = true;
+		k_spin_unlock(&lock, key);
+	}
+	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
+}
+
+static ssize_t read_status_changed(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
+				   uint16_t offset)
+{
+	const uint16_t flags = sys_cpu_to_le16(shared.status_changed);
+
+	return bt_gatt_attr_read(conn, attr, buffer, length, offset, &flags, sizeof(flags));
+}
+
+static ssize_t write_command(struct bt_conn *conn, const struct bt_gatt_attr *attr, const void *bytes, uint16_t length,
+			     uint16_t offset, uint8_t flags)
+{
+	bool taken = false;
+	k_spinlock_key_t key;
+
+	ARG_UNUSED(attr);
+	ARG_UNUSED(flags);
+	if (offset != 0) {
+		return BT_GATT_ERR(BT_ATT_ERR_INVALID_OFFSET);
+	}
+	if (length > THECAL_LINK_FRAME_BYTES) {
+		return BT_GATT_ERR(BT_ATT_ERR_INVALID_ATTRIBUTE_LEN);
+	}
+	key = k_spin_lock(&lock);
+	if (conn == shared.phone && !shared.overflow) {
+		if (ring_buf_space_get(&link_frames) >= sizeof(length) + length) {
+			(void)ring_buf_put(&link_frames, (const uint8_t *)&length, sizeof(length));
+			(void)ring_buf_put(&link_frames, bytes, length);
+			taken = true;
+		} else {
+			shared.overflow = true;
+		}
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+	/* A write without response gets no answer, so this tells only a phone that waits for one. */
+	return taken ? length : BT_GATT_ERR(BT_ATT_ERR_INSUFFICIENT_RESOURCES);
+}
+
+/* clang-format off */
+BT_GATT_SERVICE_DEFINE(thecal_link_service,
+	BT_GATT_PRIMARY_SERVICE(&service_uuid),
+	BT_GATT_CHARACTERISTIC(&info_uuid.uuid, BT_GATT_CHRC_READ,
+			       BT_GATT_PERM_READ, read_value, NULL, &shared.info),
+	BT_GATT_CHARACTERISTIC(&command_uuid.uuid, BT_GATT_CHRC_WRITE | BT_GATT_CHRC_WRITE_WITHOUT_RESP,
+			       MAY_WRITE, NULL, write_command, NULL),
+	BT_GATT_CHARACTERISTIC(&response_uuid.uuid, BT_GATT_CHRC_READ | BT_GATT_CHRC_INDICATE,
+			       MAY_READ, read_value, NULL, &shared.response),
+	BT_GATT_CCC(NULL, BT_GATT_PERM_READ | MAY_WRITE),
+	BT_GATT_CHARACTERISTIC(&data_uuid.uuid, BT_GATT_CHRC_NOTIFY,
+			       MAY_READ, NULL, NULL, NULL),
+	BT_GATT_CCC(NULL, BT_GATT_PERM_READ | MAY_WRITE),
+	BT_GATT_CHARACTERISTIC(&status_changed_uuid.uuid, BT_GATT_CHRC_READ | BT_GATT_CHRC_NOTIFY,
+			       MAY_READ, read_status_changed, NULL, NULL),
+	BT_GATT_CCC(NULL, BT_GATT_PERM_READ | MAY_WRITE),
+);
+/* clang-format on */
+
+static const struct bt_gatt_attr *attribute(const struct bt_uuid_128 *uuid)
+{
+	return bt_gatt_find_by_uuid(thecal_link_service.attrs, thecal_link_service.attr_count, &uuid->uuid);
+}
+
+/* ---- Connections (Bluetooth's threads) ---- */
+
+static void connected(struct bt_conn *conn, uint8_t error)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	/* Whether or not the connection came about, this ends the advertising. */
+	shared.advertising = false;
+	if (error == 0) {
+		shared.phone = bt_conn_ref(conn);
+		shared.session++;
+		shared.mtu = MTU_LOWEST;
+		shared.response.length = 0;
+		shared.response.copied = false;
+		shared.info.copied = false;
+		shared.indicate = false;
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
+static void disconnected(struct bt_conn *conn, uint8_t reason)
+{
+	bool ours;
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	ours = conn == shared.phone;
+	if (ours) {
+		shared.phone = NULL;
+	}
+	k_spin_unlock(&lock, key);
+	if (ours) {
+		LOG_DBG("disconnected, reason 0x%02x", reason);
+		bt_conn_unref(conn);
+	}
+	k_sem_give(&link_happened);
+}
+
+/* The host can take another connection. */
+static void recycled(void)
+{
+	k_sem_give(&link_happened);
+}
+
+BT_CONN_CB_DEFINE(thecal_link_connection) = {
+	.connected = connected,
+	.disconnected = disconnected,
+	.recycled = recycled,
+};
+
+static void mtu_updated(struct bt_conn *conn, uint16_t unused_tx, uint16_t unused_rx)
+{
+	const uint16_t mtu = CLAMP(bt_gatt_get_mtu(conn), MTU_LOWEST, MTU_HIGHEST);
+	k_spinlock_key_t key;
+
+	ARG_UNUSED(unused_tx);
+	ARG_UNUSED(unused_rx);
+	key = k_spin_lock(&lock);
+	if (conn == shared.phone) {
+		shared.mtu = mtu;
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
+static struct bt_gatt_cb gatt_callbacks = {
+	.att_mtu_updated = mtu_updated,
+};
+
+/* ---- What may wait for the host (link thread) ---- */
+
+static void indication_over(struct bt_gatt_indicate_params *unused)
+{
+	k_spinlock_key_t key;
+
+	ARG_UNUSED(unused);
+	key = k_spin_lock(&lock);
+	shared.indicating = false;
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
+/* Indicates Response if that is still to be done. A phone that has not subscribed polls. */
+static void indicate_response(void)
+{
+	/* The host copies the bytes but keeps the parameters until the phone has confirmed. */
+	static struct bt_gatt_indicate_params indication;
+	static uint8_t bytes[THECAL_LINK_FRAME_BYTES];
+	const struct bt_gatt_attr *const response = attribute(&response_uuid);
+	struct bt_conn *phone = NULL;
+	uint16_t length;
+	k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (shared.indicate && !shared.indicating && shared.phone != NULL) {
+		phone = bt_conn_ref(shared.phone);
+		shared.indicate = false;
+		shared.indicating = true;
+		length = shared.response.length;
+		memcpy(bytes, shared.response.bytes, length);
+	}
+	k_spin_unlock(&lock, key);
+	if (phone == NULL) {
+		return;
+	}
+
+	int result = -EINVAL;
+
+	if (bt_gatt_is_subscribed(phone, response, BT_GATT_CCC_INDICATE)) {
+		indication = (struct bt_gatt_indicate_params){
+			.attr = response,
+			.destroy = indication_over,
+			.data = bytes,
+			.len = length,
+		};
+		result = bt_gatt_indicate(phone, &indication);
+		if (result != 0) {
+			LOG_WRN("response not indicated (%d)", result);
+		}
+	}
+	if (result != 0) {
+		key = k_spin_lock(&lock);
+		shared.indicating = false;
+		k_spin_unlock(&lock, key);
+	}
+	bt_conn_unref(phone);
+}
+
+/* The advertisement: that this is a pump of this kind, and nothing about which one. All of it fits without a scan response. */
+static const struct bt_data advertisement[] = {
+	BT_DATA_BYTES(BT_DATA_FLAGS, BT_LE_AD_GENERAL | BT_LE_AD_NO_BREDR),
+	BT_DATA_BYTES(BT_DATA_UUID128_ALL, SERVICE_UUID),
+	BT_DATA(BT_DATA_NAME_COMPLETE, CONFIG_BT_DEVICE_NAME, sizeof(CONFIG_BT_DEVICE_NAME) - 1),
+};
+BUILD_ASSERT(3 + 18 + 2 + sizeof(CONFIG_BT_DEVICE_NAME) - 1 <= 31, "does not fit into an advertisement");
+
+/* Advertises, unless it does already, or there is a phone, or was one that the link thread does not know of. True: try again. */
+static bool advertise(void)
+{
+	/* In units of 0.625 ms. */
+	const uint32_t interval = CONFIG_THECAL_LINK_ADVERTISING_INTERVAL_MS * 8 / 5;
+	k_spinlock_key_t key = k_spin_lock(&lock);
+	const bool wanted = told.started && !told.connected && told.session == shared.session &&
+			    shared.phone == NULL && !shared.advertising;
+	int result;
+
+	/* Set beforehand: the connection, which ends it, may come before bt_le_adv_start() returns. */
+	shared.advertising = shared.advertising || wanted;
+	k_spin_unlock(&lock, key);
+	if (!wanted) {
+		return false;
+	}
+	result = bt_le_adv_start(BT_LE_ADV_PARAM(BT_LE_ADV_OPT_CONN, interval, interval, NULL), advertisement,
+				 ARRAY_SIZE(advertisement), NULL, 0);
+	if (result == 0 || result == -EALREADY) {
+		return false;
+	}
+	/* Without memory: the host has not finished with the last connection; it says when it has (recycled). */
+	if (result != -ENOMEM) {
+		LOG_ERR("does not advertise (%d)", result);
+	}
+	key = k_spin_lock(&lock);
+	shared.advertising = false;
+	k_spin_unlock(&lock, key);
+	return true;
+}
+
+/* ---- link.h ---- */
+
+int32_t thecal_link_start(void)
+{
+	int result = bt_enable(NULL);
+
+	if (result != 0) {
+		return result;
+	}
+	bt_gatt_cb_register(&gatt_callbacks);
+	told.started = true;
+	/* What fails now is tried again by thecal_link_receive(). */
+	(void)advertise();
+	return 0;
+}
+
+/* The next thing that the link thread does not know yet. */
+static bool next_event(struct thecal_link_event *event)
+{
+	uint16_t kind = 0;
+	k_spinlock_key_t key;
+
+	/* What is not used is 0 every time: nothing of an earlier event is left in it. */
+	memset(event, 0, sizeof(*event));
+	key = k_spin_lock(&lock);
+	if (!told.connected && told.session != shared.session) {
+		told.connected = true;
+		told.session = shared.session;
+		told.mtu = shared.mtu;
+		kind = THECAL_LINK_CONNECTED;
+	} else if (told.connected && told.mtu != shared.mtu) {
+		told.mtu = shared.mtu;
+		kind = THECAL_LINK_MTU;
+	} else if (ring_buf_get(&link_frames, (uint8_t *)&event->length, sizeof(event->length)) != 0) {
+		(void)ring_buf_get(&link_frames, event->bytes, event->length);
+		kind = THECAL_LINK_FRAME;
+	} else if (shared.overflow) {
+		shared.overflow = false;
+		kind = THECAL_LINK_OVERFLOW;
+	} else if (told.connected && shared.phone == NULL) {
+		told.connected = false;
+		kind = THECAL_LINK_DISCONNECTED;
+	}
+	k_spin_unlock(&lock, key);
+	event->kind = kind;
+	event->session = told.session;
+	event->mtu = told.mtu;
+	return kind != 0;
+}
+
+int32_t thecal_link_receive(struct thecal_link_event *event, uint32_t timeout_ms)
+{
+	const k_timepoint_t end = sys_timepoint_calc(K_MSEC(timeout_ms));
+
+	for (;;) {
+		const bool retry = advertise();
+		const k_timeout_t left = sys_timepoint_timeout(end);
+		const k_timeout_t pause = K_MSEC(ADVERTISING_RETRY_MS);
+
+		indicate_response();
+		if (next_event(event)) {
+			return 0;
+		}
+		if (atomic_clear(&link_woken) != 0) {
+			return -EAGAIN;
+		}
+		if (k_sem_take(&link_happened, retry && left.ticks > pause.ticks ? pause : left) != 0 &&
+		    sys_timepoint_expired(end)) {
+			return -EAGAIN;
+		}
+	}
+}
+
+void thecal_link_wake(void)
+{
+	atomic_set(&link_woken, 1);
+	k_sem_give(&link_happened);
+}
+
+int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_t length)
+{
+	int32_t result = 0;
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (shared.phone == NULL || session != shared.session) {
+		result = -ENOTCONN;
+	} else if (length > shared.mtu - WRITE_HEADER) {
+		result = -EMSGSIZE;
+	} else {
+		memcpy(shared.response.bytes, bytes, length);
+		shared.response.length = length;
+		shared.indicate = length != 0;
+	}
+	k_spin_unlock(&lock, key);
+	indicate_response();
+	return result;
+}
+
+int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length)
+{
+	k_spinlock_key_t key;
+
+	if (length > THECAL_LINK_FRAME_BYTES) {
+		return -EMSGSIZE;
+	}
+	key = k_spin_lock(&lock);
+	memcpy(shared.info.bytes, bytes, length);
+	shared.info.length = length;
+	k_spin_unlock(&lock, key);
+	return 0;
+}
+
+int32_t thecal_link_set_status_changed(uint16_t flags)
+{
+	const struct bt_gatt_attr *const status_changed = attribute(&status_changed_uuid);
+	const uint16_t value = sys_cpu_to_le16(flags);
+	struct bt_conn *phone = NULL;
+	int result = 0;
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (shared.status_changed != flags) {
+		shared.status_changed = flags;
+		phone = shared.phone == NULL ? NULL : bt_conn_ref(shared.phone);
+	}
+	k_spin_unlock(&lock, key);
+	if (phone == NULL) {
+		return 0;
+	}
+	if (bt_gatt_is_subscribed(phone, status_changed, BT_GATT_CCC_NOTIFY)) {
+		result = bt_gatt_notify(phone, status_changed, &value, sizeof(value));
+	}
+	bt_conn_unref(phone);
+	return result;
+}
+
+int32_t thecal_link_disconnect(uint32_t session)
+{
+	struct bt_conn *phone = NULL;
+	int result;
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (session == shared.session && shared.phone != NULL) {
+		phone = bt_conn_ref(shared.phone);
+	}
+	k_spin_unlock(&lock, key);
+	if (phone == NULL) {
+		return -ENOTCONN;
+	}
+	result = bt_conn_disconnect(phone, BT_HCI_ERR_REMOTE_USER_TERM_CONN);
+	bt_conn_unref(phone);
+	return result;
+}

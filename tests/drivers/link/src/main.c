@@ -1,0 +1,85 @@
+/*
+ * The link driver with the permissions of a real pump and a slow link thread, for tests/ble/test_driver.py.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The firmware for native_sim opens the link to everybody and is quick; here it is as on a board with much to do. Every event is
+ * printed. Info says which session it is for; a frame is put into Response.
+ */
+#include <thecal/link.h>
+
+#include <errno.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/sys/printk.h>
+#include <zephyr/sys/util.h>
+
+#ifdef CONFIG_THECAL_INSECURE_LINK
+#error "This is about the link that is not open."
+#endif
+
+#define SLOW_MS 300
+
+static struct thecal_link_event event;
+
+static void wake(struct k_timer *unused)
+{
+	ARG_UNUSED(unused);
+	thecal_link_wake();
+}
+
+static K_TIMER_DEFINE(waker, wake, NULL);
+
+static int32_t set_info(uint32_t session)
+{
+	const uint8_t info[] = {'i', 'n', 'f', 'o', (uint8_t)('0' + session % 10)};
+
+	return thecal_link_set_info(info, sizeof(info));
+}
+
+/* How long a wait for events takes that nothing but a wake-up ends. */
+static void try_wake(const char *when)
+{
+	const int64_t begun = k_uptime_get();
+	const int32_t result = thecal_link_receive(&event, 5000);
+	const int64_t took = k_uptime_get() - begun;
+
+	printk("link: woken %s: %s after %d ms\n", when, result == -EAGAIN ? "nothing" : "an event", (int)took);
+}
+
+int main(void)
+{
+	int32_t result = set_info(1);
+
+	/* While nobody can be there yet. */
+	k_timer_start(&waker, K_MSEC(100), K_NO_WAIT);
+	try_wake("from an interrupt");
+	thecal_link_wake();
+	try_wake("beforehand");
+
+	if (result == 0) {
+		result = thecal_link_start();
+	}
+	printk("link: started (%d)\n", result);
+	while (result == 0) {
+		const bool happened = thecal_link_receive(&event, 50) == 0;
+
+		if (happened) {
+			printk("link: event %u, session %u, MTU %u, length %u\n", event.kind, event.session, event.mtu,
+			       event.length);
+		}
+		/* Busy elsewhere: what comes and goes meanwhile is told afterwards. */
+		k_msleep(SLOW_MS);
+		if (!happened) {
+			continue;
+		}
+		if (event.kind == THECAL_LINK_FRAME) {
+			(void)thecal_link_set_response(event.session, event.bytes, event.length);
+		} else if (event.kind == THECAL_LINK_CONNECTED) {
+			(void)thecal_link_set_response(event.session, event.bytes, 20);
+		} else if (event.kind == THECAL_LINK_DISCONNECTED) {
+			(void)set_info(event.session + 1);
+		}
+	}
+	return 0;
+}
