@@ -1,0 +1,213 @@
+//! What JavaScript sees: bytes and JSON, nothing else.
+//!
+//! wasm-bindgen's macro writes `unsafe` code around these functions; nobody else in this crate does.
+#![allow(unsafe_code)]
+
+use protocol::uuid;
+use serde::Serialize;
+use units::{CarrierTime, Drug, Duration};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::form::Form;
+use crate::programmer::{Pending, Programmer};
+
+/// The page's one [`Programmer`]. Times are milliseconds on any clock that only goes forward.
+#[wasm_bindgen]
+#[derive(Debug, Default)]
+pub struct Page {
+    programmer: Programmer,
+}
+
+#[wasm_bindgen]
+impl Page {
+    /// One that has met no pump yet.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The Bluetooth identifiers, as JSON.
+    #[must_use]
+    pub fn identifiers() -> String {
+        json(&Identifiers {
+            service: hyphenated(uuid::SERVICE),
+            info: hyphenated(uuid::INFO),
+            command: hyphenated(uuid::COMMAND),
+            response: hyphenated(uuid::RESPONSE),
+            status_changed: hyphenated(uuid::STATUS_CHANGED),
+        })
+    }
+
+    /// The names of the drugs, as JSON.
+    #[must_use]
+    pub fn drugs() -> String {
+        json(&Drug::ALL.map(Drug::name))
+    }
+
+    /// See [`Programmer::connected`]; the answer is JSON.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connected(&mut self, pump: &str, info: &[u8], mtu: u16) -> Result<String, String> {
+        self.programmer
+            .connected(pump, info, mtu)
+            .map(|about| json(&about))
+    }
+
+    /// See [`Programmer::disconnected`].
+    pub fn disconnected(&mut self) -> String {
+        json(&self.programmer.disconnected())
+    }
+
+    /// See [`Programmer::check`]; the form is JSON, the answer too.
+    ///
+    /// # Errors
+    /// When the form is not the JSON of one.
+    pub fn check(&self, form: &str) -> Result<String, String> {
+        Ok(json(&self.programmer.check(&read(form)?)))
+    }
+
+    /// See [`Programmer::interrogate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn interrogate(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.interrogate(at(now))
+    }
+
+    /// See [`Programmer::stage`].
+    ///
+    /// # Errors
+    /// As there, and when the form is not the JSON of one.
+    pub fn stage(&mut self, now: u64, form: &str) -> Result<(), String> {
+        self.programmer.stage(at(now), &read(form)?)
+    }
+
+    /// See [`Programmer::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.commit(at(now))
+    }
+
+    /// See [`Programmer::cancel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cancel(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.cancel(at(now))
+    }
+
+    /// See [`Programmer::reset_flags`].
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = resetFlags)]
+    pub fn reset_flags(&mut self, now: u64, mask: u16) -> Result<(), String> {
+        self.programmer.reset_flags(at(now), mask)
+    }
+
+    /// See [`Programmer::next_frame`].
+    #[wasm_bindgen(js_name = nextFrame)]
+    pub fn next_frame(&mut self) -> Option<Vec<u8>> {
+        self.programmer
+            .next_frame()
+            .map(|frame| frame.as_slice().to_vec())
+    }
+
+    /// See [`Programmer::receive`].
+    pub fn receive(&mut self, now: u64, fragment: &[u8]) -> String {
+        json(&self.programmer.receive(at(now), fragment))
+    }
+
+    /// See [`Programmer::tick`].
+    pub fn tick(&mut self, now: u64) -> String {
+        json(&self.programmer.tick(at(now)))
+    }
+
+    /// See [`Programmer::pending`], as JSON to be kept.
+    #[must_use]
+    pub fn pending(&self) -> Option<String> {
+        self.programmer.pending().map(json)
+    }
+
+    /// See [`Programmer::resume`]. What cannot be read is refused.
+    ///
+    /// # Errors
+    /// When it is not what [`Page::pending`] gave.
+    pub fn resume(&mut self, pending: &str) -> Result<(), String> {
+        let pending: Pending = serde_json::from_str(pending).map_err(|error| error.to_string())?;
+        self.programmer.resume(pending);
+        Ok(())
+    }
+
+    /// See [`Programmer::set_pending_aside`].
+    #[wasm_bindgen(js_name = setPendingAside)]
+    pub fn set_pending_aside(&mut self) {
+        self.programmer.set_pending_aside();
+    }
+}
+
+/// The Bluetooth identifiers as the browser wants them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identifiers {
+    service: String,
+    info: String,
+    command: String,
+    response: String,
+    status_changed: String,
+}
+
+/// `6a3e0001-1f0d-4b59-9c1e-7d5a0c9be4f2`
+fn hyphenated(uuid: u128) -> String {
+    let mut text = String::new();
+    for (position, digit) in format!("{uuid:032x}").chars().enumerate() {
+        if matches!(position, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn at(milliseconds: u64) -> CarrierTime {
+    CarrierTime::from_micros(0).saturating_add(Duration::from_millis(milliseconds))
+}
+
+fn read(form: &str) -> Result<Form, String> {
+    serde_json::from_str(form).map_err(|error| error.to_string())
+}
+
+/// Everything shown is made of texts, small numbers and lists: there is nothing that cannot be written as JSON.
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_those_of_the_protocol() {
+        assert_eq!(
+            hyphenated(uuid::SERVICE),
+            "6a3e0001-1f0d-4b59-9c1e-7d5a0c9be4f2"
+        );
+        assert!(Page::identifiers().contains("6a3e0006-1f0d-4b59-9c1e-7d5a0c9be4f2"));
+    }
+
+    #[test]
+    fn a_form_with_an_unknown_field_is_refused() {
+        let page = Page::new();
+        assert!(page.check(r#"{"drug":"baclofen","colour":"red"}"#).is_err());
+        assert!(
+            page.check(
+                r#"{"drug":"","concentration":"","fill":"","mode":"simple-continuous","dose":""}"#
+            )
+            .is_ok()
+        );
+    }
+}

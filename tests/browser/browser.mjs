@@ -1,0 +1,150 @@
+/**
+ * What the browser tests share: Chromium, a virtual pump, a page, pictures.
+ *
+ *   CHROMIUM       the browser; otherwise the first found on the PATH
+ *   THECAL         the `thecal` command; otherwise target/release/thecal
+ *   THECAL_PAGE    the built page; otherwise target/page
+ *   SCREENSHOTS    a folder for pictures; none are made without it
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+const TARGET = path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+/** Ends the test run with one sentence that says what to do. */
+function missing(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+function findChromium() {
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  const candidates = process.env.CHROMIUM
+    ? [path.resolve(process.env.CHROMIUM)]
+    : BROWSERS.flatMap((name) => folders.map((folder) => path.join(folder, name)));
+  for (const candidate of candidates) {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // The next one.
+    }
+  }
+  const where = process.env.CHROMIUM ? `CHROMIUM=${process.env.CHROMIUM} cannot be run` : `none of ${BROWSERS.join(", ")} is on the PATH`;
+  return missing(`No Chromium: ${where}. Install it (apt-get install chromium) or set CHROMIUM to its path.`);
+}
+
+function built(variable, fallback, how) {
+  const found = process.env[variable] ? path.resolve(process.env[variable]) : path.join(TARGET, fallback);
+  try {
+    accessSync(found, constants.R_OK);
+  } catch {
+    missing(`${found} is not there: ${how}, or set ${variable}.`);
+  }
+  return found;
+}
+
+export const CHROMIUM = findChromium();
+const THECAL = built("THECAL", "release/thecal", "cargo build --release --package simulator");
+const PAGE = built("THECAL_PAGE", "page", "src/programmer/build.sh");
+
+/** Starts a browser; `flags` are added. */
+export function launchBrowser(flags = []) {
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...flags] });
+}
+
+/** Starts a virtual pump with the page on a free port, and ends with it. */
+export async function startPump(options = []) {
+  const child = spawn(THECAL, ["serve", "--port", "0", "--page", PAGE, ...options], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const address = await new Promise((resolve, reject) => {
+    const listen = (chunk) => {
+      said += chunk;
+      const found = said.match(/http:\/\/127\.0\.0\.1:\d+\//);
+      if (found) resolve(found[0]);
+    };
+    child.stdout.on("data", listen);
+    child.stderr.on("data", listen);
+    child.on("exit", (code) => reject(new Error(`thecal serve ended with status ${code}:\n${said}`)));
+  });
+  return {
+    address,
+    async stop() {
+      if (child.exitCode !== null) return;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGINT");
+      await ended;
+    },
+  };
+}
+
+/** Collects what a page complains about; nothing may be there at the end of a test. */
+export function complaints(page) {
+  const heard = [];
+  page.on("pageerror", (error) => heard.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") heard.push(`console: ${message.text()}`);
+  });
+  return heard;
+}
+
+/** A picture, when pictures are wanted. */
+export async function picture(page, name) {
+  if (!process.env.SCREENSHOTS) return;
+  mkdirSync(process.env.SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
+}
+
+/** Enters a program into the form. */
+export async function enterProgram(page, { drug, concentration, fill, dose }) {
+  await page.getByLabel("Drug").selectOption(drug);
+  await page.getByLabel("Concentration").fill(concentration);
+  await page.getByLabel("Reservoir after refill").fill(fill ?? "");
+  await page.getByLabel("Dose", { exact: true }).fill(dose);
+}
+
+/** Sends what is in the form and waits for the review. */
+export async function sendForReview(page) {
+  await page.getByRole("button", { name: "Send to pump for review" }).click();
+  await page.locator("#review").waitFor();
+}
+
+/** Ticks and confirms. */
+export async function confirm(page) {
+  const button = page.getByRole("button", { name: "Confirm and program" });
+  assert.equal(await button.isDisabled(), true, "a program can be confirmed without having been compared");
+  await page.getByLabel("I have compared every line").check();
+  await button.click();
+}
+
+/** The heading of the result, once it contains `text`. */
+export async function verdict(page, text) {
+  await page.locator("#verdict-title", { hasText: text }).waitFor();
+  return page.locator("#verdict").getAttribute("data-verdict");
+}
+
+/** The review's lines: setting -> [in force now, as read back]. */
+export async function comparison(page) {
+  const rows = await page.locator("#review-rows tr").all();
+  const lines = await Promise.all(rows.map((row) => row.locator("th, td").allTextContents()));
+  return Object.fromEntries(lines.map(([setting, ...values]) => [setting, values]));
+}
+
+/** One read-out in exact integers: all of it from one answer of the pump, for one read-out is written at once. */
+export function exactReadout(page) {
+  return page.evaluate(() => {
+    const of = (id, name) => document.getElementById(id).dataset[name];
+    return {
+      milliseconds: of("running-for", "milliseconds"),
+      counted: of("delivered-counted", "femtolitres"),
+      atMost: of("delivered-at-most", "femtolitres"),
+      left: of("reservoir-left", "femtolitres"),
+    };
+  }).then((texts) => Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, BigInt(text ?? 0)])));
+}

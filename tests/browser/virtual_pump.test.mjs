@@ -1,0 +1,305 @@
+/** The page in Chromium against the virtual pump: what a person does, from connecting to seeing the dose delivered. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import {
+  comparison,
+  complaints,
+  confirm,
+  enterProgram,
+  exactReadout,
+  launchBrowser,
+  picture,
+  sendForReview,
+  startPump,
+  verdict,
+} from "./browser.mjs";
+
+const STEP = 2_500_000n; // fL
+const BACLOFEN = { drug: "baclofen", concentration: "2 mg/mL", fill: "20 mL", dose: "250 mcg/day" };
+const PHONE = { width: 360, height: 780 };
+
+let browser;
+let pump;
+let page;
+let heard;
+
+before(async () => {
+  browser = await launchBrowser();
+});
+
+after(() => browser?.close());
+
+beforeEach(async () => {
+  pump = await startPump();
+  page = await browser.newPage({ viewport: PHONE });
+  page.setDefaultTimeout(30_000);
+  heard = complaints(page);
+});
+
+afterEach(async () => {
+  await page?.close();
+  await pump?.stop();
+  assert.deepEqual(heard, []);
+});
+
+async function open(query = "") {
+  await page.goto(pump.address + query);
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
+}
+
+/** Puts a switch between the page and the pump. */
+async function interpose() {
+  const between = { toPump: true, toPage: true, cut: () => {} };
+  await page.routeWebSocket(/\/link/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((message) => between.toPump && server.send(message));
+    server.onMessage((message) => between.toPage && socket.send(message));
+    between.cut = async () => {
+      await server.close();
+      await socket.close({ code: 4000 });
+    };
+  });
+  return between;
+}
+
+describe("a dose", () => {
+  test("is entered, compared with the pump's read-back, confirmed and seen delivered", async () => {
+    await open();
+    assert.equal(await page.locator("#state-text").textContent(), "Not programmed");
+
+    await enterProgram(page, BACLOFEN);
+    assert.equal(await page.locator("#meaning-flow").textContent(), "0.125 mL/day");
+    assert.equal(await page.locator("#meaning-lasts").textContent(), "160 days");
+    await sendForReview(page);
+    assert.equal(await page.locator("#review-same").isVisible(), true);
+    assert.deepEqual(await comparison(page), {
+      Drug: ["none", "baclofen"],
+      Concentration: ["none", "2,000 mcg/mL"],
+      Mode: ["none", "simple continuous"],
+      Dose: ["none", "250 mcg/day"],
+      "24-hour total": ["none", "250 mcg"],
+      Flow: ["none", "0.125 mL/day"],
+      Reservoir: ["not known", "filled: 20 mL"],
+    });
+    assert.equal(await page.locator("#review-change").textContent(), "new start");
+    await picture(page, "phone-review");
+    assert.equal(await page.locator("#state-text").textContent(), "Not programmed", "staging alone must change nothing");
+
+    await confirm(page);
+    assert.equal(await verdict(page, "Program No. 1 is in force"), "done");
+    await page.locator("#state-text", { hasText: "Delivering" }).waitFor();
+    assert.equal(await page.locator("#hero-dose").textContent(), "250 mcg/day");
+
+    // 250 mcg/day at 2 mg/mL is 125,000 nL a day, 50,000 steps of 2.5 nL: one every 1,728 ms.
+    await page.locator("#speeds label", { hasText: "10,000×" }).click();
+    const first = await exactReadout(page);
+    await page.waitForFunction(
+      (from) => BigInt(document.getElementById("running-for").dataset.milliseconds) > BigInt(from) + 86_400_000n,
+      first.milliseconds.toString(),
+    );
+    const second = await exactReadout(page);
+    const elapsed = second.milliseconds - first.milliseconds;
+    const delivered = second.counted - first.counted;
+    const expected = (elapsed * STEP) / 1_728n;
+    assert.ok(elapsed > 86_400_000n, "a day went by");
+    const error = delivered - expected;
+    assert.ok(error >= -2n * STEP && error <= 2n * STEP, `${delivered} fL delivered in ${elapsed} ms, ${expected} expected`);
+    assert.equal(second.left, 20_000_000_000_000n - second.atMost, "the reservoir fell by what was delivered at most");
+    assert.ok(second.atMost - second.counted <= STEP && second.atMost >= second.counted);
+    await picture(page, "phone-delivering");
+  });
+
+  test("arrives whole in frames of 20 bytes as well", async () => {
+    await open("?mtu=23");
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await confirm(page);
+    assert.equal(await verdict(page, "Program No. 1 is in force"), "done");
+  });
+
+  test("is seen again after the page was loaded anew, and changed from there", async () => {
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await confirm(page);
+    await verdict(page, "Program No. 1 is in force");
+    await open();
+    assert.equal(await page.locator("#hero-dose").textContent(), "250 mcg/day");
+    assert.equal(await page.locator("#hero-drug").textContent(), "baclofen");
+    await page.getByRole("button", { name: "Start from the program in force" }).click();
+    await page.getByLabel("Dose", { exact: true }).fill("300 mcg/day");
+    assert.equal(await page.locator("#meaning-change").textContent(), "+20.0 %");
+    await sendForReview(page);
+    const lines = await comparison(page);
+    assert.deepEqual(lines.Dose, ["250 mcg/day", "300 mcg/day"]);
+    assert.deepEqual(lines["24-hour total"], ["250 mcg", "300 mcg"]);
+    assert.equal(await page.locator("#review-change").textContent(), "+20.0 %");
+    await page.getByRole("button", { name: "Back to the form" }).click();
+    assert.equal(await page.getByLabel("Dose", { exact: true }).inputValue(), "300 mcg/day");
+    assert.equal(await page.locator("#hero-dose").textContent(), "250 mcg/day");
+  });
+
+  test("is stopped, after a word about withdrawal, and what changed is noted", async () => {
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await confirm(page);
+    await verdict(page, "Program No. 1 is in force");
+    await page.getByRole("button", { name: "New program" }).click();
+    await page.locator("label", { hasText: /^Stopped$/ }).click();
+    assert.equal(await page.locator("#dose-field").isVisible(), false);
+    await sendForReview(page);
+    assert.match(await page.locator("#review-notes").textContent(), /abrupt withdrawal can be life-threatening/);
+    assert.deepEqual((await comparison(page)).Mode, ["simple continuous", "stopped"]);
+    await confirm(page);
+    assert.equal(await verdict(page, "Program No. 2 is in force"), "done");
+    await page.locator("#state-text", { hasText: /^Stopped$/ }).waitFor();
+    assert.equal(await page.locator("#hero-flow").textContent(), "0 mL/day");
+    await page.getByRole("button", { name: "Noted" }).click();
+    await page.locator("#changes").waitFor({ state: "hidden" });
+  });
+});
+
+describe("an entry", () => {
+  test("with a wrong unit is refused beside its field and never sent", async () => {
+    await open();
+    await enterProgram(page, { ...BACLOFEN, dose: "250 ug/day" });
+    await page.getByRole("button", { name: "Send to pump for review" }).click();
+    const note = page.locator("#dose-note");
+    assert.match(await note.textContent(), /unit is unknown.*mcg\/day/s);
+    assert.equal(await note.getAttribute("data-kind"), "error");
+    assert.equal(await page.getByLabel("Dose", { exact: true }).getAttribute("aria-invalid"), "true");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "dose");
+    assert.equal(await page.locator("#review").isVisible(), false);
+    await picture(page, "phone-wrong-unit");
+    await page.getByLabel("Dose", { exact: true }).fill("250 mcg/day");
+    assert.equal(await note.getAttribute("data-kind"), "meaning");
+  });
+
+  test("outside of the pump's limits says what is allowed", async () => {
+    await open();
+    await enterProgram(page, { ...BACLOFEN, dose: "90 mcg/day" });
+    await page.getByLabel("Dose", { exact: true }).blur();
+    assert.match(await page.locator("#dose-note").textContent(), /0\.045 mL\/day.*lowest therapeutic rate is 0\.048 mL\/day/s);
+    await page.getByLabel("Reservoir after refill").fill("21 mL");
+    await page.getByLabel("Reservoir after refill").blur();
+    assert.match(await page.locator("#fill-note").textContent(), /21 mL.*at most 20 mL/s);
+  });
+});
+
+describe("a connection that breaks", () => {
+  test("while a commit's answer is under way: the pump is asked, nothing is sent again", async () => {
+    const between = await interpose();
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    between.toPage = false;
+    await confirm(page);
+    await page.waitForTimeout(500);
+    await between.cut();
+    assert.equal(await verdict(page, "Not known whether done"), "unknown");
+    assert.equal(await page.locator("#banner-title").textContent(), "Connection lost.");
+    assert.match(await page.locator("#age").textContent(), /last known/);
+    await picture(page, "phone-unknown");
+    between.toPage = true;
+    await page.getByRole("button", { name: "Reconnect" }).click();
+    assert.equal(await verdict(page, "Program No. 1 is in force"), "done");
+  });
+
+  test("before a commit reached the pump: it is found not done, and the entries are kept", async () => {
+    const between = await interpose();
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    between.toPump = false;
+    await confirm(page);
+    await page.waitForTimeout(500);
+    await between.cut();
+    assert.equal(await verdict(page, "Not known whether done"), "unknown");
+    between.toPump = true;
+    await page.getByRole("button", { name: "Reconnect" }).click();
+    assert.equal(await verdict(page, "Certainly not done"), "not-done");
+    assert.equal(await page.locator("#state-text").textContent(), "Not programmed");
+    await page.getByRole("button", { name: "New program" }).click();
+    assert.equal(await page.getByLabel("Dose", { exact: true }).inputValue(), "250 mcg/day");
+  });
+
+  test("with a commit pending and the page loaded anew: it is still resolved", async () => {
+    const between = await interpose();
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    between.toPage = false;
+    await confirm(page);
+    await page.waitForTimeout(500);
+    between.toPage = true;
+    await page.goto(pump.address);
+    await page.locator("#connect-pending").waitFor();
+    assert.match(await page.locator("#connect-pending").textContent(), /not known whether the last program/);
+    await page.getByRole("button", { name: "Connect" }).click();
+    assert.equal(await verdict(page, "Program No. 1 is in force"), "done");
+  });
+
+  test("during the review: the pump has discarded the program, and the page says so", async () => {
+    const between = await interpose();
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await between.cut();
+    assert.match(await page.locator("#form-message").textContent(), /nothing has changed/);
+    await page.getByRole("button", { name: "Reconnect" }).click();
+    await page.locator("#banner").waitFor({ state: "hidden" });
+    await sendForReview(page);
+  });
+
+  test("because the pump stopped: a clear banner, greyed values, and no way to send", async () => {
+    await open();
+    await pump.stop();
+    await page.locator("#banner").waitFor();
+    assert.equal(await page.locator("#readout").getAttribute("data-stale"), "true");
+    assert.equal(await page.getByRole("button", { name: "Send to pump for review" }).isDisabled(), true);
+    await picture(page, "phone-lost");
+    await page.getByRole("button", { name: "Reconnect" }).click();
+    await page.locator("#banner-title", { hasText: "Not connected" }).waitFor();
+    heard.splice(0); // the browser's own words about a socket that cannot be opened
+  });
+});
+
+describe("the page", () => {
+  test("tells a second phone that the pump is taken", async () => {
+    await open();
+    const second = await browser.newPage();
+    await second.goto(pump.address);
+    await second.getByRole("button", { name: "Connect" }).click();
+    await second.locator("#connect-error").waitFor();
+    assert.match(await second.locator("#connect-error").textContent(), /another phone is connected/i);
+    await second.close();
+  });
+
+  test("says why there is no Bluetooth, and that a phone needs HTTPS", async () => {
+    await page.goto(pump.address);
+    await page.locator("#connect").waitFor();
+    assert.match(await page.locator("#bluetooth-text").textContent(), /no Web Bluetooth.*HTTPS/s);
+    assert.equal(await page.getByRole("button", { name: "Choose pump" }).isDisabled(), true);
+    assert.match(await page.locator("footer").textContent(), /not a medical device/);
+  });
+
+  test("fits a phone of 360 pixels at every step", async () => {
+    const fits = async (where) => {
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= PHONE.width, `${where}: ${width} pixels wide`);
+    };
+    await page.goto(pump.address);
+    await page.locator("#connect").waitFor();
+    await fits("connect");
+    await open();
+    await fits("form");
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await fits("review");
+    await confirm(page);
+    await verdict(page, "Program No. 1 is in force");
+    await fits("result");
+  });
+});
