@@ -1,0 +1,758 @@
+//! Two banks of state that heal each other, and the index that says which value is the newest.
+//!
+//! # Writing
+//!
+//! [`State::put`] writes the value and then the index to bank A, and only when both are there the same to bank B. So at any instant at
+//! least one bank is whole, and a value counts from the moment the index that names it is whole in bank A. A value that no index names
+//! is one whose call did not succeed.
+//!
+//! # Reading
+//!
+//! Of each kind the copy with the sequence number that the newest index names counts, in whichever bank. If neither bank has it, it was
+//! acknowledged and is lost: the kind is then reported as lost, and an older value is not used in its place.
+//!
+//! # Healing
+//!
+//! A bank that lacks a newest value gets it from the other one. A bank with anything in it that is no whole value, or with pages that
+//! are not as the library leaves them, is erased and written anew, after the other one has taken over what only this one had. Only
+//! when both are in that condition can something readable be lost; one cut cannot do that.
+
+use heapless::Vec;
+
+use crate::bank::Bank;
+use crate::envelope::{BODY_BYTES, Envelope, Kind, Stamp};
+use crate::error::JournalError;
+use crate::flash::{Flash, FlashError, Partition};
+use crate::frame::{Frame, ITEM_BYTES, KEY_BYTES};
+use crate::index::{INDEX_BYTES, INDEX_VERSION, Index, KINDS};
+use crate::opening::{Repairs, StateCondition};
+use crate::scan::FIRST_ITEM_END;
+
+/// What fits into a page beside its two markers, bytes. All values together are kept within it, whatever the size of a bank, so that
+/// making room always succeeds.
+const CAPACITY_BYTES: usize = 4088;
+
+/// The header the library puts before every item, bytes.
+const ITEM_HEADER_BYTES: usize = 8;
+
+/// Every kind, and the index.
+const VALUES: usize = KINDS.saturating_add(1);
+
+/// What is known of one kind's copies.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    kind: Kind,
+    /// Newest sequence number in bank A.
+    a: Option<u32>,
+    /// Newest sequence number in bank B.
+    b: Option<u32>,
+    /// Length of the newest frame in bytes.
+    length: usize,
+}
+
+impl Value {
+    fn newest(&self) -> Option<u32> {
+        self.a.max(self.b)
+    }
+
+    fn in_bank(&self, side: Side) -> Option<u32> {
+        match side {
+            Side::A => self.a,
+            Side::B => self.b,
+        }
+    }
+
+    fn set_bank(&mut self, side: Side, sequence: Option<u32>) {
+        match side {
+            Side::A => self.a = sequence,
+            Side::B => self.b = sequence,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+impl Side {
+    const fn bank(self) -> Bank {
+        match self {
+            Self::A => Bank {
+                partition: Partition::StateA,
+            },
+            Self::B => Bank {
+                partition: Partition::StateB,
+            },
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// What a bank says before its values are looked at.
+#[derive(Clone, Copy, Debug)]
+struct Survey {
+    /// Nothing but whole values and erased flash, in pages as the library leaves them.
+    in_order: bool,
+    /// Whether there is an index.
+    indexed: bool,
+    /// The largest sequence number.
+    newest: Option<u32>,
+}
+
+/// The buffers of the journal, lent for one call.
+pub(crate) struct Buffers<'b> {
+    /// Holds one frame.
+    pub(crate) frame: &'b mut [u8; ITEM_BYTES],
+    /// For the library and for reading pages.
+    pub(crate) scratch: &'b mut [u8; ITEM_BYTES],
+}
+
+/// State in two banks.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// The newest index there is, and what has been found beside it.
+    index: Index,
+    /// Its sequence number.
+    index_sequence: Option<u32>,
+    values: Vec<Value, VALUES>,
+    next_sequence: Option<u32>,
+    condition: StateCondition,
+    /// Whether something happened after which the banks must be looked at before they are used again.
+    stale: bool,
+    /// Whether both banks hold everything.
+    redundant: bool,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            index: Index::default(),
+            index_sequence: None,
+            values: Vec::new(),
+            next_sequence: Some(1),
+            condition: StateCondition::Blank,
+            stale: true,
+            redundant: false,
+        }
+    }
+
+    /// The largest boot number that any copy of the index names.
+    pub(crate) const fn boot(&self) -> u32 {
+        self.index.boot
+    }
+
+    pub(crate) const fn condition(&self) -> StateCondition {
+        self.condition
+    }
+
+    pub(crate) const fn redundant(&self) -> bool {
+        self.redundant && !self.stale
+    }
+
+    /// Kinds that were acknowledged and have no good copy left.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.index
+            .entries
+            .iter()
+            .filter(|entry| self.newest(entry.kind) < Some(entry.sequence))
+            .map(|entry| entry.kind)
+    }
+
+    /// Records that there was state before, when blank banks meet a log that is not.
+    pub(crate) fn forget(&mut self) {
+        self.index.forgotten = true;
+        self.condition = StateCondition::Unreadable;
+    }
+
+    /// Reads both banks and makes both whole as far as possible. Never fails: what could not be done shows in
+    /// [`State::condition`] and [`State::redundant`].
+    pub(crate) fn recover<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) {
+        let before = *repairs;
+        self.values.clear();
+        let survey_a = self.survey(flash, Side::A, buffers);
+        let survey_b = self.survey(flash, Side::B, buffers);
+        self.next_sequence = [&survey_a, &survey_b]
+            .into_iter()
+            .filter_map(|survey| survey.as_ref().ok().and_then(|survey| survey.newest))
+            .chain(self.index.entries.iter().map(|entry| entry.sequence))
+            .max()
+            .map_or(Some(1), |newest| newest.checked_add(1));
+        let order_a = survey_a.map(|survey| survey.in_order);
+        let order_b = survey_b.map(|survey| survey.in_order);
+        // If one bank is in order no index is missing there, and a value that none names does not count. Otherwise the index that names it
+        // may have been lost, and the value is taken for what it is.
+        let trusted = [survey_a, survey_b]
+            .into_iter()
+            .any(|survey| survey.is_ok_and(|survey| survey.in_order && survey.indexed));
+        let unnamed_a = self.collect(flash, Side::A, trusted, buffers);
+        let unnamed_b = self.collect(flash, Side::B, trusted, buffers);
+        for value in &self.values {
+            if let Some(newest) = value.newest().filter(|_| value.kind != Kind::INDEX)
+                && self.index.note(value.kind, newest).is_none()
+            {
+                self.index.forgotten = true;
+            }
+        }
+
+        if self.values.is_empty() {
+            // Bank B is first written when bank A is whole. So without a value anywhere, an unused bank A and a blank bank B are a first
+            // start, cut or not.
+            let never_written = [(Side::A, FIRST_ITEM_END), (Side::B, 0)]
+                .into_iter()
+                .all(|(side, from)| matches!(side.bank().is_blank_from(flash, from), Ok(true)));
+            self.condition = if self.condition == StateCondition::Blank
+                && never_written
+                && !self.index.forgotten
+            {
+                StateCondition::Blank
+            } else {
+                StateCondition::Unreadable
+            };
+            if self.condition == StateCondition::Blank && order_a != Ok(true) {
+                // What a cut in the very first write has left.
+                self.erase(flash, Side::A, repairs).ok();
+            }
+            self.redundant = self.condition == StateCondition::Blank;
+            self.stale = false;
+            return;
+        }
+
+        // A cut spoils one bank, and the next opening puts it right.
+        let damaged = |side: Side, order| {
+            order != Ok(true)
+                || self
+                    .values
+                    .iter()
+                    .all(|value| value.in_bank(side).is_none())
+        };
+        let both_damaged = damaged(Side::A, order_a) && damaged(Side::B, order_b);
+        // The index is there before any value. Without one, nobody knows which values there were.
+        self.index.forgotten |= self.newest(Kind::INDEX).is_none();
+
+        let whole_a = order_a == Ok(true) && unnamed_a == Ok(false);
+        let whole_b = order_b == Ok(true) && unnamed_b == Ok(false);
+        let [first, second] = match (whole_a, whole_b) {
+            (true, true) => [(Side::A, false), (Side::B, false)],
+            (true, false) => [(Side::A, false), (Side::B, true)],
+            (false, true) => [(Side::B, false), (Side::A, true)],
+            // The better one is kept until the other one has everything.
+            (false, false) => {
+                let keep = match (order_a, order_b) {
+                    (Ok(true), Ok(false) | Err(_)) => Side::A,
+                    (Ok(false) | Err(_), Ok(true)) => Side::B,
+                    _ => self.richer(),
+                };
+                [(keep.other(), true), (keep, true)]
+            }
+        };
+        let (side, anew) = first;
+        let first = self.heal(flash, side, anew, buffers, repairs);
+        let (side, anew) = second;
+        let whole = if first.is_err() && anew {
+            // What only this bank has would be gone.
+            false
+        } else {
+            self.heal(flash, side, anew, buffers, repairs).is_ok() && first.is_ok()
+        };
+        self.redundant = whole;
+        self.stale = false;
+
+        let complete = self.lost().next().is_none() && !self.index.forgotten;
+        self.condition = if !complete {
+            StateCondition::Incomplete
+        } else if both_damaged {
+            StateCondition::Doubtful
+        } else if *repairs != before || !whole {
+            StateCondition::Repaired
+        } else {
+            StateCondition::Good
+        };
+    }
+
+    /// Keeps a value. `Ok` means it is on the flash, in both banks unless [`State::redundant`] says otherwise. An error means that it
+    /// certainly is not, except [`JournalError::Undecided`].
+    pub(crate) fn put<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        envelope: &Envelope<'_>,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        if self.stale {
+            self.recover(flash, buffers, repairs);
+        }
+        let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
+        let frame = Frame {
+            sequence,
+            envelope: *envelope,
+        };
+        let length = frame
+            .encode_state(buffers.frame)
+            .ok_or(JournalError::BodyTooLong)?
+            .len();
+        let mut index = self.index.clone();
+        index.forgotten |= self.condition == StateCondition::Unreadable;
+        index
+            .note(envelope.kind, sequence)
+            .ok_or(JournalError::TooManyKinds)?;
+        if !self.has_room(envelope.kind, length) {
+            return Err(JournalError::StateFull);
+        }
+        self.write(flash, Some(envelope), index, buffers)
+    }
+
+    /// Keeps the boot number. Errors as for [`State::put`].
+    pub(crate) fn put_boot<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        boot: u32,
+        buffers: &mut Buffers<'_>,
+    ) -> Result<(), JournalError> {
+        let mut index = self.index.clone();
+        index.boot = boot;
+        let result = self.write(flash, None, index, buffers);
+        // Whatever was kept, this is this boot's number.
+        self.index.boot = boot;
+        result
+    }
+
+    /// Forgets that there were values that are lost. Errors as for [`State::put`].
+    pub(crate) fn accept_loss<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        if self.stale {
+            self.recover(flash, buffers, repairs);
+        }
+        let mut index = self.index.clone();
+        index.forgotten = false;
+        index
+            .entries
+            .retain(|entry| self.newest(entry.kind) >= Some(entry.sequence));
+        self.write(flash, None, index, buffers)?;
+        // Older values of those kinds are still whole on the pages, and no index names them any more: out with them.
+        self.recover(flash, buffers, repairs);
+        Ok(())
+    }
+
+    /// Copies the body of the newest value of a kind into `body`.
+    pub(crate) fn get<'b, F: Flash>(
+        &mut self,
+        flash: &mut F,
+        kind: Kind,
+        body: &'b mut [u8],
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<Option<Envelope<'b>>, JournalError> {
+        if self.stale {
+            self.recover(flash, buffers, repairs);
+        }
+        let mut length = None;
+        if let Some(sequence) = self.acknowledged(kind) {
+            length = self.fetch_both(flash, kind, sequence, buffers, repairs);
+        }
+        let Some(length) = length else {
+            let known = self.index.sequence(kind).is_some();
+            let unknown = self.index.forgotten || self.condition == StateCondition::Unreadable;
+            return if known || unknown {
+                Err(JournalError::StateLost { kind })
+            } else {
+                Ok(None)
+            };
+        };
+        let envelope = buffers
+            .frame
+            .get(..length)
+            .and_then(Frame::decode_state)
+            .ok_or(JournalError::StateLost { kind })?
+            .envelope;
+        let needed = envelope.body.len();
+        let body = body
+            .get_mut(..needed)
+            .ok_or(JournalError::BufferTooSmall { needed })?;
+        body.copy_from_slice(envelope.body);
+        Ok(Some(Envelope {
+            kind: envelope.kind,
+            version: envelope.version,
+            stamp: envelope.stamp,
+            body,
+        }))
+    }
+
+    /// Brings the newest value into the frame buffer, having looked at both copies; its length. A bad copy is written anew.
+    fn fetch_both<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        kind: Kind,
+        sequence: u32,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Option<usize> {
+        let mut fetch = |side: Side| {
+            side.bank()
+                .fetch(flash, kind, sequence, buffers.scratch, buffers.frame)
+                .ok()
+                .flatten()
+        };
+        let b = fetch(Side::B);
+        let a = fetch(Side::A);
+        if a.is_some() && b.is_some() || !self.redundant {
+            return a.or(b);
+        }
+        self.recover(flash, buffers, repairs);
+        let sequence = self.acknowledged(kind)?;
+        [Side::A, Side::B].into_iter().find_map(|side| {
+            side.bank()
+                .fetch(flash, kind, sequence, buffers.scratch, buffers.frame)
+                .ok()
+                .flatten()
+        })
+    }
+
+    /// Writes a value, if any, and the index to bank A and then to bank B.
+    fn write<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        envelope: Option<&Envelope<'_>>,
+        index: Index,
+        buffers: &mut Buffers<'_>,
+    ) -> Result<(), JournalError> {
+        let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
+        let index_sequence = if envelope.is_some() {
+            sequence
+                .checked_add(1)
+                .ok_or(JournalError::SequenceExhausted)?
+        } else {
+            sequence
+        };
+        // The number is used up even if the write fails: what may be on the flash by then must not share it with another value.
+        self.next_sequence = index_sequence.checked_add(1);
+
+        // What cannot be read is in the way.
+        let reclaim = self.condition == StateCondition::Unreadable;
+        let mut body = [0; INDEX_BYTES];
+        let index_envelope = Envelope {
+            kind: Kind::INDEX,
+            version: INDEX_VERSION,
+            stamp: Stamp {
+                boot: index.boot,
+                monotonic: units::PumpTime::from_micros(0),
+                wall: units::Clock::Lost,
+            },
+            body: index.encode(&mut body).ok_or(JournalError::TooManyKinds)?,
+        };
+        let value = envelope.map(|envelope| Frame {
+            sequence,
+            envelope: *envelope,
+        });
+        let index_frame = Frame {
+            sequence: index_sequence,
+            envelope: index_envelope,
+        };
+        let redundant = self.redundant;
+        let mut kept = false;
+        for side in [Side::A, Side::B] {
+            let result = write_bank(flash, side, value, index_frame, reclaim, buffers);
+            let Err(error) = result else {
+                kept = true;
+                continue;
+            };
+            self.stale = true;
+            if !kept {
+                let mut is_there = |frame: Frame<'_>| {
+                    side.bank()
+                        .fetch(
+                            flash,
+                            frame.envelope.kind,
+                            frame.sequence,
+                            buffers.scratch,
+                            buffers.frame,
+                        )
+                        .map(|length| length.is_some())
+                        .map_err(|_| JournalError::Undecided)
+                };
+                // Bank A may have both although its answer was bad.
+                kept = is_there(index_frame)?;
+                if let (false, false, Some(value)) = (kept, redundant, value)
+                    && is_there(value)?
+                {
+                    // Without a good bank B nobody can tell it from one whose index was lost.
+                    return Err(JournalError::Undecided);
+                }
+            }
+            if !kept {
+                return Err(error);
+            }
+        }
+        for frame in [value, Some(index_frame)].into_iter().flatten() {
+            let length = frame.encode_state(buffers.frame).map_or(0, <[u8]>::len);
+            self.note(frame.envelope.kind, Side::A, frame.sequence, length);
+            self.note(frame.envelope.kind, Side::B, frame.sequence, length);
+        }
+        self.index = index;
+        self.index_sequence = Some(index_sequence);
+        if reclaim {
+            self.condition = StateCondition::Incomplete;
+            self.redundant = true;
+        }
+        Ok(())
+    }
+
+    /// Reads the index out of one bank.
+    fn survey<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        buffers: &mut Buffers<'_>,
+    ) -> Result<Survey, FlashError> {
+        let mut newest = None;
+        let mut indexed = false;
+        let in_order = side.bank().scan(flash, buffers.scratch, |found| {
+            let frame = &found.frame;
+            newest = newest.max(Some(frame.sequence));
+            if frame.envelope.kind == Kind::INDEX
+                && let Some(index) = Index::decode(frame.envelope.body)
+            {
+                indexed = true;
+                if self.index_sequence < Some(frame.sequence) {
+                    let boot = self.index.boot.max(index.boot);
+                    self.index = Index { boot, ..index };
+                    self.index_sequence = Some(frame.sequence);
+                }
+            }
+        })?;
+        Ok(Survey {
+            in_order,
+            indexed,
+            newest,
+        })
+    }
+
+    /// Reads one bank into [`State::values`]; if `trusted`, without the values that are newer than the index says. Whether
+    /// there are such.
+    fn collect<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        trusted: bool,
+        buffers: &mut Buffers<'_>,
+    ) -> Result<bool, FlashError> {
+        let mut unnamed = false;
+        side.bank().scan(flash, buffers.scratch, |found| {
+            let Envelope { kind, .. } = found.frame.envelope;
+            let sequence = found.frame.sequence;
+            if trusted && kind != Kind::INDEX && self.index.sequence(kind) < Some(sequence) {
+                unnamed = true;
+            } else {
+                self.note(kind, side, sequence, found.bytes.len());
+            }
+        })?;
+        Ok(unnamed)
+    }
+
+    /// Notes that a bank holds a value.
+    fn note(&mut self, kind: Kind, side: Side, sequence: u32, length: usize) {
+        let value = match self.values.iter_mut().find(|value| value.kind == kind) {
+            Some(value) => value,
+            None => {
+                let value = Value {
+                    kind,
+                    a: None,
+                    b: None,
+                    length: 0,
+                };
+                if self.values.push(value).is_err() {
+                    return;
+                }
+                match self.values.last_mut() {
+                    Some(value) => value,
+                    None => return,
+                }
+            }
+        };
+        if value.newest().is_none_or(|newest| sequence >= newest) {
+            value.length = length;
+        }
+        value.set_bank(side, value.in_bank(side).max(Some(sequence)));
+    }
+
+    /// Gives a bank every newest value that it lacks, after erasing it if `anew`.
+    fn heal<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        anew: bool,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        let mut anew = anew;
+        loop {
+            if anew {
+                self.erase(flash, side, repairs)?;
+            }
+            match self.complete(flash, side, buffers, repairs) {
+                Ok(()) => return Ok(()),
+                // Damage that only shows when the library makes room. The other bank is whole by now, or both would be lost anyway.
+                Err(JournalError::Damaged { .. }) if !anew => anew = true,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn erase<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        let bank = side.bank();
+        let mut erases = bank.pages(flash);
+        for value in &mut self.values {
+            value.set_bank(side, None);
+        }
+        repairs.banks = repairs.banks.saturating_add(1);
+        bank.erase(flash, &mut erases)
+            .map_err(|error| JournalError::flash(bank.partition, error))
+    }
+
+    fn complete<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        let bank = side.bank();
+        let source = side.other().bank();
+        for value in &mut self.values {
+            let Some(sequence) = value.newest() else {
+                continue;
+            };
+            if value.in_bank(side) == Some(sequence) {
+                continue;
+            }
+            let fetched = source
+                .fetch(flash, value.kind, sequence, buffers.scratch, buffers.frame)
+                .map_err(|error| JournalError::flash(source.partition, error))?;
+            let Some(frame) = fetched.and_then(|length| buffers.frame.get(..length)) else {
+                continue;
+            };
+            let mut erases = bank.pages(flash);
+            bank.store(flash, value.kind, frame, buffers.scratch, &mut erases)?;
+            value.set_bank(side, Some(sequence));
+            repairs.copies = repairs.copies.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// The bank that has more of the newest values.
+    fn richer(&self) -> Side {
+        let count = |side: Side| {
+            self.values
+                .iter()
+                .filter(|value| value.in_bank(side) == value.newest())
+                .count()
+        };
+        if count(Side::B) > count(Side::A) {
+            Side::B
+        } else {
+            Side::A
+        }
+    }
+
+    fn newest(&self, kind: Kind) -> Option<u32> {
+        self.values
+            .iter()
+            .find(|value| value.kind == kind)
+            .and_then(Value::newest)
+    }
+
+    /// The sequence number of the value that may be handed out: whole, and the one that the index names.
+    fn acknowledged(&self, kind: Kind) -> Option<u32> {
+        self.index
+            .sequence(kind)
+            .filter(|sequence| self.newest(kind) == Some(*sequence))
+    }
+
+    /// Whether there is room for a frame of this length: now, beside all that is live until it is written; and afterwards for
+    /// replacing any value, so that none is ever stuck.
+    fn has_room(&self, kind: Kind, length: usize) -> bool {
+        let new = item_bytes(length);
+        let mut others = 0_usize;
+        let mut replaced = 0;
+        let mut largest = new;
+        for value in &self.values {
+            let item = item_bytes(value.length);
+            if value.kind == kind {
+                replaced = item;
+            } else {
+                others = others.saturating_add(item);
+                largest = largest.max(item);
+            }
+        }
+        others
+            .saturating_add(new)
+            .saturating_add(largest.max(replaced))
+            .saturating_add(item_bytes(LONGEST_INDEX_BYTES))
+            <= CAPACITY_BYTES
+    }
+}
+
+/// The longest frame of an index, bytes: sequence 5, extension 1, envelope's head with times of 1 byte 15, body, check 4.
+const LONGEST_INDEX_BYTES: usize = INDEX_BYTES.saturating_add(25);
+const _: () = assert!(INDEX_BYTES <= BODY_BYTES, "the index fits into an envelope");
+
+/// What a frame takes up in a bank, bytes.
+fn item_bytes(frame: usize) -> usize {
+    frame
+        .saturating_add(KEY_BYTES)
+        .checked_next_multiple_of(4)
+        .unwrap_or(usize::MAX)
+        .saturating_add(ITEM_HEADER_BYTES)
+}
+
+/// Writes a value, if any, and the index behind it to one bank.
+fn write_bank<F: Flash>(
+    flash: &mut F,
+    side: Side,
+    value: Option<Frame<'_>>,
+    index: Frame<'_>,
+    reclaim: bool,
+    buffers: &mut Buffers<'_>,
+) -> Result<(), JournalError> {
+    let bank = side.bank();
+    let mut erases = bank.pages(flash);
+    if reclaim {
+        bank.erase(flash, &mut erases)
+            .map_err(|error| JournalError::flash(bank.partition, error))?;
+    }
+    for frame in [value, Some(index)].into_iter().flatten() {
+        let mut erases = bank.pages(flash);
+        let bytes = frame
+            .encode_state(buffers.frame)
+            .ok_or(JournalError::BodyTooLong)?;
+        bank.store(
+            flash,
+            frame.envelope.kind,
+            bytes,
+            buffers.scratch,
+            &mut erases,
+        )?;
+    }
+    Ok(())
+}

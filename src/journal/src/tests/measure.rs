@@ -1,0 +1,180 @@
+//! What the records cost on the nRF52840's layout: room, wear, time.
+
+use std::println;
+
+use units::{Clock, Duration, PumpTime, WallTime};
+
+use super::model::{EVENT, TOTALS, envelope};
+use crate::{Envelope, Journal, Kind, Partition, Stamp, VirtualFlash};
+
+/// Erase cycles the nRF52840 guarantees (reference/protocol.md 3.2).
+const CYCLES: u32 = 10_000;
+
+/// A stamp as of a pump three years into a boot, its monotonic time in whole seconds and `more`.
+fn stamp(more: Duration) -> Stamp {
+    Stamp {
+        boot: 200,
+        monotonic: PumpTime::from_micros(3 * 365 * 86_400 * 1_000_000).saturating_add(more),
+        wall: Clock::Known {
+            wall: WallTime::from_millis(1_767_607_200_000),
+            uncertainty: Duration::from_seconds(2),
+        },
+    }
+}
+
+const WHOLE_SECONDS: Duration = Duration::from_micros(0);
+
+/// What a call cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    words: u64,
+    erases: u32,
+    busy: Duration,
+}
+
+fn cost(
+    journal: &mut Journal<VirtualFlash>,
+    call: impl FnOnce(&mut Journal<VirtualFlash>),
+) -> Cost {
+    let counts = |journal: &Journal<VirtualFlash>| {
+        let pages = || {
+            Partition::ALL
+                .into_iter()
+                .flat_map(|partition| journal.flash().wear(partition))
+        };
+        (
+            pages().map(|page| page.words_written).sum::<u64>(),
+            pages().map(|page| page.erases).sum::<u32>(),
+        )
+    };
+    let before = counts(journal);
+    journal.flash_mut().take_busy();
+    call(journal);
+    let after = counts(journal);
+    Cost {
+        words: after.0 - before.0,
+        erases: after.1 - before.1,
+        busy: journal.flash_mut().take_busy(),
+    }
+}
+
+/// 10,000 detailed events fit on the nRF52840 (issue 3) with bodies of 8 bytes and times in whole seconds, 6 bytes and milliseconds.
+#[test]
+fn ten_thousand_events_fit() {
+    for (length, more, words) in [
+        (8, WHOLE_SECONDS, 9),
+        (6, Duration::from_millis(1), 9),
+        (8, Duration::from_micros(1), 10),
+        (40, WHOLE_SECONDS, 17),
+    ] {
+        let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+        let body = [0x5A; 40];
+        let event = Envelope {
+            kind: EVENT,
+            version: 1,
+            stamp: stamp(more),
+            body: &body[..length],
+        };
+        // Sequence numbers of three bytes begin at 16,384, and the partition has to have gone round with them.
+        for _ in 0..28_000 {
+            journal.append(&event).unwrap();
+        }
+        let mut kept = 0_u32;
+        journal.read(|_| kept += 1).unwrap();
+        let one = cost(&mut journal, |journal| journal.append(&event).unwrap());
+        println!(
+            "event of {length} bytes: {} words of flash in {}, {kept} kept, {} events for an erase",
+            one.words,
+            one.busy,
+            4088 / (one.words * 4)
+        );
+        assert_eq!(one.words, words);
+        assert!(kept >= 10_000 || words > 9, "{kept}");
+    }
+}
+
+/// The checkpoint of the delivered totals every minute wears the critical partition for more than ten years.
+#[test]
+fn a_checkpoint_every_minute_wears_for_more_than_ten_years() {
+    let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+    // Two totals of 34 bits (ten years at 24 mL/day), a reservoir of 45 bits, a program number: 21 bytes as varints.
+    let totals = Envelope {
+        kind: TOTALS,
+        version: 0,
+        stamp: stamp(WHOLE_SECONDS),
+        body: &[0x5A; 21],
+    };
+    let days = 20_u32;
+    for _ in 0..days * 24 * 60 {
+        journal.checkpoint(&totals).unwrap();
+    }
+    let one = cost(&mut journal, |journal| journal.checkpoint(&totals).unwrap());
+    let worst = journal
+        .flash()
+        .wear(Partition::Critical)
+        .iter()
+        .map(|page| page.erases)
+        .max()
+        .unwrap();
+    let life_days = CYCLES * days / worst;
+    println!(
+        "checkpoint of 21 bytes: {} words, {worst} erases of the worst page in {days} days: {} years",
+        one.words,
+        life_days / 365
+    );
+    assert!(life_days > 10 * 366, "{life_days} days");
+}
+
+/// What a put costs, at best and when both banks make room; and that nothing takes longer.
+#[test]
+fn a_put_takes_at_most_two_erases() {
+    let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+    // What the issues to come keep: a dozen kinds of 40 to 400 bytes.
+    for kind in 20..32 {
+        let length = if kind == 20 { 400 } else { 40 };
+        let body = [0x11; 400];
+        journal
+            .put(&envelope(Kind(kind), 1, &body[..length]))
+            .unwrap();
+    }
+    let program = Envelope {
+        kind: Kind(16),
+        version: 0,
+        stamp: stamp(WHOLE_SECONDS),
+        body: &[0x22; 36],
+    };
+    let mut least = u64::MAX;
+    let mut worst = Duration::from_micros(0);
+    let mut erases = 0;
+    let puts = 500_u32;
+    for _ in 0..puts {
+        let one = cost(&mut journal, |journal| journal.put(&program).unwrap());
+        assert!(one.erases <= 2);
+        least = least.min(one.words);
+        worst = worst.max(one.busy);
+        erases += one.erases;
+    }
+    println!(
+        "put of 36 bytes beside 12 other kinds: {least} words at best, {erases} erases in {puts} puts, {worst} at worst"
+    );
+    assert!(worst < Duration::from_millis(300));
+    let (journal, _) = Journal::open(journal.into_flash()).unwrap();
+    let boot = cost(&mut journal.clone(), |journal| {
+        let flash = journal.flash().clone();
+        *journal = Journal::open(flash).unwrap().0;
+    });
+    let reads = |flash: &VirtualFlash| -> u64 {
+        Partition::ALL
+            .into_iter()
+            .flat_map(|partition| flash.wear(partition))
+            .map(|page| page.reads)
+            .sum()
+    };
+    let before = reads(journal.flash());
+    let (journal, _) = Journal::open(journal.into_flash()).unwrap();
+    println!(
+        "open: {} words, {} reads",
+        boot.words,
+        reads(journal.flash()) - before
+    );
+}
