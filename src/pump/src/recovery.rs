@@ -22,9 +22,14 @@ impl Recovered {
         };
         let totals = match (decode(totals), opening.critical) {
             (Recovery::Good(Record::Totals(record)), _) => Recovery::Good(record),
-            (Recovery::Absent, RingCondition::Blank | RingCondition::Good | RingCondition::Repaired) => Recovery::Absent,
+            (
+                Recovery::Absent,
+                RingCondition::Blank | RingCondition::Good | RingCondition::Repaired,
+            ) => Recovery::Absent,
             // No checkpoint, but a ring that had something and does not show it.
-            (Recovery::Absent, RingCondition::Unreadable | RingCondition::Failing) => Recovery::Lost,
+            (Recovery::Absent, RingCondition::Unreadable | RingCondition::Failing) => {
+                Recovery::Lost
+            }
             (Recovery::Good(_) | Recovery::Lost, _) => Recovery::Lost,
         };
         Self {
@@ -38,10 +43,12 @@ impl Recovered {
 fn decode(found: Found<'_>) -> Recovery<Record> {
     match found {
         Ok(None) => Recovery::Absent,
-        Ok(Some(envelope)) => match Record::decode(envelope.kind, envelope.version, envelope.body) {
-            Ok(record) => Recovery::Good(record),
-            Err(_) => Recovery::Lost,
-        },
+        Ok(Some(envelope)) => {
+            match Record::decode(envelope.kind, envelope.version, envelope.body) {
+                Ok(record) => Recovery::Good(record),
+                Err(_) => Recovery::Lost,
+            }
+        }
         Err(_) => Recovery::Lost,
     }
 }
@@ -62,14 +69,23 @@ mod tests {
         redundant: true,
         journal: RingCondition::Good,
         critical: RingCondition::Good,
-        repairs: Repairs { copies: 0, banks: 0, pages_sealed: 0, pages_erased: 0 },
+        repairs: Repairs {
+            copies: 0,
+            banks: 0,
+            pages_sealed: 0,
+            pages_erased: 0,
+        },
     };
 
     fn envelope(kind: Kind, body: &[u8]) -> Envelope<'_> {
         Envelope {
             kind,
             version: 1,
-            stamp: Stamp { boot: 6, monotonic: PumpTime::from_micros(0), wall: Clock::Lost },
+            stamp: Stamp {
+                boot: 6,
+                monotonic: PumpTime::from_micros(0),
+                wall: Clock::Lost,
+            },
             body,
         }
     }
@@ -77,15 +93,30 @@ mod tests {
     #[test]
     fn a_blank_flash_is_a_new_pump() {
         let found = Recovered::from_journal(&OPENING, Ok(None), Ok(None));
-        assert_eq!(found, Recovered { boot: 7, ..Recovered::new_pump() });
+        assert_eq!(
+            found,
+            Recovered {
+                boot: 7,
+                ..Recovered::new_pump()
+            }
+        );
     }
 
     #[test]
     fn what_was_kept_comes_back() {
         let (mut one, mut other) = ([0; RECORD_BYTES], [0; RECORD_BYTES]);
-        let program = ProgramRecord { number: 3, ..ProgramRecord::default() };
-        let totals = TotalsRecord { counted_steps: 5, at_most_steps: 6, deficit_steps: 1 };
-        let program_body = Record::Program(program.clone()).encode(&mut one).expect("fits");
+        let program = ProgramRecord {
+            number: 3,
+            ..ProgramRecord::default()
+        };
+        let totals = TotalsRecord {
+            counted_steps: 5,
+            at_most_steps: 6,
+            deficit_steps: 1,
+        };
+        let program_body = Record::Program(program.clone())
+            .encode(&mut one)
+            .expect("fits");
         let totals_body = Record::Totals(totals).encode(&mut other).expect("fits");
         let found = Recovered::from_journal(
             &OPENING,
@@ -98,9 +129,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_lost_and_never_absent() {
-        let lost = || Err(JournalError::StateLost { kind: kind::PROGRAM });
+        let lost = || {
+            Err(JournalError::StateLost {
+                kind: kind::PROGRAM,
+            })
+        };
         let found = Recovered::from_journal(&OPENING, lost(), lost());
-        assert_eq!((found.program, found.totals), (Recovery::Lost, Recovery::Lost));
+        assert_eq!(
+            (found.program, found.totals),
+            (Recovery::Lost, Recovery::Lost)
+        );
 
         // Bytes that no pump wrote, and the bytes of another kind of record.
         let found = Recovered::from_journal(
@@ -108,11 +146,20 @@ mod tests {
             Ok(Some(envelope(kind::PROGRAM, &[0xFF; 9]))),
             Ok(Some(envelope(kind::DEFICIT, &[4]))),
         );
-        assert_eq!((found.program, found.totals), (Recovery::Lost, Recovery::Lost));
+        assert_eq!(
+            (found.program, found.totals),
+            (Recovery::Lost, Recovery::Lost)
+        );
 
         for critical in [RingCondition::Unreadable, RingCondition::Failing] {
-            let opening = Opening { critical, ..OPENING };
-            assert_eq!(Recovered::from_journal(&opening, Ok(None), Ok(None)).totals, Recovery::Lost);
+            let opening = Opening {
+                critical,
+                ..OPENING
+            };
+            assert_eq!(
+                Recovered::from_journal(&opening, Ok(None), Ok(None)).totals,
+                Recovery::Lost
+            );
         }
     }
 }

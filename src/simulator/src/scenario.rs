@@ -1,0 +1,112 @@
+//! A scenario: what is programmed and what happens, read from a TOML file and checked whole before anything runs.
+//!
+//! The file's format is described in `docs/scenarios.md`. Nothing here depends on the order of the fields in the file, on the
+//! machine or on the time of day.
+
+mod checker;
+mod error;
+mod file;
+
+pub use error::ScenarioError;
+pub use file::Kind as PumpKind;
+
+use checker::Checker;
+use std::path::Path;
+use therapy::Bounds;
+use units::Duration;
+
+/// Largest scenario file, bytes.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// A scenario that can be run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Short name of letters, digits and hyphens; names the report's folder.
+    pub name: String,
+    /// One line for a reader.
+    pub title: String,
+    /// What the scenario is for; may be empty.
+    pub description: String,
+    /// From power-on to the end.
+    pub duration: Duration,
+    /// Where chance starts: the rotor's and the nonces'.
+    pub seed: u64,
+    /// Time between two rows of `delivery.csv`.
+    pub sample_interval: Duration,
+    /// What kind of pump.
+    pub kind: PumpKind,
+    /// What that kind can do, with this pump's calibration.
+    pub bounds: Bounds,
+    /// What is programmed right after power-on.
+    pub program: protocol::Program,
+    /// What happens later, in order of time.
+    pub events: Vec<ScenarioEvent>,
+}
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub struct ScenarioEvent {
+    /// Since power-on.
+    pub at: Duration,
+    /// The field of the file that asks for it, for messages.
+    pub field: String,
+    /// What happens.
+    pub happening: Happening,
+}
+
+/// What can happen in a scenario.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// A phone programs the pump.
+    Program(protocol::Program),
+    /// The pump loses power for a time and starts again from its flash.
+    Restart {
+        /// How long it is without power.
+        off: Duration,
+    },
+    /// The rotor no longer turns.
+    Stall,
+    /// The rotor turns again.
+    ClearStall,
+    /// One step in so many fails, by chance.
+    Slip {
+        /// 1 or more.
+        one_in: u32,
+    },
+    /// No step fails by chance any more.
+    ClearSlip,
+}
+
+impl Scenario {
+    /// Reads and checks a scenario file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place in the file.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let of_file = |reason: &dyn std::fmt::Display| ScenarioError::of_file(path, reason);
+        let size = std::fs::metadata(path)
+            .map_err(|error| of_file(&error))?
+            .len();
+        if size > LARGEST_FILE {
+            return Err(of_file(&format_args!(
+                "{size} bytes are too many for a scenario; at most {LARGEST_FILE}"
+            )));
+        }
+        let bytes = std::fs::read(path).map_err(|error| of_file(&error))?;
+        let text = String::from_utf8(bytes).map_err(|_| of_file(&"this is not text in UTF-8"))?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of a scenario; `path` is named in errors only.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioError> {
+        let parser = toml::Deserializer::parse(text)
+            .map_err(|error| ScenarioError::of_parser(path, text, "", &error))?;
+        let file: file::File = serde_path_to_error::deserialize(parser).map_err(|error| {
+            ScenarioError::of_parser(path, text, &error.path().to_string(), error.inner())
+        })?;
+        Checker { path, text }.scenario(file)
+    }
+}

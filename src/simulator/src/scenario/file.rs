@@ -1,0 +1,106 @@
+//! The fields of a scenario file, before anything is checked against anything else.
+
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use units::{Concentration, DoseRate, Drug, Duration, StepVolume, Volume};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) title: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) duration: Duration,
+    pub(super) seed: Option<Whole>,
+    pub(super) sample_interval: Option<Duration>,
+    pub(super) pump: Pump,
+    pub(super) program: Program,
+    #[serde(default)]
+    pub(super) event: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pump {
+    pub(super) kind: Kind,
+    pub(super) step_volume: Option<StepVolume>,
+    pub(super) capacity: Option<Volume>,
+}
+
+/// A kind of pump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Implanted, with a rate that can be changed.
+    ProgrammableImplant,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Program {
+    pub(super) drug: Drug,
+    pub(super) concentration: Concentration,
+    pub(super) fill: Option<Volume>,
+    pub(super) mode: Mode,
+    pub(super) dose: Option<DoseRate>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Mode {
+    #[serde(rename = "simple continuous")]
+    SimpleContinuous,
+    #[serde(rename = "stopped")]
+    Stopped,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Event {
+    pub(super) at: Duration,
+    pub(super) program: Option<Program>,
+    pub(super) action: Option<Action>,
+    pub(super) off: Option<Duration>,
+    pub(super) one_in: Option<Whole>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum Action {
+    #[serde(rename = "restart")]
+    Restart,
+    #[serde(rename = "stall")]
+    Stall,
+    #[serde(rename = "clear stall")]
+    ClearStall,
+    #[serde(rename = "slip")]
+    Slip,
+    #[serde(rename = "clear slip")]
+    ClearSlip,
+}
+
+/// A whole number, 0 or more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whole(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Whole;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "a whole number from 0 to {}", i64::MAX)
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+                u64::try_from(number)
+                    .map(Whole)
+                    .map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+        }
+
+        deserializer.deserialize_i64(Reader)
+    }
+}

@@ -1,0 +1,668 @@
+//! `thecal serve` as a phone page, a stranger's page and an operator meet it.
+
+use protocol::{
+    Client, ClientEvent, Command as Ask, Digest, Dose, Info, Mode, Mtu, Outcome, Program, Status,
+};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{ClientRequestBuilder, Message, WebSocket};
+use units::{CarrierTime, Drug, Per};
+
+const LONG_ENOUGH: Duration = Duration::from_secs(20);
+
+fn thecal(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thecal"));
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// The exit status and standard error of a `thecal` that must end by itself.
+fn finished(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = thecal(arguments).spawn().expect("thecal runs");
+    let status = ended(&mut child).unwrap_or_else(|| {
+        child.kill().expect("killed");
+        panic!("{arguments:?} went on")
+    });
+    let mut error = String::new();
+    let stderr = child.stderr.as_mut().expect("its errors");
+    stderr.read_to_string(&mut error).expect("text");
+    (status.code(), error)
+}
+
+fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let began = Instant::now();
+    while began.elapsed() < LONG_ENOUGH {
+        if let Some(status) = child.try_wait().expect("a status") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// A server of its own for each test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = thecal(&[&["serve", "--port", "0"], arguments].concat())
+            .spawn()
+            .expect("thecal starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let port = line
+            .split("127.0.0.1:")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+            .and_then(|port| port.parse().ok());
+        Self {
+            child,
+            port: port.unwrap_or_else(|| panic!("no port: {line}")),
+        }
+    }
+
+    fn request(&self, head: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream
+            .set_read_timeout(Some(LONG_ENOUGH))
+            .expect("a time-out");
+        let request = format!(
+            "{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        (
+            status,
+            answer.split_once("\r\n\r\n").expect("a body").1.to_owned(),
+        )
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        self.request(
+            &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}", self.port),
+            "",
+        )
+    }
+
+    fn post(&self, headers: &str, body: &str) -> (u16, String) {
+        self.request(
+            &format!(
+                "POST /simulation HTTP/1.1\r\nHost: localhost:{}\r\n{headers}",
+                self.port
+            ),
+            body,
+        )
+    }
+
+    fn simulation(&self) -> serde_json::Value {
+        serde_json::from_str(&self.get("/simulation").1).expect("JSON")
+    }
+
+    fn link(&self, query: &str) -> WebSocket<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream
+            .set_read_timeout(Some(LONG_ENOUGH))
+            .expect("a time-out");
+        let address = format!("ws://127.0.0.1:{}/link{query}", self.port);
+        tungstenite::client(address, stream).expect("a link").0
+    }
+
+    fn signal(&mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(sent.success());
+        ended(&mut self.child).unwrap_or_else(|| panic!("still running after {signal}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn binary(socket: &mut WebSocket<TcpStream>) -> Vec<u8> {
+    loop {
+        match socket.read().expect("a message") {
+            Message::Binary(message) => return message.to_vec(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn send(socket: &mut WebSocket<TcpStream>, message: &[u8]) {
+    socket
+        .send(Message::Binary(message.to_vec().into()))
+        .expect("sent");
+}
+
+/// How the server closes a link.
+fn closed(socket: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
+    loop {
+        match socket.read().expect("a close") {
+            Message::Close(Some(frame)) => return (frame.code, frame.reason.to_string()),
+            Message::Close(None) => panic!("closed without a reason"),
+            _ => {}
+        }
+    }
+}
+
+/// A phone over the WebSocket.
+struct Phone {
+    socket: WebSocket<TcpStream>,
+    client: Client,
+    began: Instant,
+}
+
+impl Phone {
+    fn connect(server: &Server, mtu: u16) -> Self {
+        let socket = server.link(&format!("?mtu={mtu}"));
+        let mut client = Client::new();
+        client.opened(Mtu::new(mtu).expect("an MTU"));
+        Self {
+            socket,
+            client,
+            began: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> CarrierTime {
+        CarrierTime::from_micros(u64::try_from(self.began.elapsed().as_micros()).expect("small"))
+    }
+
+    fn ask(&mut self, command: &Ask) -> Outcome {
+        self.client.request(self.now(), command).expect("a request");
+        loop {
+            while let Some(frame) = self.client.next_frame() {
+                send(&mut self.socket, &[&[3], frame.as_slice()].concat());
+            }
+            let message = binary(&mut self.socket);
+            let (4, fragment) = message
+                .split_first()
+                .map(|(attribute, value)| (*attribute, value))
+                .expect("not empty")
+            else {
+                continue;
+            };
+            match self.client.receive(self.now(), fragment) {
+                ClientEvent::Nothing => {}
+                ClientEvent::Answer(answer) => {
+                    while let Some(frame) = self.client.next_frame() {
+                        send(&mut self.socket, &[&[3], frame.as_slice()].concat());
+                    }
+                    return answer.outcome;
+                }
+                ClientEvent::Ended(ended) => panic!("{ended}"),
+            }
+        }
+    }
+
+    fn status(&mut self) -> Status {
+        match self.ask(&Ask::Interrogate) {
+            Outcome::Status(status) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn program(&mut self) {
+        let program = Program {
+            drug: Drug::Baclofen,
+            concentration_ng_per_ml: 2_000_000,
+            fill_nl: Some(20_000_000),
+            mode: Mode::SimpleContinuous {
+                dose: Dose {
+                    nanograms: 250_000,
+                    per: Per::Day,
+                },
+            },
+        };
+        let number = self.status().program_number + 1;
+        let Outcome::Staged(staged) = self.ask(&Ask::Stage(program.clone())) else {
+            panic!("not staged")
+        };
+        assert_eq!(staged.digest, Digest::of(&program, number));
+        assert_eq!(
+            self.ask(&Ask::Commit {
+                digest: staged.digest
+            }),
+            Outcome::Committed {
+                program_number: number
+            }
+        );
+    }
+}
+
+#[test]
+fn a_phone_programs_the_pump_and_sees_it_deliver() {
+    for mtu in [23, 247] {
+        let server = Server::start(&["--speed", "100000"]);
+        let mut phone = Phone::connect(&server, mtu);
+        phone.program();
+        let began = Instant::now();
+        let delivered = loop {
+            let status = phone.status();
+            if status.counted_steps > 50_000 {
+                break status;
+            }
+            assert!(began.elapsed() < LONG_ENOUGH, "{status:?}");
+        };
+        let counted = u64::try_from(delivered.counted_steps).expect("forward");
+        // A step that has begun may have been delivered and is not counted yet.
+        assert!(
+            (counted..=counted + 1).contains(&delivered.at_most_steps),
+            "{delivered:?}"
+        );
+        assert_eq!(delivered.deficit_steps, 0);
+        let drawn = delivered.at_most_steps * 2_500_000;
+        assert_eq!(delivered.reservoir_fl, Some(20_000_000_000_000 - drawn));
+    }
+}
+
+#[test]
+fn attributes_answer_as_gatt_would() {
+    let server = Server::start(&[]);
+    let mut socket = server.link("?mtu=23");
+    let mut exchange = |message: &[u8]| {
+        send(&mut socket, message);
+        binary(&mut socket)
+    };
+    let info = exchange(&[2]);
+    assert_eq!(info[0], 2);
+    let info = Info::decode(&info[1..]).expect("an Info");
+    assert_ne!(info.capabilities & protocol::info::capability::VIRTUAL, 0);
+    assert_eq!(exchange(&[4]), [4], "no fragment yet");
+    let flags = exchange(&[6]);
+    assert_eq!(flags.len(), 3);
+    assert_eq!(exchange(&[]), [0, 0, 0x04]);
+    assert_eq!(exchange(&[3]), [0, 3, 0x02]);
+    assert_eq!(exchange(&[2, 1]), [0, 2, 0x03]);
+    assert_eq!(exchange(&[7]), [0, 7, 0x0A]);
+    assert_eq!(exchange(&[[3].as_slice(), &[0; 21]].concat()), [0, 3, 0x0D]);
+}
+
+#[test]
+fn a_flag_that_changes_is_notified() {
+    let server = Server::start(&[]);
+    let mut phone = Phone::connect(&server, 247);
+    let flags = phone.status().status_changed;
+    phone
+        .client
+        .request(phone.now(), &Ask::ResetStatusChanged { mask: flags })
+        .expect("a request");
+    while let Some(frame) = phone.client.next_frame() {
+        send(&mut phone.socket, &[&[3], frame.as_slice()].concat());
+    }
+    while binary(&mut phone.socket) != [6, 0, 0] {}
+}
+
+#[test]
+fn the_pump_has_one_link_and_it_is_free_again_when_the_phone_goes() {
+    let server = Server::start(&[]);
+    let mut first = server.link("");
+    send(&mut first, &[2]);
+    binary(&mut first);
+    let (code, reason) = closed(&mut server.link(""));
+    assert_eq!(
+        (code, reason.as_str()),
+        (
+            CloseCode::Again,
+            "another phone is connected: the pump has one link"
+        )
+    );
+    send(&mut first, &[2]);
+    assert_eq!(binary(&mut first)[0], 2, "the first one is undisturbed");
+    drop(first);
+    let began = Instant::now();
+    loop {
+        let mut next = server.link("");
+        send(&mut next, &[2]);
+        if matches!(next.read(), Ok(Message::Binary(_))) {
+            break;
+        }
+        assert!(began.elapsed() < LONG_ENOUGH, "still taken");
+    }
+}
+
+#[test]
+fn what_is_no_carrier_message_ends_the_link_with_a_reason() {
+    let server = Server::start(&[]);
+    let mut socket = server.link("");
+    socket.send(Message::Text("hello".into())).expect("sent");
+    assert_eq!(closed(&mut socket).0, CloseCode::Unsupported);
+    let began = Instant::now();
+    let code = loop {
+        let mut socket = server.link("");
+        send(&mut socket, &[3; 2000]);
+        match closed(&mut socket).0 {
+            CloseCode::Again => assert!(began.elapsed() < LONG_ENOUGH),
+            code => break code,
+        }
+    };
+    assert_eq!(code, CloseCode::Size);
+}
+
+#[test]
+fn an_mtu_that_no_link_has_is_refused() {
+    let server = Server::start(&[]);
+    for mtu in ["22", "248", "0", "-1", "23.5", "many", ""] {
+        let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
+        let address = format!("ws://127.0.0.1:{}/link?mtu={mtu}", server.port);
+        match tungstenite::client(address, stream) {
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+                assert_eq!(answer.status(), 400, "{mtu}");
+            }
+            other => panic!("{mtu}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn other_sites_are_kept_out() {
+    let server = Server::start(&[]);
+    let port = server.port;
+    let host = format!("Host: 127.0.0.1:{port}");
+    // DNS rebinding: a foreign name that resolves to this machine.
+    for path in ["/", "/simulation", "/link"] {
+        assert_eq!(
+            server
+                .request(
+                    &format!("GET {path} HTTP/1.1\r\nHost: evil.example:{port}"),
+                    ""
+                )
+                .0,
+            403,
+            "{path}"
+        );
+    }
+    let json = "Content-Type: application/json";
+    assert_eq!(
+        server
+            .request(
+                &format!(
+                    "POST /simulation HTTP/1.1\r\n{host}\r\n{json}\r\nOrigin: http://evil.example"
+                ),
+                "{\"speed\":9}"
+            )
+            .0,
+        403
+    );
+    assert_eq!(server.simulation()["speed"], 1);
+    for (origin, taken) in [
+        ("http://evil.example".to_owned(), false),
+        (format!("http://localhost:{port}"), true),
+    ] {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        let address = format!("ws://127.0.0.1:{port}/link")
+            .parse()
+            .expect("an address");
+        let request = ClientRequestBuilder::new(address).with_header("Origin", origin);
+        match tungstenite::client(request, stream) {
+            Ok(_) => assert!(taken),
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+                assert!(!taken);
+                assert_eq!(answer.status(), 403);
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn time_runs_as_fast_as_it_is_told_to() {
+    let server = Server::start(&["--speed", "10"]);
+    let state = server.simulation();
+    assert_eq!(state["speed"], 10);
+    assert_eq!(state["flash"], "memory");
+    assert_eq!(
+        (&state["lowest_speed"], &state["highest_speed"]),
+        (&1.into(), &100_000.into())
+    );
+    let json = "Content-Type: application/json";
+    let (status, answer) = server.post(json, "{\"speed\": 100000}");
+    assert_eq!(status, 200, "{answer}");
+    let millis = |state: &serde_json::Value| state["simulated_ms"].as_u64().expect("a number");
+    let (before, began) = (millis(&server.simulation()), Instant::now());
+    std::thread::sleep(Duration::from_millis(300));
+    let (after, passed) = (millis(&server.simulation()), began.elapsed());
+    assert!(after - before >= 300 * 100_000, "{before} {after}");
+    assert!(
+        u128::from(after - before) <= (passed.as_millis() + 50) * 100_000,
+        "{before} {after} {passed:?}"
+    );
+    for (headers, body, status, reason) in [
+        (
+            json,
+            "{\"speed\": 0}",
+            400,
+            "speed: 0 is not allowed; a whole number from 1 to 100000",
+        ),
+        (
+            json,
+            "{\"speed\": \"fast\"}",
+            400,
+            "speed: \"fast\" is not allowed; a whole number from 1 to 100000",
+        ),
+        (
+            json,
+            "{}",
+            400,
+            "speed: missing; a whole number from 1 to 100000",
+        ),
+        (
+            "Content-Type: text/plain",
+            "{\"speed\": 5}",
+            415,
+            "Content-Type: application/json is needed",
+        ),
+    ] {
+        let (found, answer) = server.post(headers, body);
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!((found, answer["error"].as_str()), (status, Some(reason)));
+    }
+    assert_eq!(server.simulation()["speed"], 100_000);
+}
+
+#[test]
+fn the_page_is_served_and_nothing_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("page");
+    std::fs::create_dir(&page).expect("a folder");
+    std::fs::write(page.join("index.html"), "<p>the page").expect("a file");
+    std::fs::write(page.join("core.wasm"), "wasm").expect("a file");
+    std::fs::write(folder.path().join("secret"), "secret").expect("a file");
+    let server = Server::start(&["--page", page.to_str().expect("text")]);
+    assert_eq!(server.get("/"), (200, "<p>the page".to_owned()));
+    assert_eq!(server.get("/core.wasm").0, 200);
+    for path in [
+        "/../secret",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+        "//secret",
+        "/none",
+    ] {
+        let (status, body) = server.get(path);
+        assert!(status >= 400, "{path}");
+        assert!(!body.contains("secret"), "{path}");
+    }
+}
+
+#[test]
+fn it_stops_cleanly_when_asked_to() {
+    for signal in ["-INT", "-TERM"] {
+        let mut server = Server::start(&["--speed", "100000"]);
+        let mut socket = server.link("");
+        send(&mut socket, &[2]);
+        binary(&mut socket);
+        let began = Instant::now();
+        let status = server.signal(signal);
+        assert!(status.success(), "{signal}: {status}");
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{signal} took {:?}",
+            began.elapsed()
+        );
+        let (code, reason) = closed(&mut socket);
+        assert_eq!(
+            (code, reason.as_str()),
+            (CloseCode::Away, "the virtual pump is stopping")
+        );
+    }
+}
+
+#[test]
+fn a_flash_image_keeps_the_program_across_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = folder.path().join("pump.flash");
+    let flash = [
+        "--flash",
+        image.to_str().expect("text"),
+        "--speed",
+        "100000",
+    ];
+    let mut server = Server::start(&flash);
+    assert_eq!(server.simulation()["flash"], "file");
+    let mut phone = Phone::connect(&server, 247);
+    phone.program();
+    while phone.status().counted_steps < 10_000 {}
+    let before = phone.status();
+    // A second pump on the same image is refused, and the first goes on.
+    let (status, error) = finished(&["serve", "--port", "0", flash[0], flash[1]]);
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("--flash") && error.contains("in use by another virtual pump"),
+        "{error}"
+    );
+    assert!(server.signal("-TERM").success());
+
+    let server = Server::start(&flash[..2]);
+    let after = Phone::connect(&server, 247).status();
+    assert_eq!(
+        (after.boot, after.program_number, after.program),
+        (2, 1, before.program)
+    );
+    assert!(
+        after.counted_steps >= before.counted_steps,
+        "steps went on after the last look"
+    );
+    assert!(after.at_most_steps >= before.at_most_steps);
+}
+
+#[test]
+fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    let length = 442_368;
+    let noise: Vec<u8> = (0..length)
+        .map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    for (what, bytes, says) in [
+        (
+            "short",
+            b"not a flash image".to_vec(),
+            "17 bytes long, but an image has exactly 442368",
+        ),
+        (
+            "empty",
+            Vec::new(),
+            "0 bytes long, but an image has exactly 442368",
+        ),
+        ("zeros", vec![0; 442_368], "is no flash image of a pump"),
+        ("noise", noise, "is no flash image of a pump"),
+    ] {
+        std::fs::write(&path, &bytes).expect("a file");
+        let (status, error) = finished(&[
+            "serve",
+            "--port",
+            "0",
+            "--flash",
+            path.to_str().expect("text"),
+        ]);
+        assert_eq!(status, Some(1), "{what}");
+        assert!(
+            error.contains("--flash")
+                && error.contains(says)
+                && error.contains("nothing was changed"),
+            "{what}: {error}"
+        );
+        assert!(
+            std::fs::read(&path).expect("a file") == bytes,
+            "{what} was changed"
+        );
+    }
+    let (status, error) = finished(&[
+        "serve",
+        "--port",
+        "0",
+        "--flash",
+        folder.path().to_str().expect("text"),
+    ]);
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("--flash") && error.contains("directory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_the_flag_to_change() {
+    let server = Server::start(&[]);
+    let (status, error) = finished(&["serve", "--port", &server.port.to_string()]);
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        error,
+        format!(
+            "error: port {} of 127.0.0.1 is in use; choose another with --port, or 0 for any free one\n",
+            server.port
+        )
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let (status, error) = finished(&[
+        "serve",
+        "--port",
+        "0",
+        "--page",
+        folder.path().to_str().expect("text"),
+    ]);
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("--page") && error.contains("holds no index.html"),
+        "{error}"
+    );
+    let none = folder.path().join("none");
+    let (status, error) = finished(&[
+        "serve",
+        "--port",
+        "0",
+        "--page",
+        none.to_str().expect("text"),
+    ]);
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("--page") && error.contains("is not a folder"),
+        "{error}"
+    );
+}

@@ -1,0 +1,103 @@
+"""Runs what a user types: every scenario to its end against its golden summary, and wrong input to its refusal."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = [str(ROOT / "scripts/run")]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+THECAL = str(TARGET / "release/thecal")
+
+counts = {"passed": 0, "failed": 0}
+
+
+def verdict(what, good, details=""):
+    counts["passed" if good else "failed"] += 1
+    if not good:
+        print(f"FAILED {what}\n{details}")
+
+
+def run(command):
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def scenario(path, folder):
+    """A scenario runs to its end, its summary is the golden one, and its report is whole."""
+    name = path.stem
+    report = folder / name
+    done = run([*RUN, "--scenario", str(path), "--report", str(report)])
+    verdict(f"{name} runs to its end", done.returncode == 0, done.stderr[-2000:])
+    if done.returncode != 0:
+        return
+    golden = (ROOT / "tests/golden" / f"{name}.summary.json").read_text()
+    summary = (report / "summary.json").read_text()
+    verdict(f"{name} has its golden summary", summary == golden, f"--- golden\n{golden}\n--- this run\n{summary}")
+    page = (report / "report.html").read_text()
+    verdict(f"{name}'s report has its picture", "<svg" in page and "</html>" in page)
+    with (report / "delivery.csv").open() as table:
+        verdict(f"{name}'s delivery.csv has rows", len(list(csv.reader(table))) > 10)
+    events = [json.loads(line) for line in (report / "events.jsonl").read_text().splitlines()]
+    verdict(f"{name}'s events.jsonl has events", len(events) > 0)
+    again = run([*RUN, "--scenario", str(path), "--report", str(report)])
+    untouched = (report / "summary.json").read_text() == summary
+    verdict(f"{name}'s report is not overwritten", again.returncode != 0 and untouched, again.stdout + again.stderr)
+
+
+def refused(what, arguments, status, *words):
+    """Wrong input ends with this status and an error that says these words."""
+    done = run(arguments)
+    said = done.stderr + done.stdout
+    missing = [word for word in words if word.lower() not in said.lower()]
+    good = done.returncode == status and not missing and "panicked" not in said
+    verdict(what, good, f"status {done.returncode}, wanted {status}; not said: {missing}\n{said[-1500:]}")
+
+
+def wrong_scenarios(folder):
+    """A scenario with one thing wrong is refused with the field, the value and what is allowed; no report is begun."""
+    good = (ROOT / "tests/scenarios/morphine-30-days.toml").read_text()
+    cases = [
+        ("a dose without its unit", '"2.5 mg/day"', '"2.5"', ["program.dose", "2.5", "mg/day"]),
+        ("a dose in another quantity's unit", '"2.5 mg/day"', '"2.5 mL"', ["program.dose", "mL"]),
+        ("an unknown drug", '"morphine"', '"morfine"', ["program.drug", "morfine", "baclofen"]),
+        ("a concentration of nothing", '"10 mg/mL"', '"0 mg/mL"', ["program.concentration"]),
+        ("a misspelt field", "dose =", "doze =", ["doze"]),
+        ("a dose below the lowest rate", '"2.5 mg/day"', '"0.1 mg/day"', ["0.048 mL/day"]),
+        ("a fill above the capacity", '"20 mL"', '"21 mL"', ["21 mL", "20 mL"]),
+    ]
+    for what, old, new, words in cases:
+        path = folder / "wrong.toml"
+        text = good.replace(old, new)
+        verdict(f"the case of {what} changes the scenario", text != good)
+        path.write_text(text)
+        report = folder / "wrong-report"
+        refused(what, [THECAL, "run", str(path), "--report", str(report)], 1, *words)
+        verdict(f"{what} begins no report", not report.exists())
+
+
+def main():
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for path in sorted((ROOT / "tests/scenarios").glob("*.toml")):
+            scenario(path, folder)
+        wrong_scenarios(folder)
+        refused("a scenario that is not there", [THECAL, "run", "no-such-file.toml"], 1, "no-such-file.toml")
+        refused("an unknown option", [THECAL, "run", "--sped", "3"], 2, "--sped")
+        refused("a speed that is no number", [THECAL, "serve", "--speed", "fast"], 2, "--speed", "fast")
+        refused("a speed out of range", [THECAL, "serve", "--speed", "100001"], 2, "100000")
+        refused("a page folder that is not there", [THECAL, "serve", "--page", str(folder / "nothing")], 1, "nothing")
+        corrupt = folder / "corrupt.bin"
+        corrupt.write_bytes(b"not a flash image")
+        refused("a corrupt flash file", [THECAL, "serve", "--flash", str(corrupt), "--port", "0"], 1, "corrupt.bin")
+        verdict("a corrupt flash file is not overwritten", corrupt.read_bytes() == b"not a flash image")
+        refused("--scenario without a file", [*RUN, "--scenario"], 2, "--scenario needs a FILE")
+    print(f"{counts['passed']} passed, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
