@@ -1,0 +1,128 @@
+/*
+ * Why the processor started, and how it is reset.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <thecal/system.h>
+
+#include "retained.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/sys/crc.h>
+
+#ifdef CONFIG_HWINFO
+#include <zephyr/drivers/hwinfo.h>
+#endif
+
+#ifdef CONFIG_ARCH_POSIX
+#include <posix_board_if.h>
+#else
+#include <zephyr/sys/reboot.h>
+#endif
+
+static uint32_t crc_of(const struct thecal_retained *retained)
+{
+	return crc32_ieee((const uint8_t *)retained, offsetof(struct thecal_retained, crc));
+}
+
+void thecal_system_retain_fatal(uint32_t reason, uint32_t program_counter)
+{
+	volatile struct thecal_retained *const kept = thecal_retained();
+	const struct thecal_retained fatal = {
+		.magic = THECAL_RETAINED_MAGIC,
+		.reason = reason,
+		.program_counter = program_counter,
+	};
+
+	if (kept == NULL) {
+		return;
+	}
+	kept->magic = fatal.magic;
+	kept->reason = fatal.reason;
+	kept->program_counter = fatal.program_counter;
+	kept->crc = crc_of(&fatal);
+}
+
+/* Whether a fatal error was retained; takes it out. */
+static bool take_fatal(struct thecal_reset *reset)
+{
+	volatile struct thecal_retained *const kept = thecal_retained();
+	struct thecal_retained copy;
+
+	if (kept == NULL) {
+		return false;
+	}
+	copy.magic = kept->magic;
+	copy.reason = kept->reason;
+	copy.program_counter = kept->program_counter;
+	copy.crc = kept->crc;
+	kept->magic = 0;
+	if (copy.magic != THECAL_RETAINED_MAGIC || copy.crc != crc_of(&copy)) {
+		return false;
+	}
+	reset->cause = THECAL_RESET_FATAL;
+	reset->reason = copy.reason;
+	reset->program_counter = copy.program_counter;
+	return true;
+}
+
+static uint32_t hardware_cause(void)
+{
+#ifdef CONFIG_HWINFO
+	uint32_t flags = 0;
+
+	if (hwinfo_get_reset_cause(&flags) != 0) {
+		return THECAL_RESET_POWER_ON;
+	}
+	/* The flags add up until they are cleared. */
+	(void)hwinfo_clear_reset_cause();
+	/* The worst first: an older flag must not hide it. */
+	if ((flags & RESET_WATCHDOG) != 0) {
+		return THECAL_RESET_WATCHDOG;
+	}
+	if ((flags & RESET_CPU_LOCKUP) != 0) {
+		/* A fault within a fault: nothing could be retained. */
+		return THECAL_RESET_FATAL;
+	}
+	if ((flags & RESET_BROWNOUT) != 0) {
+		return THECAL_RESET_BROWN_OUT;
+	}
+	if ((flags & (RESET_PIN | RESET_DEBUG)) != 0) {
+		return THECAL_RESET_EXTERNAL;
+	}
+	if ((flags & RESET_SOFTWARE) != 0) {
+		return THECAL_RESET_SOFTWARE;
+	}
+#endif
+	return THECAL_RESET_POWER_ON;
+}
+
+void thecal_system_reset_cause(struct thecal_reset *reset)
+{
+	static struct thecal_reset known;
+	static bool asked;
+
+	if (!asked) {
+		/* Asked in any case, because that clears the flags for the next boot. */
+		const uint32_t hardware = hardware_cause();
+
+		if (!take_fatal(&known)) {
+			known.cause = hardware;
+		}
+		asked = true;
+	}
+	*reset = known;
+}
+
+void thecal_system_reset(void)
+{
+#ifdef CONFIG_ARCH_POSIX
+	posix_exit(THECAL_RESET_EXIT_STATUS);
+#else
+	sys_reboot(SYS_REBOOT_COLD);
+#endif
+	CODE_UNREACHABLE;
+}

@@ -1,0 +1,30 @@
+//! Every clock there is.
+
+use drivers::device::system;
+use units::{CarrierTime, Clock, Now, PumpTime};
+
+/// The moment. Therapy and link run on the same clock here; nothing keeps the time of day yet, so it is lost.
+pub fn now() -> Now {
+    let pump = system::uptime();
+    Now {
+        pump,
+        carrier: carrier(pump),
+        wall: Clock::Lost,
+    }
+}
+
+/// The link's clock at that moment.
+pub fn carrier(pump: PumpTime) -> CarrierTime {
+    CarrierTime::from_micros(pump.micros())
+}
+
+/// Rounded down to milliseconds, as records bear it: finer would only cost room (journal, `envelope`).
+pub fn for_records(time: PumpTime) -> PumpTime {
+    let micros = time.micros();
+    PumpTime::from_micros(micros.saturating_sub(micros % 1_000))
+}
+
+/// Whole milliseconds, for log lines: the units' own texts are exact and cost room on the board.
+pub const fn milliseconds(time: PumpTime) -> u64 {
+    time.micros() / 1_000
+}

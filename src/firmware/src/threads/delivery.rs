@@ -1,0 +1,340 @@
+//! The delivery thread: tells the pump what happens and does what it says.
+//!
+//! The highest priority of all. It waits for time and for its queues alone; nothing that happens elsewhere can hold it up. It writes no
+//! log line while it delivers.
+
+use drivers::device::queue::{NoRoom, Queue, Wait};
+use drivers::device::{motor, system, watchdog};
+use drivers::motor::{Faults, Interlock, MotorError, Order};
+use heapless::Deque;
+use journal::{Envelope, Stamp};
+use protocol::{Answer, SessionId};
+use pump::{
+    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
+    Recovery, ResetCause, Setup, Ticket,
+};
+use therapy::{Bounds, StepOrder};
+use units::{Duration, Now, PumpTime};
+
+use crate::log_sink::say;
+use crate::message::{self, FromJournal, FromLink, Keep, ToLink};
+use crate::{clock, kconfig};
+
+/// How long the recovered state is waited for (Kconfig `THECAL_RECOVERY_LIMIT_MS`).
+const RECOVERY_LIMIT: Duration = Duration::from_millis(kconfig::CONFIG_THECAL_RECOVERY_LIMIT_MS);
+
+/// What came of the actions and is still to be told to the pump: at most one thing for each action of a call, and those of one more.
+const OUTCOMES: usize = 24;
+
+/// The thread.
+pub fn run() {
+    match watchdog::start() {
+        Ok(watchdog::Watchdog::Runs) => say!(info, "watchdog: runs"),
+        Ok(watchdog::Watchdog::Absent) => say!(info, "watchdog: absent on this machine"),
+        Err(error) => say!(error, "watchdog: {error}"),
+    }
+    let cause = reset_cause();
+    let mut delivery = Delivery::new(recovered());
+    // Before the first tick: nothing has moved yet.
+    delivery.tell(Event::Boot { cause });
+    delivery.tick();
+    say!(
+        info,
+        "delivery has begun, {} ms after boot",
+        clock::milliseconds(system::uptime())
+    );
+    delivery.tell_link();
+    system::delivery_has_begun();
+    loop {
+        #[cfg(CONFIG_THECAL_FAULT_INJECTION)]
+        if crate::fault::strike().is_break() {
+            return;
+        }
+        system::wait_until(delivery.next_call);
+        watchdog::feed();
+        delivery.tick();
+        delivery.take_results();
+        delivery.take_commands();
+        delivery.tell_link();
+    }
+}
+
+/// The state of the pump before this boot. Flash that does not answer in time counts as lost: therapy comes first.
+#[inline(never)]
+fn recovered() -> Recovered {
+    let deadline = PumpTime::ZERO.saturating_add(RECOVERY_LIMIT);
+    loop {
+        watchdog::feed();
+        match message::receive(Queue::Results, Wait::No) {
+            Some(FromJournal::Recovered(state)) => return state.into(),
+            Some(
+                FromJournal::Persisted { .. }
+                | FromJournal::PersistFailed { .. }
+                | FromJournal::AppendFailed,
+            )
+            | None => {}
+        }
+        if system::uptime() >= deadline {
+            say!(error, "flash has not answered in time: starting without it");
+            return Recovered {
+                boot: 0,
+                program: Recovery::Lost,
+                totals: Recovery::Lost,
+            };
+        }
+        system::wait_until(deadline);
+    }
+}
+
+fn reset_cause() -> ResetCause {
+    let (cause, text) = match system::reset_cause() {
+        system::ResetCause::PowerOn => (ResetCause::PowerOn, "power"),
+        system::ResetCause::External => (ResetCause::External, "reset pin or debugger"),
+        system::ResetCause::Fatal {
+            reason,
+            program_counter,
+        } => {
+            say!(
+                error,
+                "started after a fatal error: reason {reason}, at {program_counter:#010x}"
+            );
+            return ResetCause::Fatal { reason };
+        }
+        system::ResetCause::Watchdog => (ResetCause::Watchdog, "watchdog"),
+        system::ResetCause::BrownOut => (ResetCause::BrownOut, "low supply"),
+        system::ResetCause::Software => (ResetCause::Software, "the firmware's own wish"),
+    };
+    say!(info, "started by {text}");
+    cause
+}
+
+/// What came of an action, if it did not just happen.
+#[derive(Clone, Copy)]
+enum Outcome {
+    OrderRefused { order: u32, refusal: OrderRefusal },
+    PersistFailed { ticket: u32 },
+    AppendFailed,
+}
+
+impl Outcome {
+    fn event(self) -> Event {
+        match self {
+            Self::OrderRefused { order, refusal } => Event::OrderRefused { order, refusal },
+            Self::PersistFailed { ticket } => Event::PersistFailed(Ticket(ticket)),
+            Self::AppendFailed => Event::AppendFailed,
+        }
+    }
+}
+
+struct Delivery {
+    pump: Pump,
+    /// This boot's number, for the stamps of records.
+    boot: u32,
+    /// When the pump wants to be called.
+    next_call: PumpTime,
+    /// What the motor said last.
+    motor: MotorStatus,
+    /// What came of the pump's actions and it does not know yet.
+    outcomes: Deque<Outcome, OUTCOMES>,
+    /// The flags that the link was told last.
+    flags_told: Option<u16>,
+}
+
+impl Delivery {
+    fn new(recovered: Recovered) -> Self {
+        Self {
+            boot: recovered.boot,
+            pump: Pump::new(
+                Setup {
+                    bounds: Bounds::PROGRAMMABLE_IMPLANT,
+                },
+                recovered,
+            ),
+            next_call: PumpTime::ZERO,
+            motor: MotorStatus::default(),
+            outcomes: Deque::new(),
+            flags_told: None,
+        }
+    }
+
+    /// Tells the pump what the motor has done by now.
+    #[inline(never)]
+    fn tick(&mut self) {
+        self.motor = motor_status(self.motor);
+        self.tell(Event::Tick(self.motor));
+    }
+
+    #[inline(never)]
+    fn take_results(&mut self) {
+        while let Some(result) = message::receive(Queue::Results, Wait::No) {
+            match result {
+                FromJournal::Persisted { ticket } => self.tell(Event::Persisted(Ticket(ticket))),
+                FromJournal::PersistFailed { ticket } => {
+                    self.tell(Event::PersistFailed(Ticket(ticket)))
+                }
+                FromJournal::AppendFailed => self.tell(Event::AppendFailed),
+                // Too late: the pump runs without it.
+                FromJournal::Recovered(_) => {}
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn take_commands(&mut self) {
+        while let Some(command) = message::receive(Queue::Commands, Wait::No) {
+            match command {
+                FromLink::Request { session, request } => self.tell(Event::Request {
+                    session: SessionId(session),
+                    request,
+                }),
+                FromLink::Closed { session } => self.tell(Event::LinkClosed {
+                    session: SessionId(session),
+                }),
+            }
+        }
+    }
+
+    /// One event, and whatever follows from it at once.
+    fn tell(&mut self, event: Event) {
+        let now = clock::now();
+        self.step(now, event);
+        // Each round tells of failures alone, and a failure to keep a failure's record is the end of it; the bound is for what
+        // nobody thought of.
+        for _ in 0..OUTCOMES {
+            let Some(outcome) = self.outcomes.pop_front() else {
+                break;
+            };
+            self.step(now, outcome.event());
+        }
+    }
+
+    // Not merged with its callers: the actions are the largest thing on this thread's stack, and are to be there once.
+    #[inline(never)]
+    fn step(&mut self, now: Now, event: Event) {
+        let actions = self.pump.handle(now, event);
+        self.next_call = actions.next_call();
+        for action in actions.iter() {
+            self.carry_out(now, action);
+        }
+    }
+
+    #[inline(never)]
+    fn carry_out(&mut self, now: Now, action: &Action) {
+        match action {
+            Action::Order(order) => self.order(order),
+            Action::CancelOrders => {
+                // What was made of them comes with the motor's status.
+                let _ = motor::cancel();
+            }
+            Action::Persist { ticket, record } => {
+                let ticket = ticket.0;
+                if self.keep(now, Keep::State { ticket }, record).is_err() {
+                    self.outcome(Outcome::PersistFailed { ticket });
+                }
+            }
+            Action::Append(record) => {
+                if self.keep(now, Keep::Event, record).is_err() {
+                    self.outcome(Outcome::AppendFailed);
+                }
+            }
+            Action::Checkpoint(record) => {
+                if self.keep(now, Keep::Checkpoint, record).is_err() {
+                    self.outcome(Outcome::AppendFailed);
+                }
+            }
+            Action::Answer { session, answer } => {
+                // One that finds no room is lost, and counted; the phone asks again.
+                let session = session.0;
+                let _ = to_link(&ToLink::Answer { session, answer });
+            }
+        }
+    }
+
+    /// Tells the link the latched flags when they have changed. Without room now, the next time.
+    fn tell_link(&mut self) {
+        let flags = self.pump.status_changed();
+        if self.flags_told != Some(flags)
+            && to_link(&ToLink::<&Answer>::StatusChanged { flags }).is_ok()
+        {
+            self.flags_told = Some(flags);
+        }
+    }
+
+    fn order(&mut self, order: &StepOrder) {
+        let handed_over = motor::submit(&Order {
+            first_at: order.first_at,
+            period_ns: order.period_ns,
+            id: order.id,
+            steps: order.steps,
+        });
+        if let Err(error) = handed_over {
+            self.outcome(Outcome::OrderRefused {
+                order: order.id,
+                refusal: refusal_of(error),
+            });
+        }
+    }
+
+    #[inline(never)]
+    fn keep(&self, now: Now, keep: Keep, record: &Record) -> Result<(), NoRoom> {
+        let mut buffer = [0; RECORD_BYTES];
+        let body = record.encode(&mut buffer).map_err(|_| NoRoom)?;
+        let stamp = Stamp {
+            boot: self.boot,
+            monotonic: clock::for_records(now.pump),
+            wall: now.wall,
+        };
+        let envelope = Envelope {
+            kind: record.kind(),
+            version: record.version(),
+            stamp,
+            body,
+        };
+        message::send_record(keep, &envelope)
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        // Full only after a failure of everything, of which the pump has been told often enough by then.
+        let _ = self.outcomes.push_back(outcome);
+    }
+}
+
+fn to_link(message: &ToLink<&Answer>) -> Result<(), NoRoom> {
+    message::send(Queue::Answers, message)?;
+    #[cfg(CONFIG_THECAL_LINK)]
+    drivers::device::link::wake();
+    Ok(())
+}
+
+fn refusal_of(error: MotorError) -> OrderRefusal {
+    match error {
+        MotorError::Ceiling => OrderRefusal::OverCeiling,
+        MotorError::Closed => OrderRefusal::InterlockClosed,
+        MotorError::Busy => OrderRefusal::Busy,
+        MotorError::Invalid => OrderRefusal::Invalid,
+        MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,
+    }
+}
+
+fn motor_status(before: MotorStatus) -> MotorStatus {
+    match motor::status() {
+        Ok(status) => MotorStatus {
+            commanded_steps: status.commanded_steps,
+            counted_steps: status.counted_steps(),
+            faults: MotorFaults {
+                interlock_tripped: status.interlock == Interlock::Tripped
+                    || status.faults.contains(Faults::INTERLOCK),
+                // The driver opens the interlock when it starts: closed or off means that no step will ever be made.
+                driver_failed: matches!(status.interlock, Interlock::Closed | Interlock::Off)
+                    || status.faults.contains(Faults::HARDWARE),
+            },
+        },
+        Err(_) => MotorStatus {
+            faults: MotorFaults {
+                driver_failed: true,
+                ..before.faults
+            },
+            ..before
+        },
+    }
+}
