@@ -1,204 +1,292 @@
-"""The firmware's part of scripts/test: images, driver suites on Zephyr, Bluetooth and the page against native_sim."""
+"""The firmware's part of scripts/test: images, what can be said of them without running, and what they do on native_sim.
 
+Builds stay in target/zephyr between runs and are thrown away when anything that configures them has changed.
+"""
+
+import concurrent.futures
+import hashlib
+import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
+import tempfile
+import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import footprint
+import stack_depth
+import zephyr_tools
+from zephyr_tools import CLEAN, ROOT, Missing
 
-NATIVE_SIM = "native_sim/native/64"
-BOARDS = ["nrf52840dk/nrf52840", "nrf52833dk/nrf52833", "nrf52dk/nrf52832"]
-# What zephyr-lang-rust builds for: native_sim on this processor, and Cortex-M4 with the soft-float interface.
-RUST_TARGETS = [f"{os.uname().machine}-unknown-none", "thumbv7em-none-eabi"]
-TWISTER_COUNTS = r"(?P<passed>\d+) of \d+ executed test cases passed"
+# West's name of the board, the name here, and the Rust target that zephyr-lang-rust takes for it.
+NATIVE = ("native_sim/native/64", "native_sim", "x86_64-unknown-none")
+BOARDS = [
+    ("nrf52840dk/nrf52840", "nRF52840", "thumbv7em-none-eabi"),
+    ("nrf52833dk/nrf52833", "nRF52833", "thumbv7em-none-eabi"),
+    ("nrf52dk/nrf52832", "nRF52832", "thumbv7em-none-eabi"),
+]
+# The native_sim image under test may be programmed by anybody and broken on purpose; the boards' images are as they are shipped.
+NATIVE_OPTIONS = ["-DCONFIG_THECAL_INSECURE_LINK=y", "-DCONFIG_THECAL_FAULT_INJECTION=y"]
+# Of a thread's stack at most so much may be needed, in percent.
+STACK_LIMIT = 95
+# src/drivers/include/thecal/system.h, THECAL_RESET_EXIT_STATUS.
+RESET_STATUS = 75
+# docs/therapy.md: therapy is back within 60 s of a reset.
+BASAL_LIMIT_MS = 60_000
 PYTEST_COUNTS = r"(?P<passed>\d+) passed|(?P<failed>\d+) (?:failed|errors?)\b|(?P<skipped>\d+) skipped"
 NODE_COUNTS = r"^[ℹ#] (?:pass (?P<passed>\d+)|fail (?P<failed>\d+)|skipped (?P<skipped>\d+))"
 
 
-class Firmware:
-    """One run: where Zephyr is, with what it is built, and where the builds go."""
+class Image:
+    """One firmware build."""
 
-    def __init__(self, stage, workspace, target):
-        self.stage = stage
-        self.zephyr = workspace
-        self.folder = target / "zephyr"
-        self.environment = {"ZEPHYR_BASE": str(workspace)}
-        self.python = sys.executable
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder, board, name, rust_target):
+        self.board = board
+        self.name = name
+        self.rust_target = rust_target
+        self.folder = folder / name
+        self.elf = self.folder / "zephyr/zephyr.elf"
+        self.library = self.folder / "src/firmware/rust/target" / rust_target / "release/librustapp.a"
 
-    def prepare(self):
-        """Python, Rust and compilers for Zephyr; False after having said what is missing."""
-        return self.find_programs() and self.find_python() and self.find_rust()
+    def configuration(self, workspace, options):
+        """A fingerprint of everything that CMake and Kconfig read of ours; Cargo sees to the rest itself."""
+        digest = hashlib.sha256(repr((str(workspace), options)).encode())
+        files = [ROOT / name for name in ("CMakeLists.txt", "Kconfig", "prj.conf", "VERSION")]
+        for folder in ("boards", "dts", "src/drivers", "src/firmware", "zephyr"):
+            files += [path for path in sorted((ROOT / folder).rglob("*"))
+                      if path.suffix in (".conf", ".overlay", ".dtsi", ".yaml", ".yml", ".txt", ".toml", ".cmake")
+                      or path.name.startswith("Kconfig")]
+        for path in files:
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        return digest.hexdigest()
 
-    def find_programs(self):
-        packages = ["cmake cmake", "ninja ninja-build", "dtc device-tree-compiler"]
-        needs = " && ".join(f"need_command {names}" for names in packages)
-        status, output = self.stage.run(["bash", "-c", f". scripts/lib/need.sh; {needs}"])
-        self.stage.verdict("CMake, Ninja and the device-tree compiler", status == 0, output)
-        return status == 0
-
-    def find_python(self):
-        """An environment of our own with what Zephyr's build, twister and the Bluetooth tests import."""
-        environment = self.folder / "python"
-        python = environment / "bin/python"
-        commands = [
-            [sys.executable, "-m", "venv", environment],
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "west",
-             "-r", self.zephyr / "scripts/requirements-base.txt",
-             "-r", self.zephyr / "scripts/requirements-build-test.txt",
-             "-r", self.zephyr / "scripts/requirements-run-test.txt",
-             "-r", ROOT / "tests/ble/requirements.txt"],
-        ]
-        for command in commands:
-            if not self.stage.check(f"python: {Path(command[2]).name} {command[3] if len(command) > 3 else ''}".strip(), command):
-                return False
-        self.python = str(python)
-        self.environment["VIRTUAL_ENV"] = str(environment)
-        self.environment["PATH"] = os.pathsep.join([str(environment / "bin"), os.environ["PATH"]])
-        return True
-
-    def find_rust(self):
-        """zephyr-lang-rust calls whatever `cargo` is on the PATH: puts one there that builds for every target."""
-        chosen = None
-        for target in RUST_TARGETS:
-            self.stage.run(["bash", "-c", f". scripts/lib/need.sh; need_rust_target {target}"])
-            status, output = self.stage.run(["scripts/lib/rust_target.sh", target])
-            if status != 0:
-                self.stage.verdict(f"a Rust for {target}", False, output)
-                return False
-            values = {}
-            for line in output.splitlines():
-                for word in shlex.split(line.removeprefix("export ")) if "=" in line else []:
-                    name, _, value = word.partition("=")
-                    values[name] = value
-            if chosen is None or values.get("RUSTC", "rustc") != "rustc":
-                chosen = values
-        if chosen.get("RUSTC", "rustc") != "rustc":
-            programs = self.folder / "rust"
-            shutil.rmtree(programs, ignore_errors=True)
-            programs.mkdir()
-            there = Path(chosen["RUSTC"]).parent
-            for name in ["cargo", "rustc", "rustdoc", "cargo-clippy", "clippy-driver"]:
-                if (there / name).exists():
-                    (programs / name).symlink_to(there / name)
-            self.environment["PATH"] = os.pathsep.join([str(programs), self.environment["PATH"]])
-            self.environment["RUSTC_BOOTSTRAP"] = "1"
-            self.environment["CARGO_UNSTABLE_BUILD_STD"] = "core,alloc"
-        self.stage.verdict("a Rust for the firmware", True)
-        return True
-
-    def toolchain(self):
-        """What compiles for Arm, or None."""
-        if os.environ.get("ZEPHYR_TOOLCHAIN_VARIANT") not in (None, "", "host"):
-            return {}
-        if os.environ.get("ZEPHYR_SDK_INSTALL_DIR"):
-            return {}
-        compiler = shutil.which("arm-none-eabi-gcc")
-        if compiler is None:
-            self.stage.run(["bash", "-c", ". scripts/lib/need.sh; need gcc-arm-none-eabi libnewlib-arm-none-eabi"])
-            compiler = shutil.which("arm-none-eabi-gcc")
-        if compiler is None:
-            return None
-        return {"ZEPHYR_TOOLCHAIN_VARIANT": "gnuarmemb", "GNUARMEMB_TOOLCHAIN_PATH": str(Path(compiler).parent.parent)}
-
-    def build(self, what, source, board, folder, *arguments, toolchain=None):
-        """Configures and builds an application; one test. Returns its folder, or None."""
-        folder = self.folder / folder
-        environment = {**self.environment, **({"ZEPHYR_TOOLCHAIN_VARIANT": "host"} if toolchain is None else toolchain)}
-        status, output = self.stage.run(
-            ["cmake", "-G", "Ninja", "-S", source, "-B", folder, f"-DBOARD={board}", f"-DPython3_EXECUTABLE={self.python}",
-             *arguments],
-            env=environment,
-        )
+    def build(self, stage, workspace, environment, options, shared):
+        """Builds; returns (good, output)."""
+        stamp = self.folder / "configuration.sha256"
+        wanted = self.configuration(workspace, options)
+        if not stamp.is_file() or stamp.read_text() != wanted:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            # What runs on this machine while compiling (build scripts, macros) is alike for all images: compiled once.
+            rust = self.folder / "src/firmware/rust/target"
+            rust.mkdir(parents=True)
+            shared.mkdir(parents=True, exist_ok=True)
+            (rust / "release").symlink_to(shared)
+        command = [*CLEAN, "west", "build", "-b", self.board, "-d", self.folder, ROOT]
+        status, output = stage.run([*command, "--", *options] if options else command, env=environment)
         if status == 0:
-            status, output = self.stage.run(["cmake", "--build", folder], env=environment)
-        self.stage.verdict(what, status == 0, output)
-        if status != 0:
-            return None
-        for line in re.findall(r"^ +(?:FLASH|RAM): .*$", output, re.MULTILINE):
-            print(f"  {board} {line.strip()}")
-        return folder
-
-    def no_symbol_twice(self, what, folder):
-        """The linker is told to allow it, so nothing else would notice a name that both Rust and C define."""
-        rust = next(folder.rglob("librustapp.a"), None)
-        archives = [path for path in folder.rglob("*.a") if path.name != "librustapp.a" and "rust/target" not in str(path)]
-
-        def defined(paths):
-            done = subprocess.run(["nm", "--defined-only", "--extern-only", *paths], capture_output=True, text=True, check=False)
-            return set(re.findall(r"^[0-9a-f]+ [TDBRC] (thecal_\w+|rust_\w+)$", done.stdout, re.MULTILINE))
-
-        both = defined([rust]) & defined(archives) if rust else {"no librustapp.a"}
-        self.stage.verdict(what, not both, f"defined in Rust and in C: {', '.join(sorted(both))}")
-
-
-def lock_file():
-    return (ROOT / "src/firmware/Cargo.lock").read_bytes()
+            stamp.write_text(wanted)
+        return status == 0, output
 
 
 def run(stage, workspace, target):
-    """Called by scripts/test when a Zephyr workspace was found."""
-    firmware = Firmware(stage, workspace, target)
-    if not firmware.prepare():
+    """All parts; each counts as passed, failed or skipped in plain sight."""
+    try:
+        zephyr_tools.need_programs()
+        python = zephyr_tools.find_python(stage, workspace, target)
+    except Missing as reason:
+        stage.verdict("programs and Python packages for a Zephyr build", False, str(reason))
         return
-    lock = lock_file()
-    native = firmware.build("native_sim image", ROOT, NATIVE_SIM, "native_sim")
-    if native:
-        firmware.no_symbol_twice("native_sim: no symbol in both Rust and C", native)
-    arm = firmware.toolchain()
-    if arm is None:
-        stage.tally.skip("zephyr: nRF52 images", "no Arm compiler (gcc-arm-none-eabi, or the Zephyr SDK)", len(BOARDS))
-    else:
-        for board in BOARDS:
-            folder = firmware.build(f"{board} image", ROOT, board, board.split("/")[0], toolchain=arm)
-            if folder:
-                firmware.no_symbol_twice(f"{board}: no symbol in both Rust and C", folder)
-    stage.verdict("src/firmware/Cargo.lock is as it was", lock_file() == lock, "the builds have changed it: commit it or find out why")
-    twister(stage, firmware, arm)
+    lock = ROOT / "src/firmware/Cargo.lock"
+    lock_before = lock.read_bytes()
+    images, environments = build_images(stage, workspace, target, python)
+    for image in images:
+        look_at(stage, image)
+    footprint_is_current(stage, [image for image in images if image.name != "native_sim"])
+    stage.verdict("Cargo.lock as committed", lock.read_bytes() == lock_before,
+                  "the build has changed src/firmware/Cargo.lock: commit it, or pin what it changed")
+    native = next((image for image in images if image.name == "native_sim"), None)
     if native is None:
-        stage.tally.skip("zephyr: Bluetooth end to end", "there is no native_sim image")
+        for part in ("resets on native_sim", "twister suites", "BLE end to end", "page over Web Bluetooth to native_sim"):
+            stage.tally.skip(f"zephyr: {part}", "there is no native_sim image")
         return
-    system_tests(stage, firmware, native, target)
+    resets(stage, native)
+    environment = environments["native_sim"]
+    driver = twister(stage, target, environment)
+    bluetooth(stage, python, native, driver)
+    page(stage, python, native, target)
 
 
-def twister(stage, firmware, arm):
-    """Driver suites that need Zephyr: run on native_sim, built for the boards."""
-    platforms = [NATIVE_SIM, *(BOARDS if arm is not None else [])]
-    output = firmware.folder / "twister"
-    stage.counted(
-        "twister suites",
-        [firmware.python, firmware.zephyr / "scripts/twister", "-T", "tests/drivers", "--clobber-output", "-O", output,
-         "--inline-logs", *(word for platform in platforms for word in ("-p", platform))],
-        TWISTER_COUNTS,
-        env={**firmware.environment, **(arm or {"ZEPHYR_TOOLCHAIN_VARIANT": "host"})},
-    )
+def build_images(stage, workspace, target, python):
+    """Two at a time: the end of a build, one Rust crate and one link, leaves the other processor idle."""
+    folder = target / "zephyr"
+    wanted = [Image(folder, *NATIVE), *(Image(folder, *board) for board in BOARDS)]
+    ready = []
+    environments = {}
+    try:
+        arm = zephyr_tools.arm_toolchain()
+    except Missing as reason:
+        arm = None
+        for image in wanted[1:]:
+            stage.tally.skip(f"zephyr: {image.name} image", str(reason))
+    for image in wanted:
+        toolchain = {"ZEPHYR_TOOLCHAIN_VARIANT": "host"} if image.name == "native_sim" else arm
+        if toolchain is None:
+            continue
+        try:
+            environments[image.name] = zephyr_tools.environment(stage, workspace, target, python, image.rust_target, toolchain)
+        except Missing as reason:
+            stage.verdict(f"{image.name} image", False, str(reason))
+            continue
+        ready.append(image)
+
+    def build(image):
+        began = time.monotonic()
+        options = NATIVE_OPTIONS if image.name == "native_sim" else []
+        good, output = image.build(stage, workspace, environments[image.name], options, folder / "rust-host")
+        return image, good, output, time.monotonic() - began
+
+    built = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for image, good, output, seconds in pool.map(build, ready):
+            stage.verdict(f"{image.name} image", good, output)
+            if good:
+                print(f"  {image.name} image in {seconds:.0f} s: {summary(output)}", flush=True)
+                built.append(image)
+    return built, environments
 
 
-def system_tests(stage, firmware, native, target):
-    """A real Bluetooth host stack, and the page over it, against the firmware as a process."""
-    environment = {**firmware.environment, "THECAL_NATIVE_SIM": str(native / "zephyr/zephyr.exe")}
-    locked = firmware.build("native_sim image with a locked link", ROOT / "tests/drivers/link", NATIVE_SIM, "link_locked")
-    if locked:
-        environment["THECAL_NATIVE_SIM_LOCKED"] = str(locked / "zephyr/zephyr.exe")
-    stage.counted(
-        "Bluetooth end to end",
-        [firmware.python, "-m", "pytest", "-rA", "--capture=tee-sys", "tests/ble"],
-        PYTEST_COUNTS,
+def summary(output):
+    found = re.search(r"Image: .*", output)
+    return found.group() if found else "built"
+
+
+def look_at(stage, image):
+    """What can be said of an image without running it."""
+    doubles = doubled_symbols(image)
+    stage.verdict(f"{image.name}: no symbol both in Rust and in C", not doubles, "defined twice: " + ", ".join(sorted(doubles)))
+    if image.name == "native_sim":
+        return
+    rows = stack_depth.measure(image.elf, tool("objdump"))
+    tight = [f"{entry} needs {need} of {there} bytes" for entry, need, there, _ in rows if 100 * need > STACK_LIMIT * there]
+    stage.verdict(f"{image.name}: every Rust thread fits its stack", len(rows) == 3 and not tight, "; ".join(tight) or "threads missing")
+
+
+def tool(name):
+    """A binary utility for Arm: the distribution's, or any that reads every format."""
+    return next((found for found in (f"arm-none-eabi-{name}", f"arm-zephyr-eabi-{name}", f"llvm-{name}") if shutil.which(found)), name)
+
+
+def defined(archives):
+    names = set()
+    for archive in archives:
+        listing = subprocess.run(["nm", "--defined-only", "--extern-only", archive], capture_output=True, text=True, check=False)
+        # Weak ones are made to be overridden.
+        names |= {parts[2] for line in listing.stdout.splitlines() if len(parts := line.split()) == 3 and parts[1] in "TDBRSC"}
+    return names
+
+
+def doubled_symbols(image):
+    """Names that Rust and C both define: the link allows it, and one of them would silently win."""
+    rust = image.folder / "src/firmware/rust"
+    archives = [path for path in image.folder.rglob("*.a") if rust not in path.parents]
+    return defined([image.library]) & defined(archives)
+
+
+def footprint_is_current(stage, images):
+    if not images:
+        stage.tally.skip("zephyr: docs/footprint.md", "no board's image was built")
+        return
+    wrong = footprint.compare([(image.board, image.elf) for image in images])
+    stage.verdict("docs/footprint.md is current", not wrong, "\n".join(wrong))
+
+
+def boot(image, flash, *arguments, limit=30):
+    """One boot on native_sim, without a radio; simulated time runs as fast as it can: (exit status, what it said)."""
+    command = [image.folder / "zephyr/zephyr.exe", f"--flash={flash}", "--no-rt", *arguments]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", timeout=limit, check=False)
+    except subprocess.TimeoutExpired as late:
+        return None, (late.stdout or b"").decode(errors="replace") if isinstance(late.stdout, bytes) else str(late.stdout)
+    return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+
+def resets(stage, image):
+    """Boots, stops, and dies in each way there is: motor off, cause kept, back in therapy with the same flash."""
+    with tempfile.TemporaryDirectory(prefix="thecal-firmware-") as folder:
+        flash = Path(folder) / "flash.bin"
+        status, said = boot(image, flash, "--stop_at=70")
+        began = re.search(r"delivery has begun, (\d+) ms after boot", said)
+        stage.verdict("native_sim boots on blank flash, runs and stops", status == 0 and "thecal: boot 1" in said, said)
+        stage.verdict("delivery begins within 60 s of a boot", began and int(began[1]) < BASAL_LIMIT_MS, said)
+        if began:
+            print(f"  delivery began {began[1]} ms after boot (flash at the pace of an nRF52)", flush=True)
+        number = 1
+        for fault, reason in (("overflow", 4), ("assert", 4), ("return", 4)):
+            status, said = boot(image, flash, f"--fault={fault}", "--fault-after=65", "--stop_at=100")
+            number += 1
+            stage.verdict(f"{fault}: trapped, motor off, reset", status == RESET_STATUS and "motor off, reset" in said
+                          and f"thecal: boot {number}" in said, said)
+            if fault == "overflow":
+                # The excluded crate's own profile: `attempt to add with overflow` and not a wrapped sum.
+                stage.verdict("an overflow in the firmware's profile is a panic",
+                              "with overflow" in said and "unnoticed" not in said, said)
+            status, said = boot(image, flash, "--stop_at=2")
+            number += 1
+            stage.verdict(f"{fault}: the next boot knows the cause", status == 0 and f"thecal: boot {number}" in said
+                          and f"started after a fatal error: reason {reason}" in said, said)
+        status, said = boot(image, flash, "--stop_at=2")
+        stage.verdict("a cause is told once", status == 0 and "started by power" in said, said)
+
+
+def twister(stage, target, environment):
+    """The suites under tests/: returns the executable of the link driver's."""
+    output = target / "zephyr/twister"
+    status, said = stage.run(
+        [*CLEAN, "west", "twister", "-T", ROOT / "tests/drivers", "-p", "native_sim/native/64", "-O", output,
+         "--clobber-output", "--inline-logs", "--jobs", "2"],
         env=environment,
     )
-    for line in sorted(set(re.findall(r"^.*counted -?\d+, prescribed .*$", stage.log.read_text(), re.MULTILINE))):
-        print(f"  {line}")
-    thecal, page = target / "release/thecal", target / "page"
-    if not (thecal.exists() and page.exists() and (ROOT / "tests/browser/node_modules").exists()):
-        stage.tally.skip("zephyr: page over Web Bluetooth to native_sim", "the browser stage has not built the page")
+    report = output / "twister.json"
+    if not report.is_file():
+        stage.verdict("twister suites", False, said)
+        return None
+    driver = None
+    for suite in json.loads(report.read_text())["testsuites"]:
+        name = suite["name"].split("/")[-1]
+        good = suite["status"] in ("passed", "built", "not run", "notrun")
+        stage.verdict(f"twister: {name} ({suite['status']})", good, suite.get("log", "") or said)
+        if good and name == "thecal.drivers.link":
+            driver = next(output.rglob("thecal.drivers.link/zephyr/zephyr.exe"), None)
+    if status != 0 and all(suite["status"] != "failed" for suite in json.loads(report.read_text())["testsuites"]):
+        stage.verdict("twister", False, said)
+    return driver
+
+
+def bluetooth(stage, python, native, driver):
+    environment = {"THECAL_NATIVE_SIM": str(native.folder / "zephyr/zephyr.exe")}
+    if driver:
+        environment["THECAL_NATIVE_SIM_LOCKED"] = str(driver)
+    stage.counted("BLE end to end", [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/ble"], PYTEST_COUNTS,
+                  env=environment)
+
+
+def page(stage, python, native, target):
+    what = "page over Web Bluetooth to native_sim"
+    lacking = [name for name in ("node", "npm") if shutil.which(name) is None]
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")) \
+            and not os.environ.get("CHROMIUM"):
+        lacking.append("chromium")
+    if lacking:
+        stage.tally.skip(f"zephyr: {what}", f"missing: {', '.join(lacking)}")
         return
+    browser = ROOT / "tests/browser"
+    for needed, command, folder in (
+        (browser / "node_modules", ["npm", "ci", "--no-audit", "--no-fund"], browser),
+        (target / "page", ["src/programmer/build.sh"], ROOT),
+        (target / "release/thecal", ["cargo", "build", "--release", "--locked", "--package", "simulator"], ROOT),
+    ):
+        if not needed.exists() and not stage.check(f"{what}: {needed.name}", command, cwd=folder):
+            return
     stage.counted(
-        "page over Web Bluetooth to native_sim",
-        [firmware.python, "tests/ble/bridge_backend.py", "node", "--test", "--test-reporter=spec", "tests/browser/web_bluetooth.test.mjs"],
+        what,
+        [python, "tests/ble/bridge_backend.py", "node", "--test", "--test-concurrency=1", "--test-reporter=spec",
+         "tests/browser/web_bluetooth.test.mjs"],
         NODE_COUNTS,
-        env={**environment, "THECAL": str(thecal), "THECAL_PAGE": str(page)},
+        env={
+            "THECAL_NATIVE_SIM": str(native.folder / "zephyr/zephyr.exe"),
+            "THECAL": str(target / "release/thecal"),
+            "THECAL_PAGE": str(target / "page"),
+        },
     )

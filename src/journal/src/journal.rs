@@ -29,8 +29,8 @@ pub struct Record<'a> {
 ///
 /// | call | page erases, at most | word writes, at most |
 /// |---|---|---|
-/// | [`Journal::append`], [`Journal::checkpoint`] | 1 | 5 + the record's words |
-/// | [`Journal::put`], room on the page | 0 | 2 x (4 + the value's + the index's words) |
+/// | [`Journal::append`], [`Journal::checkpoint`] | 1 | 4 + the frame's words |
+/// | [`Journal::put`], room on the page | 0 | 2 x (6 + the value's and the index's words) |
 /// | [`Journal::put`], page full | 1 for each bank | the same, and 2 x 1024 to copy what is live |
 /// | [`Journal::get`], both copies good; [`Journal::read`], [`Journal::latest_checkpoint`] | 0 | 0 |
 ///
@@ -339,11 +339,10 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        if self.state.condition() != StateCondition::Unreadable
-            && self
-                .state
-                .put_boot(&mut self.flash, boot, &mut buffers)
-                .is_ok()
+        if self
+            .state
+            .put_boot(&mut self.flash, boot, &mut buffers)
+            .is_ok()
         {
             return true;
         }

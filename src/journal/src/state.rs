@@ -127,6 +127,8 @@ pub(crate) struct State {
     condition: StateCondition,
     /// Whether something happened after which the banks must be looked at before they are used again.
     stale: bool,
+    /// Why nothing could be read. That is not the same as nothing being there: it is read again before it is erased.
+    unread: Option<JournalError>,
     /// Whether both banks hold everything.
     redundant: bool,
 }
@@ -140,6 +142,7 @@ impl State {
             next_sequence: Some(1),
             condition: StateCondition::Blank,
             stale: true,
+            unread: None,
             redundant: false,
         }
     }
@@ -181,6 +184,7 @@ impl State {
         repairs: &mut Repairs,
     ) {
         let before = *repairs;
+        self.unread = None;
         self.values.clear();
         let survey_a = self.survey(flash, Side::A, buffers);
         let survey_b = self.survey(flash, Side::B, buffers);
@@ -226,7 +230,8 @@ impl State {
                 self.erase(flash, Side::A, repairs).ok();
             }
             self.redundant = self.condition == StateCondition::Blank;
-            self.stale = false;
+            self.unread = unread(Side::A, order_a).or(unread(Side::B, order_b));
+            self.stale = self.unread.is_some();
             return;
         }
 
@@ -291,9 +296,7 @@ impl State {
         buffers: &mut Buffers<'_>,
         repairs: &mut Repairs,
     ) -> Result<(), JournalError> {
-        if self.stale {
-            self.recover(flash, buffers, repairs);
-        }
+        self.refresh(flash, buffers, repairs)?;
         let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
         let frame = Frame {
             sequence,
@@ -314,19 +317,34 @@ impl State {
         self.write(flash, Some(envelope), index, buffers)
     }
 
-    /// Keeps the boot number. Errors as for [`State::put`].
+    /// Takes this boot's number, and keeps it unless the banks are unreadable, which leaves them alone. Errors as for [`State::put`].
     pub(crate) fn put_boot<F: Flash>(
         &mut self,
         flash: &mut F,
         boot: u32,
         buffers: &mut Buffers<'_>,
     ) -> Result<(), JournalError> {
-        let mut index = self.index.clone();
-        index.boot = boot;
-        let result = self.write(flash, None, index, buffers);
-        // Whatever was kept, this is this boot's number.
         self.index.boot = boot;
-        result
+        if self.condition == StateCondition::Unreadable {
+            return Err(JournalError::StateLost { kind: Kind::INDEX });
+        }
+        self.write(flash, None, self.index.clone(), buffers)
+    }
+
+    /// Looks at the banks again if need be, before something is written to them.
+    fn refresh<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        if self.stale {
+            self.recover(flash, buffers, repairs);
+        }
+        match self.unread {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     /// Forgets that there were values that are lost. Errors as for [`State::put`].
@@ -336,9 +354,7 @@ impl State {
         buffers: &mut Buffers<'_>,
         repairs: &mut Repairs,
     ) -> Result<(), JournalError> {
-        if self.stale {
-            self.recover(flash, buffers, repairs);
-        }
+        self.refresh(flash, buffers, repairs)?;
         let mut index = self.index.clone();
         index.forgotten = false;
         index
@@ -716,6 +732,12 @@ impl State {
 /// The longest frame of an index, bytes: sequence 5, extension 1, envelope's head with times of 1 byte 15, body, check 4.
 const LONGEST_INDEX_BYTES: usize = INDEX_BYTES.saturating_add(25);
 const _: () = assert!(INDEX_BYTES <= BODY_BYTES, "the index fits into an envelope");
+
+fn unread(side: Side, read: Result<bool, FlashError>) -> Option<JournalError> {
+    let Bank { partition } = side.bank();
+    read.err()
+        .map(|error| JournalError::flash(partition, error))
+}
 
 /// What a frame takes up in a bank, bytes.
 fn item_bytes(frame: usize) -> usize {

@@ -290,6 +290,8 @@ struct Failing {
     always: Option<Partition>,
     /// One bit of a word that stays erased whatever is written, and nobody is told.
     worn: Option<(Partition, u32)>,
+    /// Whether the banks cannot be read.
+    mute: bool,
 }
 
 impl Failing {
@@ -299,6 +301,7 @@ impl Failing {
             once_in: None,
             always: None,
             worn: None,
+            mute: false,
         }
     }
 
@@ -327,6 +330,9 @@ impl Flash for Failing {
         self.flash.size(partition)
     }
     fn read(&mut self, partition: Partition, at: u32, to: &mut [u8]) -> Result<(), FlashError> {
+        if self.mute && matches!(partition, Partition::StateA | Partition::StateB) {
+            return Err(FlashError::Failed(-116));
+        }
         self.flash.read(partition, at, to)
     }
     fn write(&mut self, partition: Partition, at: u32, from: &[u8]) -> Result<(), FlashError> {
@@ -518,6 +524,33 @@ fn a_flash_that_gives_no_answer_still_opens() {
         value(&mut journal, PROGRAM),
         Err(JournalError::StateLost { kind: PROGRAM })
     );
+}
+
+#[test]
+fn banks_that_cannot_be_read_for_a_while_are_not_erased() {
+    let mut flash = Failing::new(used());
+    flash.mute = true;
+    let (mut journal, opening) = open(flash);
+    assert_eq!(opening.state, StateCondition::Unreadable);
+    assert_eq!((opening.boot, opening.boot_kept), (2, true));
+    let error = JournalError::Flash {
+        partition: Partition::StateA,
+        error: FlashError::Failed(-116),
+    };
+    assert_eq!(journal.put(&envelope(PROGRAM, 2, b"anew")), Err(error));
+    assert_eq!(journal.accept_loss(), Err(error));
+    assert_eq!(
+        value(&mut journal, PROGRAM),
+        Err(JournalError::StateLost { kind: PROGRAM })
+    );
+    journal.flash_mut().mute = false;
+    for kind in [PROGRAM, Kind(20)] {
+        assert_eq!(value(&mut journal, kind), Ok(Some(b"then!".to_vec())));
+    }
+    journal.put(&envelope(PROGRAM, 2, b"anew")).unwrap();
+    let (mut journal, opening) = open(journal.into_flash());
+    assert_eq!((opening.boot, opening.state), (3, StateCondition::Good));
+    assert_eq!(value(&mut journal, PROGRAM), Ok(Some(b"anew".to_vec())));
 }
 
 /// Fills every partition a little and gives the flash back.

@@ -1,0 +1,96 @@
+"""Flash and RAM of the boards' images, and the table of docs/footprint.md.
+
+    footprint.py BOARD=ELF...              prints the table
+    footprint.py --write BOARD=ELF...      and writes it into docs/footprint.md
+
+The builds of scripts/test are at hand: python3 tests/firmware/footprint.py --write nrf52840dk/nrf52840=target/zephyr/nRF52840/zephyr/zephyr.elf ...
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import stack_depth
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/footprint.md"
+BEGIN, END = "<!-- table: tests/firmware/footprint.py -->", "<!-- end of table -->"
+# The table may lag behind the code by so many bytes.
+FLASH_SLACK = 4096
+RAM_SLACK = 1024
+# What the boards of a kind have: slot less the boot loader's share, and RAM less the retained KB.
+FLASH_LIMIT = 248 * 1024
+RAM = {"nrf52840dk/nrf52840": 255, "nrf52833dk/nrf52833": 127, "nrf52dk/nrf52832": 63}
+
+
+def measure(elf):
+    """(flash bytes, RAM bytes) as the linker's memory report counts them."""
+    listing = subprocess.run(["readelf", "-lW", elf], capture_output=True, text=True, check=True).stdout
+    flash = ram = 0
+    for line in listing.splitlines():
+        parts = line.split()
+        if parts and parts[0] == "LOAD":
+            _, address, physical, in_file, in_memory = (int(part, 16) for part in parts[1:6])
+            if address >= 0x2000_0000:
+                ram += in_memory
+            if physical < 0x1000_0000:
+                flash += in_file
+    return flash, ram
+
+
+def row(board, elf):
+    flash, ram = measure(elf)
+    stacks = ", ".join(f"{entry.removeprefix('thecal_rs_')} {need}/{there}" for entry, need, there, _ in stack_depth.measure(elf))
+    return board, flash, ram, stacks
+
+
+def table(rows):
+    lines = ["| board | flash, bytes | of 248 KB | RAM, bytes | of | stacks: needed/there, bytes |", "|---|---|---|---|---|---|"]
+    for board, flash, ram, stacks in rows:
+        room = RAM.get(board, 0)
+        lines.append(f"| `{board}` | {flash:,} | {100 * flash / FLASH_LIMIT:.1f} % | {ram:,} | {room} KB, "
+                     f"{100 * ram / (room * 1024):.1f} % | {stacks} |")
+    return "\n".join(lines)
+
+
+def written():
+    """The table's numbers: {board: (flash, RAM)}."""
+    text = PAGE.read_text() if PAGE.is_file() else ""
+    found = re.findall(r"^\| `([\w/]+)` \| ([\d,]+) \| [^|]*\| ([\d,]+) \|", text, re.MULTILINE)
+    return {board: (int(flash.replace(",", "")), int(ram.replace(",", ""))) for board, flash, ram in found}
+
+
+def compare(images):
+    """What of the table is wrong, for [(board, elf)]."""
+    known = written()
+    wrong = []
+    for board, elf in images:
+        flash, ram = measure(elf)
+        if board not in known:
+            wrong.append(f"{board} is missing")
+        elif abs(known[board][0] - flash) > FLASH_SLACK or abs(known[board][1] - ram) > RAM_SLACK:
+            wrong.append(f"{board}: the table says {known[board]}, the image has {(flash, ram)}")
+    if wrong:
+        pairs = " ".join(f"{board}={elf}" for board, elf in images)
+        wrong.append(f"write it anew: python3 tests/firmware/footprint.py --write {pairs}")
+    return wrong
+
+
+def main(arguments):
+    write = "--write" in arguments
+    images = [argument.split("=", 1) for argument in arguments if "=" in argument]
+    if not images:
+        print(__doc__, file=sys.stderr)
+        return 2
+    made = table([row(board, elf) for board, elf in images])
+    print(made)
+    if write:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        _, _, after = rest.partition(END)
+        PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
