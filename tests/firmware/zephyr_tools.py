@@ -14,9 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # What west, the build, twister and the Bluetooth tests import.
-MODULES = ["west", "yaml", "elftools", "pykwalify", "psutil", "tabulate", "natsort", "bumble", "pytest"]
-# Of those, what Zephyr's requirements-base.txt leaves out: twister's.
-EXTRA = ["west", "tabulate", "natsort"]
+MODULES = ["west", "yaml", "elftools", "pykwalify", "psutil", "serial", "colorama", "junitparser", "natsort", "ply", "tabulate",
+           "bumble", "pytest"]
+# Of those, what Zephyr's requirements-base.txt leaves out: west's own list of it is for building, not for twister.
+EXTRA = ["west", "colorama", "junitparser", "natsort", "ply", "tabulate"]
 
 
 class Missing(Exception):
