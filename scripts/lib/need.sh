@@ -2,6 +2,11 @@
 #
 # need PACKAGE[...] -- installs Debian packages where the rights allow it, otherwise prints the exact command and stops.
 
+# rustup's folder is put on the PATH by login shells only.
+if ! command -v cargo-fmt >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo-fmt" ]; then
+    export PATH="$HOME/.cargo/bin:$PATH"
+fi
+
 say() { printf '%s\n' "$*" >&2; }
 
 # The command prefix that may install packages; empty output and status 1 where there is none.
