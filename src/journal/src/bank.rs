@@ -14,7 +14,7 @@ use crate::envelope::Kind;
 use crate::error::JournalError;
 use crate::flash::{Flash, FlashError, PAGE, Partition};
 use crate::frame::{Frame, ITEM_BYTES, KEY_BYTES};
-use crate::port::{Region, is_blank};
+use crate::port::{Erases, Region, is_blank};
 use crate::scan::{Marks, interior_is_blank, marks, page_offset, scan_page};
 
 /// One of the two banks.
@@ -92,7 +92,7 @@ impl Bank {
         kind: Kind,
         frame: &[u8],
         scratch: &mut [u8; ITEM_BYTES],
-        erases: &mut u32,
+        erases: &mut Erases,
     ) -> Result<(), JournalError> {
         let size = flash.size(self.partition);
         let config = MapConfig::try_new(0..size).map_err(|_| JournalError::UnsupportedSize {
@@ -106,7 +106,11 @@ impl Bank {
     }
 
     /// Erases every page that is not blank.
-    pub(crate) fn erase<F: Flash>(self, flash: &mut F, erases: &mut u32) -> Result<(), FlashError> {
+    pub(crate) fn erase<F: Flash>(
+        self,
+        flash: &mut F,
+        erases: &mut Erases,
+    ) -> Result<(), FlashError> {
         for page in 0..self.pages(flash) {
             let start = page_offset(page)?;
             let end = start.checked_add(PAGE).ok_or(FlashError::OutOfRange)?;
@@ -126,9 +130,14 @@ impl Bank {
         is_blank(flash, self.partition, from, flash.size(self.partition))
     }
 
-    /// Number of pages; every one of them can be erased once to write the bank anew.
-    pub(crate) fn pages<F: Flash>(self, flash: &F) -> u32 {
+    /// Number of pages.
+    fn pages<F: Flash>(self, flash: &F) -> u32 {
         flash.size(self.partition) / PAGE
+    }
+
+    /// Enough page erases to write the bank anew.
+    pub(crate) fn every_page<F: Flash>(self, flash: &F) -> Erases {
+        Erases::allow(self.pages(flash))
     }
 
     /// Whether the pages are in one of the two states between the library's operations: all open, or one partial with an open one

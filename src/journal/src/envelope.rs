@@ -38,13 +38,15 @@ pub const ENVELOPE_BYTES: usize = HEAD_BYTES.saturating_add(BODY_BYTES);
 /// Longest that the fields before the body can be: 3 + 1 + 5 + 1 + 10 + 10 + 10 + 2.
 const HEAD_BYTES: usize = 42;
 
-/// What a record is. The number is its owner's choice, for ever; [`Kind::INDEX`] is the journal's own.
+/// What a record is. The number is its owner's choice, for ever; [`Kind::INDEX`] and [`Kind::KEY`] are the journal's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind(pub u16);
 
 impl Kind {
     /// The journal's own record: the boot number and which value of each kind is the newest. Refused from callers.
     pub const INDEX: Self = Self(u16::MAX);
+    /// The journal's own record: the key that signs the heads of the logs. Refused from callers.
+    pub const KEY: Self = Self(u16::MAX.saturating_sub(1));
 }
 
 /// When a record was made.

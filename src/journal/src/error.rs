@@ -9,7 +9,7 @@ use crate::index::KINDS;
 /// Why a call was not done. Each method says what still holds then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalError {
-    /// A partition is not a multiple of 4096 bytes of at least two pages.
+    /// A partition is not a multiple of 4096 bytes of at least two pages, or four for the `journal` partition.
     UnsupportedSize {
         /// Which one.
         partition: Partition,
@@ -40,7 +40,7 @@ pub enum JournalError {
     StateFull,
     /// More than [`KINDS`] different kinds of state. Nothing was changed.
     TooManyKinds,
-    /// [`Kind::INDEX`] belongs to the journal.
+    /// [`Kind::INDEX`] and [`Kind::KEY`] belong to the journal.
     ReservedKind,
     /// The body is longer than [`BODY_BYTES`].
     BodyTooLong,
@@ -77,7 +77,12 @@ impl fmt::Display for JournalError {
         match self {
             Self::UnsupportedSize { partition, size } => write!(
                 f,
-                "partition {partition} has {size} bytes; a multiple of 4096 and at least 8192 is needed"
+                "partition {partition} has {size} bytes; a multiple of 4096 and at least {} is needed",
+                if *partition == Partition::Journal {
+                    16384
+                } else {
+                    8192
+                }
             ),
             Self::Flash { partition, error } => write!(f, "partition {partition}: {error}"),
             Self::Damaged { partition } => {
@@ -92,7 +97,12 @@ impl fmt::Display for JournalError {
             Self::StateFull => f.write_str("the state banks are full"),
             Self::TooManyKinds => write!(f, "more than {KINDS} kinds of state"),
             Self::ReservedKind => {
-                write!(f, "kind {} belongs to the journal", Kind::INDEX.0)
+                write!(
+                    f,
+                    "kinds {} and {} belong to the journal",
+                    Kind::KEY.0,
+                    Kind::INDEX.0
+                )
             }
             Self::BodyTooLong => write!(f, "record body longer than {BODY_BYTES} bytes"),
             Self::BufferTooSmall { needed } => {

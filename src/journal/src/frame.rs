@@ -3,7 +3,7 @@
 //! | field | type | |
 //! |---|---|---|
 //! | sequence | u32 | counts the records of a ring, or the writes to the state banks, over the pump's life |
-//! | extension | bytes | length, then what a later version adds (a hash chain); empty now, skipped by this version |
+//! | extension | bytes | length, then the [`Link`] of a log's record (0, 2 or 18 bytes), then what a later version adds, which this one skips |
 //! | envelope | to the end | [`Envelope`] |
 //!
 //! Records in a ring rely on the CRC-32C of the library. A value of state has a CRC-32 of its own behind the envelope (ISO-HDLC,
@@ -12,6 +12,7 @@
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use crate::envelope::{ENVELOPE_BYTES, Envelope};
+use crate::record::{ANCHOR_BYTES, Link};
 use crate::wire::{Reader, Writer};
 
 /// Longest extension this version can still step over in its buffers, bytes.
@@ -21,7 +22,7 @@ const EXTENSION_BYTES: usize = 64;
 const CHECK_BYTES: usize = 4;
 
 /// Longest stored record, bytes: sequence 5, extension's length 2, extension, envelope, check.
-pub(crate) const FRAME_BYTES: usize = ENVELOPE_BYTES
+pub const FRAME_BYTES: usize = ENVELOPE_BYTES
     .saturating_add(EXTENSION_BYTES)
     .saturating_add(CHECK_BYTES)
     .saturating_add(7);
@@ -38,14 +39,18 @@ const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
     pub(crate) sequence: u32,
+    pub(crate) link: Link,
     pub(crate) envelope: Envelope<'a>,
 }
 
 impl<'a> Frame<'a> {
     /// Writes the frame of a ring's record; `None` when the body is too long for any buffer.
     pub(crate) fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let mut link = [0; ANCHOR_BYTES];
+        let link = self.link.encode(&mut link);
         let mut writer = Writer::new(buffer);
-        self.write_head(&mut writer, 0)?;
+        self.write_head(&mut writer, link.len())?;
+        writer.put_bytes(link)?;
         let head = writer.used();
         let length = self.envelope.encode(buffer.get_mut(head..)?).ok()?;
         buffer.get(..head.checked_add(length)?)
@@ -58,6 +63,7 @@ impl<'a> Frame<'a> {
         let extension: &[u8] = reader.take()?;
         let frame = Self {
             sequence,
+            link: Link::decode(extension),
             envelope: Envelope::decode(reader.rest()).ok()?,
         };
         // One wire form only, as for the envelope.
@@ -106,6 +112,7 @@ mod tests {
     fn frame(body: &[u8]) -> Frame<'_> {
         Frame {
             sequence: 70_000,
+            link: Link::Missing,
             envelope: Envelope {
                 kind: Kind(5),
                 version: 1,
@@ -134,16 +141,54 @@ mod tests {
         assert_eq!(Frame::decode_state(&state(&frame)), Some(frame));
     }
 
+    /// Sequence 70,000 takes three bytes; then come the extension's length and the link.
     #[test]
-    fn extension_of_a_later_version_is_stepped_over() {
-        let frame = frame(b"body");
-        let bytes = ring(&frame);
-        // Sequence 70,000 takes three bytes; then the extension's length.
-        assert_eq!(bytes[3], 0);
-        let mut later = bytes[..3].to_vec();
-        later.extend([2, 0xAA, 0xBB]);
-        later.extend(&bytes[4..]);
-        assert_eq!(Frame::decode(&later), Some(frame));
+    fn links_come_back() {
+        for (link, length) in [
+            (Link::Missing, 0),
+            (Link::After([7, 8]), 2),
+            (
+                Link::Anchor {
+                    link: [7, 8],
+                    state: [9; 16],
+                },
+                18,
+            ),
+        ] {
+            let frame = Frame {
+                link,
+                ..frame(b"body")
+            };
+            let bytes = ring(&frame);
+            assert_eq!(bytes[3], length);
+            assert_eq!(Frame::decode(&bytes), Some(frame));
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_adds_behind_a_link_is_stepped_over() {
+        for (link, own) in [
+            (Link::After([1, 2]), 2),
+            (
+                Link::Anchor {
+                    link: [1, 2],
+                    state: [3; 16],
+                },
+                18,
+            ),
+        ] {
+            let frame = Frame {
+                link,
+                ..frame(b"body")
+            };
+            let bytes = ring(&frame);
+            let mut later = bytes[..3].to_vec();
+            later.push(own + 3);
+            later.extend(&bytes[4..4 + usize::from(own)]);
+            later.extend([0xAA; 3]);
+            later.extend(&bytes[4 + usize::from(own)..]);
+            assert_eq!(Frame::decode(&later), Some(frame));
+        }
     }
 
     #[test]

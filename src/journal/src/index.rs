@@ -11,11 +11,26 @@ use crate::wire::{Reader, Writer};
 /// Most kinds of state that can be kept.
 pub const KINDS: usize = 32;
 
-/// Version of the index's body.
-pub(crate) const INDEX_VERSION: u8 = 0;
+/// Version of the index's body. 1 added the retired pages.
+pub(crate) const INDEX_VERSION: u8 = 1;
 
-/// Longest body of the index, bytes: boot 5, forgotten 1, count 1, and 3 + 5 for each kind.
-pub(crate) const INDEX_BYTES: usize = KINDS.saturating_mul(8).saturating_add(7);
+/// Most pages out of use in all rings together that are remembered over a reset.
+pub(crate) const RETIRED_PAGES: usize = 12;
+
+/// Longest body of the index, bytes: boot 5, forgotten 1, count 1, 3 + 5 for each kind; count 1, and 1 + 3 for each retired page.
+pub(crate) const INDEX_BYTES: usize = KINDS
+    .saturating_mul(8)
+    .saturating_add(RETIRED_PAGES.saturating_mul(4))
+    .saturating_add(8);
+
+/// A page that no longer erases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retired {
+    /// Which ring's: 0 events, 1 critical events, 2 checkpoints.
+    pub(crate) ring: u8,
+    /// Its number in the partition.
+    pub(crate) page: u16,
+}
 
 /// The newest value of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +48,8 @@ pub(crate) struct Index {
     /// Whether state was lost once so thoroughly that it is not known which kinds there were.
     pub(crate) forgotten: bool,
     pub(crate) entries: Vec<Entry, KINDS>,
+    /// Pages of the rings that are out of use.
+    pub(crate) retired: Vec<Retired, RETIRED_PAGES>,
 }
 
 impl Index {
@@ -55,7 +72,7 @@ impl Index {
         }
     }
 
-    /// Writes the body: boot, forgotten, number of entries, then kind and sequence of each.
+    /// Writes the body: boot, forgotten, number of entries, kind and sequence of each; number of retired pages, ring and page of each.
     pub(crate) fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut writer = Writer::new(buffer);
         writer.put(&self.boot)?;
@@ -65,11 +82,16 @@ impl Index {
             writer.put(&entry.kind.0)?;
             writer.put(&entry.sequence)?;
         }
+        writer.put(&self.retired.len())?;
+        for retired in &self.retired {
+            writer.put(&retired.ring)?;
+            writer.put(&retired.page)?;
+        }
         let used = writer.used();
         buffer.get(..used)
     }
 
-    /// Reads a body of this version; `None` for anything else.
+    /// Reads a body of this version or of version 0, which ends before the retired pages; `None` for anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let boot = reader.take()?;
@@ -84,10 +106,23 @@ impl Index {
                 })
                 .ok()?;
         }
+        let mut retired = Vec::new();
+        if !reader.rest().is_empty() {
+            let count: usize = reader.take()?;
+            for _ in 0..count {
+                retired
+                    .push(Retired {
+                        ring: reader.take()?,
+                        page: reader.take()?,
+                    })
+                    .ok()?;
+            }
+        }
         reader.rest().is_empty().then_some(Self {
             boot,
             forgotten,
             entries,
+            retired,
         })
     }
 }
@@ -104,8 +139,15 @@ mod tests {
         let mut index = Index {
             boot: u32::MAX,
             forgotten: true,
-            entries: Vec::new(),
+            ..Index::default()
         };
+        for page in 0..12 {
+            let retired = Retired {
+                ring: u8::MAX,
+                page: u16::MAX - page,
+            };
+            assert!(index.retired.push(retired).is_ok());
+        }
         for kind in 0..32 {
             assert!(index.note(Kind(u16::MAX - kind), u32::MAX).is_some());
         }
@@ -114,6 +156,14 @@ mod tests {
         let bytes = index.encode(&mut buffer).unwrap();
         assert!(bytes.len() <= INDEX_BYTES);
         assert_eq!(Index::decode(bytes), Some(index));
+    }
+
+    #[test]
+    fn a_body_of_version_0_is_read() {
+        let index = Index::decode(&[7, 1, 1, 16, 9]).unwrap();
+        assert_eq!((index.boot, index.forgotten), (7, true));
+        assert_eq!(index.sequence(Kind(16)), Some(9));
+        assert!(index.retired.is_empty());
     }
 
     #[test]

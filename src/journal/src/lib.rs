@@ -26,7 +26,9 @@
 #[cfg(any(test, feature = "virtual-flash"))]
 extern crate std;
 
+mod area;
 mod bank;
+mod chain;
 mod envelope;
 mod error;
 mod flash;
@@ -35,6 +37,7 @@ mod index;
 mod journal;
 mod opening;
 mod port;
+mod record;
 mod ring;
 mod scan;
 mod state;
@@ -44,11 +47,16 @@ mod tests;
 mod virtual_flash;
 mod wire;
 
+pub use chain::{
+    ANCHOR_EVERY, ChainState, Finding, Head, KEY_BYTES, Log, Position, STATE_BYTES, Verifier,
+};
 pub use envelope::{BODY_BYTES, ENVELOPE_BYTES, Envelope, EnvelopeError, Kind, Stamp};
 pub use error::JournalError;
 pub use flash::{Flash, FlashError, PAGE, Partition, WORD};
+pub use frame::FRAME_BYTES as RECORD_BYTES;
 pub use index::KINDS;
-pub use journal::{Journal, Record};
+pub use journal::{Journal, Part, critical_pages};
 pub use opening::{Opening, Repairs, RingCondition, StateCondition};
+pub use record::{Link, Record};
 #[cfg(any(test, feature = "virtual-flash"))]
 pub use virtual_flash::{ImageError, PageWear, Tear, Timing, VirtualFlash, WordState};

@@ -13,10 +13,16 @@ pub struct Opening {
     pub kinds_lost: u8,
     /// Whether both banks hold every value; if not, one of them cannot be written.
     pub redundant: bool,
-    /// The ring of events.
-    pub journal: RingCondition,
-    /// The ring of checkpoints.
+    /// The log of events.
+    pub events: RingCondition,
+    /// The log of critical events.
     pub critical: RingCondition,
+    /// The ring of checkpoints.
+    pub checkpoints: RingCondition,
+    /// Whether each log's chain can be continued; if not, the next record begins a new one, and says so.
+    pub chained: bool,
+    /// Pages of the rings that no longer erase and are out of use.
+    pub pages_retired: u8,
     /// What was repaired.
     pub repairs: Repairs,
 }
@@ -65,12 +71,18 @@ pub struct Repairs {
     pub pages_sealed: u32,
     /// Pages of a ring erased because no other was left to write to.
     pub pages_erased: u32,
+    /// Pages of a ring that did not erase and are out of use from now on.
+    pub pages_retired: u32,
 }
 
 impl Repairs {
     /// Whether nothing was repaired.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.copies == 0 && self.banks == 0 && self.pages_sealed == 0 && self.pages_erased == 0
+        self.copies == 0
+            && self.banks == 0
+            && self.pages_sealed == 0
+            && self.pages_erased == 0
+            && self.pages_retired == 0
     }
 }

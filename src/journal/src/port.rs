@@ -26,12 +26,33 @@ const ERASED: [u8; CHUNK_BYTES] = [u8::MAX; CHUNK_BYTES];
 pub(crate) struct Region<'f, F> {
     flash: &'f mut F,
     partition: Partition,
-    erases: &'f mut u32,
+    erases: &'f mut Erases,
+}
+
+/// The page erases of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Erases {
+    /// How many are left.
+    left: u32,
+    /// The page that would not erase, if there was one.
+    failed: Option<u32>,
+}
+
+impl Erases {
+    /// So many at most.
+    pub(crate) const fn allow(left: u32) -> Self {
+        Self { left, failed: None }
+    }
+
+    /// The page that would not erase.
+    pub(crate) const fn failed_page(&self) -> Option<u32> {
+        self.failed
+    }
 }
 
 impl<'f, F: Flash> Region<'f, F> {
-    /// `erases` is how many pages may still be erased, and counts down.
-    pub(crate) fn new(flash: &'f mut F, partition: Partition, erases: &'f mut u32) -> Self {
+    /// `erases` says how many pages may still be erased, and counts down.
+    pub(crate) fn new(flash: &'f mut F, partition: Partition, erases: &'f mut Erases) -> Self {
         Self {
             flash,
             partition,
@@ -53,8 +74,24 @@ impl<'f, F: Flash> Region<'f, F> {
         })
     }
 
+    /// A page that does not read back as erased is erased a second time before it is given up.
     pub(crate) fn erase_page(&mut self, offset: u32) -> Result<(), FlashError> {
-        *self.erases = self.erases.checked_sub(1).ok_or(FlashError::OverBudget)?;
+        self.erases.left = self
+            .erases
+            .left
+            .checked_sub(1)
+            .ok_or(FlashError::OverBudget)?;
+        let result = self.try_erase(offset).or_else(|error| match error {
+            FlashError::NotErased | FlashError::Failed(_) => self.try_erase(offset),
+            error => Err(error),
+        });
+        if let Err(FlashError::NotErased | FlashError::Failed(_)) = result {
+            self.erases.failed = Some(offset / PAGE);
+        }
+        result
+    }
+
+    fn try_erase(&mut self, offset: u32) -> Result<(), FlashError> {
         let end = offset.checked_add(PAGE).ok_or(FlashError::OutOfRange)?;
         attempt(|| self.flash.erase(self.partition, offset, end))?;
         if is_blank(self.flash, self.partition, offset, end)? {

@@ -3,7 +3,8 @@
 //! The library's queue writes. Before its first write, and again after any failed one, the ring is surveyed: which page is the
 //! youngest is told by the sequence numbers in the records, and every page whose state contradicts that is *sealed*, that is,
 //! marked as full with all it holds. A sealed page is still read, costs no erase, and is used again when the ring comes round. So a
-//! torn erase or a damaged marker neither stops the ring nor destroys what could be evidence.
+//! torn erase or a damaged marker neither stops the ring nor destroys what could be evidence. A page that no longer erases is *retired*:
+//! the ring goes on without it.
 
 use core::ops::ControlFlow;
 
@@ -11,25 +12,34 @@ use embassy_futures::block_on;
 use sequential_storage::cache::Cache;
 use sequential_storage::queue::{QueueConfig, QueueStorage};
 
+use crate::area::Area;
+use crate::chain::Position;
 use crate::envelope::Envelope;
 use crate::error::JournalError;
-use crate::flash::{Flash, FlashError, PAGE, Partition};
+use crate::flash::{Flash, FlashError, PAGE};
 use crate::frame::{Frame, ITEM_BYTES};
 use crate::opening::{Repairs, RingCondition};
-use crate::port::{Region, is_blank};
+use crate::port::{Erases, Region, is_blank};
+use crate::record::{Link, Record};
 use crate::scan::{
     END_MARK, FIRST_ITEM_END, Marks, interior_is_blank, marks, page_offset, scan_page,
 };
 
-/// Most page erases of one call.
+/// Most page erases of one call, for each page that is not retired in it.
 const ERASES: u32 = 1;
+/// Most pages retired in one call: the bound of its work.
+const RETIRED_IN_A_CALL: u32 = 2;
 
 /// One ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Ring {
-    partition: Partition,
+    area: Area,
+    /// Whether its records are tied together by a chain.
+    chained: bool,
     /// The sequence number the next record gets; none when they are used up.
     next_sequence: Option<u32>,
+    /// Where the chain stands.
+    position: Option<Position>,
     /// Whether the pages are known to be as the library needs them.
     surveyed: bool,
 }
@@ -45,12 +55,34 @@ pub(crate) struct Survey {
 }
 
 impl Ring {
-    pub(crate) const fn new(partition: Partition) -> Self {
+    pub(crate) const fn new(area: Area, chained: bool) -> Self {
         Self {
-            partition,
+            area,
+            chained,
             next_sequence: Some(0),
+            position: None,
             surveyed: false,
         }
+    }
+
+    pub(crate) const fn area(&self) -> &Area {
+        &self.area
+    }
+
+    /// Another set of pages is out of use: everything has to be looked at again.
+    pub(crate) fn area_mut(&mut self) -> &mut Area {
+        self.surveyed = false;
+        &mut self.area
+    }
+
+    /// Where the chain stands behind the newest record; none before the first record.
+    pub(crate) const fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The sequence number the next record gets.
+    pub(crate) const fn next_sequence(&self) -> Option<u32> {
+        self.next_sequence
     }
 
     /// Adds a record. `Ok` means it is on the flash; an error means that it certainly is not, except
@@ -63,25 +95,98 @@ impl Ring {
         scratch: &mut [u8; ITEM_BYTES],
         repairs: &mut Repairs,
     ) -> Result<(), JournalError> {
-        let mut erases = ERASES;
+        let mut retired = 0;
+        loop {
+            let area = self.area.clone();
+            let mut erases = Erases::allow(ERASES);
+            let result = self.push_once(
+                &mut area.view(flash),
+                envelope,
+                item,
+                scratch,
+                repairs,
+                &mut erases,
+            );
+            let certain = !matches!(result, Ok(()) | Err(JournalError::Undecided));
+            if !certain || !self.retire(erases, &mut retired, repairs) {
+                return result;
+            }
+        }
+    }
+
+    /// Makes the pages what the library needs, and finds the newest record.
+    pub(crate) fn survey<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+        repairs: &mut Repairs,
+    ) -> Result<Survey, FlashError> {
+        let mut retired = 0;
+        loop {
+            let area = self.area.clone();
+            let mut erases = Erases::allow(ERASES);
+            let result = self.settle(&mut area.view(flash), scratch, repairs, &mut erases);
+            if result.is_ok() || !self.retire(erases, &mut retired, repairs) {
+                return result;
+            }
+        }
+    }
+
+    /// Takes the page out of use that would not erase, if there is one and it can be done without.
+    fn retire(&mut self, erases: Erases, retired: &mut u32, repairs: &mut Repairs) -> bool {
+        let Some(page) = erases.failed_page() else {
+            return false;
+        };
+        let page = self.area.in_partition(page);
+        if *retired >= RETIRED_IN_A_CALL || !self.area_mut().retire(page) {
+            return false;
+        }
+        *retired = retired.saturating_add(1);
+        repairs.pages_retired = repairs.pages_retired.saturating_add(1);
+        true
+    }
+
+    fn push_once<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        envelope: &Envelope<'_>,
+        item: &mut [u8; ITEM_BYTES],
+        scratch: &mut [u8; ITEM_BYTES],
+        repairs: &mut Repairs,
+        erases: &mut Erases,
+    ) -> Result<(), JournalError> {
         if !self.surveyed {
-            self.survey(flash, scratch, repairs, &mut erases)
-                .map_err(|error| JournalError::flash(self.partition, error))?;
+            self.settle(flash, scratch, repairs, erases)
+                .map_err(|error| JournalError::flash(self.area.partition, error))?;
         }
         let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
-        let bytes = Frame {
+        let link = if self.chained {
+            Position::next_link(self.position, sequence)
+        } else {
+            Link::Missing
+        };
+        let frame = Frame {
             sequence,
+            link,
             envelope: *envelope,
-        }
-        .encode(item)
-        .ok_or(JournalError::BodyTooLong)?;
-        match self.push_bytes(flash, bytes, &mut erases) {
+        };
+        let bytes = frame.encode(item).ok_or(JournalError::BodyTooLong)?;
+        match self.push_bytes(flash, bytes, erases) {
             Ok(()) => {
                 self.next_sequence = sequence.checked_add(1);
+                if self.chained {
+                    let record = Record {
+                        sequence,
+                        link,
+                        envelope: *envelope,
+                        bytes,
+                    };
+                    self.position = Some(Position::behind(self.position, &record));
+                }
                 Ok(())
             }
             // Some of it may have been written, or all of it and only the answer was bad: look.
-            Err(error) => match self.survey(flash, scratch, repairs, &mut erases) {
+            Err(error) => match self.settle(flash, scratch, repairs, erases) {
                 Ok(survey) if survey.newest == Some(sequence) => Ok(()),
                 Ok(_) => Err(error),
                 Err(FlashError::OverBudget) => {
@@ -90,7 +195,11 @@ impl Ring {
                 }
                 Err(_) => {
                     self.surveyed = false;
-                    Err(JournalError::Undecided)
+                    Err(if erases.failed_page().is_some() {
+                        error
+                    } else {
+                        JournalError::Undecided
+                    })
                 }
             },
         }
@@ -100,38 +209,57 @@ impl Ring {
         &mut self,
         flash: &mut F,
         bytes: &[u8],
-        erases: &mut u32,
+        erases: &mut Erases,
     ) -> Result<(), JournalError> {
-        let size = flash.size(self.partition);
+        let size = flash.size(self.area.partition);
         let config = QueueConfig::try_new(0..size).map_err(|_| JournalError::UnsupportedSize {
-            partition: self.partition,
+            partition: self.area.partition,
             size,
         })?;
-        let region = Region::new(flash, self.partition, erases);
+        let region = Region::new(flash, self.area.partition, erases);
         // No cache: a cache can disagree with the flash after a failed write, and some of the library's panic on pages
         // in a wrong order. The reads it would save are from memory-mapped flash.
         let mut storage = QueueStorage::new(region, config, Cache::new_uncached());
         block_on(storage.push(bytes, true))
-            .map_err(|error| JournalError::library(self.partition, &error))
+            .map_err(|error| JournalError::library(self.area.partition, &error))
     }
 
-    /// Calls `each` with every record from the oldest to the newest.
+    /// Calls `each` with every record whose number is `from` or higher, from the oldest to the newest, until it breaks.
     pub(crate) fn read<F: Flash>(
         &self,
         flash: &mut F,
         scratch: &mut [u8; ITEM_BYTES],
-        mut each: impl FnMut(&Frame<'_>),
+        from: u32,
+        mut each: impl FnMut(&Record<'_>) -> ControlFlow<()>,
     ) -> Result<(), FlashError> {
+        let flash = &mut self.area.view(flash);
         let pages = self.pages(flash);
         let youngest = self.youngest(flash, scratch)?.map_or(0, |found| found.page);
-        for step in 1..=pages {
-            let page = wrap(youngest, step, pages);
-            scan_page(flash, self.partition, page, scratch, |bytes| {
-                if let Some(frame) = Frame::decode(bytes) {
-                    each(&frame);
+        let mut first = 1;
+        if from > 0 {
+            // The last page that begins at or before the record that is wanted.
+            for step in 1..=pages {
+                let page = wrap(youngest, step, pages);
+                let begins = self.first_record(flash, scratch, page)?;
+                if begins.is_some_and(|begins| begins.sequence <= from) {
+                    first = step;
                 }
-                ControlFlow::Continue(())
+            }
+        }
+        for step in first..=pages {
+            let page = wrap(youngest, step, pages);
+            let mut flow = ControlFlow::Continue(());
+            scan_page(flash, self.area.partition, page, scratch, |bytes| {
+                if let Some(record) = Record::decode(bytes)
+                    && record.sequence >= from
+                {
+                    flow = each(&record);
+                }
+                flow
             })?;
+            if flow.is_break() {
+                break;
+            }
         }
         Ok(())
     }
@@ -142,8 +270,9 @@ impl Ring {
         flash: &mut F,
         scratch: &mut [u8; ITEM_BYTES],
         wanted: impl Fn(&Envelope<'_>) -> bool,
-        mut take: impl FnMut(&Frame<'_>),
+        mut take: impl FnMut(&Record<'_>),
     ) -> Result<bool, FlashError> {
+        let flash = &mut self.area.view(flash);
         let pages = self.pages(flash);
         let Some(youngest) = self.youngest(flash, scratch)? else {
             return Ok(false);
@@ -151,11 +280,11 @@ impl Ring {
         for step in (1..=pages).rev() {
             let page = wrap(youngest.page, step, pages);
             let mut found = false;
-            scan_page(flash, self.partition, page, scratch, |bytes| {
-                if let Some(frame) = Frame::decode(bytes)
-                    && wanted(&frame.envelope)
+            scan_page(flash, self.area.partition, page, scratch, |bytes| {
+                if let Some(record) = Record::decode(bytes)
+                    && wanted(&record.envelope)
                 {
-                    take(&frame);
+                    take(&record);
                     found = true;
                 }
                 ControlFlow::Continue(())
@@ -169,12 +298,12 @@ impl Ring {
 
     /// Makes the pages what the library needs: `Closed` ones, then at most one `Partial`, then `Open` and blank ones, at least one of
     /// the last two, in ring order and with the newest record at the end of the closed ones or in the partial one.
-    pub(crate) fn survey<F: Flash>(
+    fn settle<F: Flash>(
         &mut self,
         flash: &mut F,
         scratch: &mut [u8; ITEM_BYTES],
         repairs: &mut Repairs,
-        erases: &mut u32,
+        erases: &mut Erases,
     ) -> Result<Survey, FlashError> {
         self.surveyed = false;
         let pages = self.pages(flash);
@@ -187,7 +316,7 @@ impl Ring {
         };
         let anchor = match youngest {
             Some(found) => {
-                scan_page(flash, self.partition, found.page, scratch, |bytes| {
+                scan_page(flash, self.area.partition, found.page, scratch, |bytes| {
                     if let Some(frame) = Frame::decode(bytes) {
                         survey.newest = survey.newest.max(Some(frame.sequence));
                         survey.boot = survey.boot.max(frame.envelope.stamp.boot);
@@ -214,10 +343,10 @@ impl Ring {
         let mut closed = false;
         for step in 1..=last {
             let page = wrap(anchor, step, pages);
-            match marks(flash, self.partition, page)? {
+            match marks(flash, self.area.partition, page)? {
                 Marks::Closed => closed = true,
                 Marks::Open => {
-                    if !closed && interior_is_blank(flash, self.partition, page)? {
+                    if !closed && interior_is_blank(flash, self.area.partition, page)? {
                         open = open.saturating_add(1);
                     } else {
                         // An erase that was cut, or a hole in the ring.
@@ -239,7 +368,7 @@ impl Ring {
         if !current && open == 0 {
             // Every page is full or sealed: the oldest has to go, or nothing more can be kept.
             let page = wrap(anchor, 1, pages);
-            Region::new(flash, self.partition, erases).erase_page(page_offset(page)?)?;
+            Region::new(flash, self.area.partition, erases).erase_page(page_offset(page)?)?;
             repairs.pages_erased = repairs.pages_erased.saturating_add(1);
         }
 
@@ -249,6 +378,12 @@ impl Ring {
         self.next_sequence = survey
             .newest
             .map_or(Some(0), |newest| newest.checked_add(1));
+        self.position = match (self.chained, youngest) {
+            (true, Some(youngest)) => self
+                .follow(flash, youngest.page, scratch)?
+                .filter(|position| Some(position.sequence) == survey.newest),
+            (true | false, _) => None,
+        };
         self.surveyed = true;
         Ok(survey)
     }
@@ -261,12 +396,12 @@ impl Ring {
         page: u32,
         scratch: &mut [u8; ITEM_BYTES],
         repairs: &mut Repairs,
-        erases: &mut u32,
+        erases: &mut Erases,
     ) -> Result<bool, FlashError> {
-        match marks(flash, self.partition, page)? {
+        match marks(flash, self.area.partition, page)? {
             Marks::Closed => Ok(false),
             Marks::Partial => {
-                let tail = scan_page(flash, self.partition, page, scratch, |_| {
+                let tail = scan_page(flash, self.area.partition, page, scratch, |_| {
                     ControlFlow::Continue(())
                 })?;
                 if !tail.blank {
@@ -287,12 +422,12 @@ impl Ring {
         flash: &mut F,
         page: u32,
         repairs: &mut Repairs,
-        erases: &mut u32,
+        erases: &mut Erases,
     ) -> Result<(), FlashError> {
         let start = page_offset(page)?;
         let end = start.checked_add(END_MARK).ok_or(FlashError::OutOfRange)?;
-        let state = marks(flash, self.partition, page)?;
-        let mut region = Region::new(flash, self.partition, erases);
+        let state = marks(flash, self.area.partition, page)?;
+        let mut region = Region::new(flash, self.area.partition, erases);
         if matches!(state, Marks::Open | Marks::Broken) {
             region.write_words(start, &[0; 4])?;
         }
@@ -303,33 +438,55 @@ impl Ring {
         Ok(())
     }
 
+    /// Follows the chain to its end, from the last anchor that is not in vain: where it stands behind the newest record.
+    fn follow<F: Flash>(
+        &self,
+        flash: &mut F,
+        youngest: u32,
+        scratch: &mut [u8; ITEM_BYTES],
+    ) -> Result<Option<Position>, FlashError> {
+        let pages = self.pages(flash);
+        let back = |steps: u32| wrap(youngest, pages.saturating_sub(steps), pages);
+        let mut farthest = 0;
+        for steps in 0..pages {
+            farthest = steps;
+            let mut anchored = false;
+            scan_page(flash, self.area.partition, back(steps), scratch, |bytes| {
+                anchored = Record::decode(bytes)
+                    .is_some_and(|record| matches!(record.link, Link::Anchor { .. }));
+                if anchored {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })?;
+            if anchored {
+                break;
+            }
+        }
+        let mut position: Option<Position> = None;
+        for steps in (0..=farthest).rev() {
+            scan_page(flash, self.area.partition, back(steps), scratch, |bytes| {
+                if let Some(record) = Record::decode(bytes)
+                    && position.is_none_or(|before| before.sequence < record.sequence)
+                {
+                    position = Some(Position::behind(position, &record));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(position)
+    }
+
     /// The page with the newest records, by the first record of each page.
     fn youngest<F: Flash>(
         &self,
         flash: &mut F,
         scratch: &mut [u8; ITEM_BYTES],
-    ) -> Result<Option<Youngest>, FlashError> {
-        let mut youngest: Option<Youngest> = None;
+    ) -> Result<Option<First>, FlashError> {
+        let mut youngest: Option<First> = None;
         for page in 0..self.pages(flash) {
-            let mut first = None;
-            scan_page(
-                flash,
-                self.partition,
-                page,
-                scratch,
-                |bytes| match Frame::decode(bytes) {
-                    Some(frame) => {
-                        first = Some(Youngest {
-                            page,
-                            sequence: frame.sequence,
-                            boot: frame.envelope.stamp.boot,
-                        });
-                        ControlFlow::Break(())
-                    }
-                    None => ControlFlow::Continue(()),
-                },
-            )?;
-            if let Some(first) = first
+            if let Some(first) = self.first_record(flash, scratch, page)?
                 && youngest.is_none_or(|youngest| first.sequence > youngest.sequence)
             {
                 youngest = Some(first);
@@ -338,13 +495,41 @@ impl Ring {
         Ok(youngest)
     }
 
+    /// The first record of a page.
+    fn first_record<F: Flash>(
+        &self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+        page: u32,
+    ) -> Result<Option<First>, FlashError> {
+        let mut first = None;
+        scan_page(
+            flash,
+            self.area.partition,
+            page,
+            scratch,
+            |bytes| match Frame::decode(bytes) {
+                Some(frame) => {
+                    first = Some(First {
+                        page,
+                        sequence: frame.sequence,
+                        boot: frame.envelope.stamp.boot,
+                    });
+                    ControlFlow::Break(())
+                }
+                None => ControlFlow::Continue(()),
+            },
+        )?;
+        Ok(first)
+    }
+
     /// A ring without a record is blank if at most the first record's write was cut.
     fn condition_without_records<F: Flash>(
         &self,
         flash: &mut F,
     ) -> Result<RingCondition, FlashError> {
-        let size = flash.size(self.partition);
-        let blank = is_blank(flash, self.partition, FIRST_ITEM_END, size)?;
+        let size = flash.size(self.area.partition);
+        let blank = is_blank(flash, self.area.partition, FIRST_ITEM_END, size)?;
         Ok(if blank {
             RingCondition::Blank
         } else {
@@ -357,13 +542,13 @@ impl Ring {
         let pages = self.pages(flash);
         let before_first = pages.saturating_sub(1);
         for page in 0..pages {
-            if marks(flash, self.partition, page)? == Marks::Partial {
+            if marks(flash, self.area.partition, page)? == Marks::Partial {
                 return Ok(wrap(page, before_first, pages));
             }
         }
         for page in 0..pages {
-            if marks(flash, self.partition, page)? != Marks::Open
-                && marks(flash, self.partition, wrap(page, 1, pages))? == Marks::Open
+            if marks(flash, self.area.partition, page)? != Marks::Open
+                && marks(flash, self.area.partition, wrap(page, 1, pages))? == Marks::Open
             {
                 return Ok(page);
             }
@@ -372,13 +557,13 @@ impl Ring {
     }
 
     fn pages<F: Flash>(&self, flash: &F) -> u32 {
-        flash.size(self.partition) / PAGE
+        flash.size(self.area.partition) / PAGE
     }
 }
 
 /// The first record of a page.
 #[derive(Clone, Copy)]
-struct Youngest {
+struct First {
     page: u32,
     sequence: u32,
     boot: u32,

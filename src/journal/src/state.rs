@@ -24,8 +24,9 @@ use crate::envelope::{BODY_BYTES, Envelope, Kind, Stamp};
 use crate::error::JournalError;
 use crate::flash::{Flash, FlashError, Partition};
 use crate::frame::{Frame, ITEM_BYTES, KEY_BYTES};
-use crate::index::{INDEX_BYTES, INDEX_VERSION, Index, KINDS};
+use crate::index::{INDEX_BYTES, INDEX_VERSION, Index, KINDS, RETIRED_PAGES, Retired};
 use crate::opening::{Repairs, StateCondition};
+use crate::record::Link;
 use crate::scan::FIRST_ITEM_END;
 
 /// What fits into a page beside its two markers, bytes. All values together are kept within it, whatever the size of a bank, so that
@@ -300,6 +301,7 @@ impl State {
         let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
         let frame = Frame {
             sequence,
+            link: Link::Missing,
             envelope: *envelope,
         };
         let length = frame
@@ -329,6 +331,27 @@ impl State {
             return Err(JournalError::StateLost { kind: Kind::INDEX });
         }
         self.write(flash, None, self.index.clone(), buffers)
+    }
+
+    /// The pages of the rings that are out of use.
+    pub(crate) fn retired(&self) -> &[Retired] {
+        &self.index.retired
+    }
+
+    /// Remembers which pages of the rings are out of use. Errors as for [`State::put`].
+    pub(crate) fn put_retired<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        retired: Vec<Retired, RETIRED_PAGES>,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<(), JournalError> {
+        self.refresh(flash, buffers, repairs)?;
+        let index = Index {
+            retired,
+            ..self.index.clone()
+        };
+        self.write(flash, None, index, buffers)
     }
 
     /// Looks at the banks again if need be, before something is written to them.
@@ -474,10 +497,12 @@ impl State {
         };
         let value = envelope.map(|envelope| Frame {
             sequence,
+            link: Link::Missing,
             envelope: *envelope,
         });
         let index_frame = Frame {
             sequence: index_sequence,
+            link: Link::Missing,
             envelope: index_envelope,
         };
         let redundant = self.redundant;
@@ -637,7 +662,7 @@ impl State {
         repairs: &mut Repairs,
     ) -> Result<(), JournalError> {
         let bank = side.bank();
-        let mut erases = bank.pages(flash);
+        let mut erases = bank.every_page(flash);
         for value in &mut self.values {
             value.set_bank(side, None);
         }
@@ -668,7 +693,7 @@ impl State {
             let Some(frame) = fetched.and_then(|length| buffers.frame.get(..length)) else {
                 continue;
             };
-            let mut erases = bank.pages(flash);
+            let mut erases = bank.every_page(flash);
             bank.store(flash, value.kind, frame, buffers.scratch, &mut erases)?;
             value.set_bank(side, Some(sequence));
             repairs.copies = repairs.copies.saturating_add(1);
@@ -758,13 +783,13 @@ fn write_bank<F: Flash>(
     buffers: &mut Buffers<'_>,
 ) -> Result<(), JournalError> {
     let bank = side.bank();
-    let mut erases = bank.pages(flash);
+    let mut erases = bank.every_page(flash);
     if reclaim {
         bank.erase(flash, &mut erases)
             .map_err(|error| JournalError::flash(bank.partition, error))?;
     }
     for frame in [value, Some(index)].into_iter().flatten() {
-        let mut erases = bank.pages(flash);
+        let mut erases = bank.every_page(flash);
         let bytes = frame
             .encode_state(buffers.frame)
             .ok_or(JournalError::BodyTooLong)?;

@@ -3,7 +3,7 @@
 //! The lowest priority of the firmware. Nobody waits for it.
 
 use drivers::device::link::{self, EventBuffer, LinkEvent};
-use drivers::device::queue::{Queue, Wait};
+use drivers::device::queue::{self, Queue, Wait};
 use drivers::device::system;
 use protocol::info::capability;
 use protocol::{
@@ -79,6 +79,8 @@ struct Link {
     response_set: bool,
     /// A session that delivery could not be told the end of, because its queue was full.
     closed: Option<u32>,
+    /// Entries that found no room in a queue of the link's, as last seen.
+    lost: u32,
 }
 
 impl Link {
@@ -87,6 +89,7 @@ impl Link {
             session: Session::new(POLICY, SITUATION),
             response_set: false,
             closed: None,
+            lost: 0,
         }
     }
 
@@ -167,6 +170,14 @@ impl Link {
             && message::send(Queue::Commands, &FromLink::Closed { session }).is_ok()
         {
             self.closed = None;
+        }
+        let lost = queue::lost(Queue::Commands).saturating_add(queue::lost(Queue::Answers));
+        if lost != self.lost {
+            self.lost = lost;
+            say!(
+                warn,
+                "link: {lost} commands and answers found no room since boot"
+            );
         }
         if let Some(reason) = self.session.tick(now) {
             say!(warn, "link: message dropped: {reason}");

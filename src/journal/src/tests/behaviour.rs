@@ -7,11 +7,11 @@ use std::vec::Vec;
 
 use super::model::{EVENT, Model, Step, TOTALS, World, call, envelope, seeds, steps};
 use crate::{
-    BODY_BYTES, Flash, FlashError, Journal, JournalError, KINDS, Kind, Opening, PAGE, Partition,
-    RingCondition, StateCondition, VirtualFlash,
+    BODY_BYTES, Flash, FlashError, Journal, JournalError, KINDS, Kind, Log, Opening, PAGE,
+    Partition, RingCondition, StateCondition, VirtualFlash,
 };
 
-const SMALL: [u32; 4] = [0x2000; 4];
+const SMALL: [u32; 4] = [0x4000, 0x2000, 0x2000, 0x2000];
 const PROGRAM: Kind = Kind(16);
 
 fn open<F: Flash>(flash: F) -> (Journal<F>, Opening) {
@@ -28,7 +28,9 @@ fn value<F: Flash>(journal: &mut Journal<F>, kind: Kind) -> Result<Option<Vec<u8
 fn events<F: Flash>(journal: &mut Journal<F>) -> Vec<Vec<u8>> {
     let mut events = vec![];
     journal
-        .read(|envelope| events.push(envelope.body.to_vec()))
+        .read(Log::Events, |record| {
+            events.push(record.envelope.body.to_vec())
+        })
         .unwrap();
     events
 }
@@ -44,8 +46,11 @@ fn first_start_is_blank_and_every_boot_has_a_larger_number() {
             state: StateCondition::Blank,
             kinds_lost: 0,
             redundant: true,
-            journal: RingCondition::Blank,
+            events: RingCondition::Blank,
             critical: RingCondition::Blank,
+            checkpoints: RingCondition::Blank,
+            chained: true,
+            pages_retired: 0,
             repairs: crate::Repairs::default(),
         }
     );
@@ -68,11 +73,11 @@ fn events_come_back_whole_with_numbers_and_stamps() {
         .append(&envelope(Kind(999), 1, b"of a later version"))
         .unwrap();
     let (mut journal, opening) = open(journal.into_flash());
-    assert_eq!(opening.journal, RingCondition::Good);
+    assert_eq!(opening.events, RingCondition::Good);
     journal.append(&envelope(EVENT, 2, &[0xFF; 400])).unwrap();
     let mut seen = 0;
     journal
-        .read_records(|record| {
+        .read(Log::Events, |record| {
             assert_eq!(record.sequence, seen);
             let (kind, boot, body) = [
                 (EVENT, 1, &b"first"[..]),
@@ -88,7 +93,7 @@ fn events_come_back_whole_with_numbers_and_stamps() {
 
 #[test]
 fn the_oldest_page_goes_and_an_append_erases_at_most_one() {
-    let (mut journal, _) = open(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
+    let (mut journal, _) = open(VirtualFlash::with_sizes([0x6000, 0x2000, 0x2000, 0x2000]));
     let erases = |journal: &Journal<VirtualFlash>| -> u32 {
         journal
             .flash()
@@ -518,7 +523,7 @@ fn a_flash_that_gives_no_answer_still_opens() {
     flash.erase(Partition::Journal, 0, PAGE).unwrap_err();
     let (mut journal, opening) = open(flash);
     assert_eq!(opening.state, StateCondition::Unreadable);
-    assert_eq!(opening.journal, RingCondition::Failing);
+    assert_eq!(opening.events, RingCondition::Failing);
     assert!(!opening.boot_kept && !opening.redundant);
     assert_eq!(
         value(&mut journal, PROGRAM),

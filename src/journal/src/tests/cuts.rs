@@ -105,7 +105,7 @@ fn world_after(seed: u64, count: u32) -> World {
 
 #[test]
 fn first_start_survives_a_cut_at_every_operation() {
-    let blank = VirtualFlash::with_sizes([0x3000, 0x2000, 0x2000, 0x2000]);
+    let blank = VirtualFlash::with_sizes([0x5000, 0x2000, 0x2000, 0x2000]);
     let (journal, _) = Journal::open(blank.clone()).unwrap();
     let operations = journal.flash().operations();
     assert!(operations > 10);

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::model::{EVENT, Random, Step, TOTALS, World, envelope, seeds, steps};
 use crate::{
-    BODY_BYTES, Journal, JournalError, Kind, Opening, PAGE, Partition, RingCondition,
+    BODY_BYTES, Journal, JournalError, Kind, Log, Opening, PAGE, Partition, RingCondition,
     StateCondition, VirtualFlash,
 };
 
@@ -15,7 +15,7 @@ const PROGRAM: Kind = Kind(16);
 
 /// A world with two values and their history, and the place of the newest program and the index behind it in both banks.
 fn world_with_program() -> (World, core::ops::Range<u32>) {
-    let mut world = World::on(VirtualFlash::with_sizes([0x2000; 4]));
+    let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
     for body in [&b"the first program"[..], b"a second program"] {
         world.apply(&Step::Put(Kind(20), body.to_vec()));
         world.apply(&Step::Put(PROGRAM, body.to_vec()));
@@ -87,7 +87,7 @@ fn a_bit_that_flips_at_run_time_is_repaired_when_read() {
 /// One flipped bit in the log costs at most the record it hits, whatever the records hold, and the ring goes on.
 #[test]
 fn a_flipped_bit_in_the_log_costs_one_record() {
-    let mut world = World::on(VirtualFlash::with_sizes([0x2000; 4]));
+    let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
     let bodies: Vec<Vec<u8>> = (0..30_u8)
         .map(|number| {
             let mut body = vec![number; 3];
@@ -106,7 +106,7 @@ fn a_flipped_bit_in_the_log_costs_one_record() {
         let (mut journal, opening) = Journal::open(flash).unwrap();
         assert!(
             matches!(
-                opening.journal,
+                opening.events,
                 RingCondition::Good | RingCondition::Repaired
             ),
             "{opening:?}"
@@ -117,7 +117,9 @@ fn a_flipped_bit_in_the_log_costs_one_record() {
             .unwrap();
         let mut found = vec![];
         journal
-            .read(|envelope| found.push(envelope.body.to_vec()))
+            .read(Log::Events, |record| {
+                found.push(record.envelope.body.to_vec())
+            })
             .unwrap();
         assert_eq!(found.pop().unwrap(), b"next");
         let missing: Vec<_> = bodies.iter().filter(|body| !found.contains(body)).collect();
@@ -182,7 +184,9 @@ fn open_damaged(world: &World, flash: VirtualFlash) -> Opening {
     let ever = |model_bodies: &[Vec<u8>], body: &[u8]| model_bodies.iter().any(|one| one == body);
     let mut events = vec![];
     journal
-        .read(|envelope| events.push(envelope.body.to_vec()))
+        .read(Log::Events, |record| {
+            events.push(record.envelope.body.to_vec())
+        })
         .unwrap();
     for event in &events {
         assert!(
@@ -242,12 +246,14 @@ fn open_damaged(world: &World, flash: VirtualFlash) -> Opening {
     let (mut journal, again) = Journal::open(journal.into_flash()).unwrap();
     assert!(again.boot > opening.boot && again.boot_kept && again.redundant);
     assert!(
-        matches!(again.journal, RingCondition::Good | RingCondition::Repaired),
+        matches!(again.events, RingCondition::Good | RingCondition::Repaired),
         "{again:?}"
     );
     events.clear();
     journal
-        .read(|envelope| events.push(envelope.body.to_vec()))
+        .read(Log::Events, |record| {
+            events.push(record.envelope.body.to_vec())
+        })
         .unwrap();
     assert_eq!(events.last().unwrap(), &149_u32.to_le_bytes());
     assert_eq!(
@@ -298,7 +304,7 @@ fn noise_everywhere_opens_as_unreadable_and_works_again() {
     let world = World::small();
     for seed in seeds(60) {
         let mut random = Random(seed);
-        let mut flash = VirtualFlash::with_sizes([0x3000, 0x2000, 0x2000, 0x2000]);
+        let mut flash = VirtualFlash::with_sizes([0x5000, 0x2000, 0x2000, 0x2000]);
         let density = random.below(5);
         for partition in Partition::ALL {
             let noise: Vec<u8> = (0..flash.contents(partition).len())
@@ -315,10 +321,10 @@ fn noise_everywhere_opens_as_unreadable_and_works_again() {
         let opening = open_damaged(&world, flash);
         if density == 0 {
             assert_eq!(opening.state, StateCondition::Blank);
-            assert_eq!(opening.journal, RingCondition::Blank);
+            assert_eq!(opening.events, RingCondition::Blank);
         } else {
             assert_eq!(opening.state, StateCondition::Unreadable);
-            assert_eq!(opening.journal, RingCondition::Unreadable);
+            assert_eq!(opening.events, RingCondition::Unreadable);
         }
     }
 }
@@ -331,7 +337,7 @@ proptest! {
     fn any_bytes_anywhere_open(
         places in prop::collection::vec((0..4_usize, 0..0x1F00_u32, prop::collection::vec(any::<u8>(), 0..200)), 0..6)
     ) {
-        let mut world = World::on(VirtualFlash::with_sizes([0x2000; 4]));
+        let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
         for step in steps(9, 40) {
             world.apply(&step);
         }
@@ -346,7 +352,7 @@ proptest! {
 /// The header of the last record damaged, and its body looks like free space: found by the property above.
 #[test]
 fn a_last_record_that_looks_like_free_space_does_not_stop_the_ring() {
-    let mut world = World::on(VirtualFlash::with_sizes([0x2000; 4]));
+    let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
     for _ in 0..5 {
         world.apply(&Step::Append(vec![0xFF; 40]));
     }

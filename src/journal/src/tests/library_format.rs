@@ -88,7 +88,7 @@ fn the_longest_record_of_a_later_version_is_read() {
     let mut world = World::small();
     world.apply(&Step::Append(b"of this version".to_vec()));
     let mut flash = world.flash();
-    let mut erases = 0;
+    let mut erases = crate::port::Erases::allow(0);
     let region = crate::port::Region::new(&mut flash, Partition::Journal, &mut erases);
     let config = QueueConfig::try_new(0..3 * PAGE).unwrap();
     let mut queue = QueueStorage::new(region, config, Cache::new_uncached());
@@ -97,7 +97,9 @@ fn the_longest_record_of_a_later_version_is_read() {
     let (mut journal, _) = crate::Journal::open(flash).unwrap();
     let mut seen = std::vec![];
     journal
-        .read_records(|record| seen.push((record.sequence, record.envelope == longest)))
+        .read(crate::Log::Events, |record| {
+            seen.push((record.sequence, record.envelope == longest))
+        })
         .unwrap();
     assert_eq!(seen, [(0, false), (u32::MAX - 1, true)]);
     // One more number is left, and then none: said, not wrapped.
@@ -128,9 +130,9 @@ fn the_longest_value_of_a_later_version_is_read() {
     assert_eq!(2 + extended.len(), 518);
 
     // The only value of a pump whose index does not know it: taken for what it is where nothing else can be trusted.
-    let mut flash = crate::VirtualFlash::with_sizes([0x2000; 4]);
+    let mut flash = crate::VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]);
     for partition in [Partition::StateA, Partition::StateB] {
-        let mut erases = 0;
+        let mut erases = crate::port::Erases::allow(0);
         let region = crate::port::Region::new(&mut flash, partition, &mut erases);
         let config = MapConfig::try_new(0..2 * PAGE).unwrap();
         let mut map = MapStorage::<u16, _, _>::new(region, config, Cache::new_uncached());

@@ -5,7 +5,7 @@ use std::println;
 use units::{Clock, Duration, PumpTime, WallTime};
 
 use super::model::{EVENT, TOTALS, envelope};
-use crate::{Envelope, Journal, Kind, Partition, Stamp, VirtualFlash};
+use crate::{Envelope, Journal, Kind, Log, Partition, Stamp, VirtualFlash};
 
 /// Erase cycles the nRF52840 guarantees (reference/protocol.md 3.2).
 const CYCLES: u32 = 10_000;
@@ -80,7 +80,7 @@ fn ten_thousand_events_fit() {
             journal.append(&event).unwrap();
         }
         let mut kept = 0_u32;
-        journal.read(|_| kept += 1).unwrap();
+        journal.read(Log::Events, |_| kept += 1).unwrap();
         let one = cost(&mut journal, |journal| journal.append(&event).unwrap());
         println!(
             "event of {length} bytes: {} words of flash in {}, {kept} kept, {} events for an erase",

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use units::{Clock, Duration, PumpTime, WallTime};
 
 use crate::{
-    BODY_BYTES, Envelope, Flash, Journal, JournalError, Kind, Opening, Partition, Stamp,
+    BODY_BYTES, Envelope, Flash, Journal, JournalError, Kind, Log, Opening, Partition, Stamp,
     StateCondition, VirtualFlash,
 };
 
@@ -89,11 +89,14 @@ impl Model {
     /// if it is, the model takes it over.
     pub(crate) fn check<F: Flash>(&mut self, journal: &mut Journal<F>, pending: Option<&Step>) {
         let pages = |partition| journal.flash().size(partition) / crate::PAGE;
-        let (event_pages, checkpoint_pages) =
+        let (journal_pages, checkpoint_pages) =
             (pages(Partition::Journal), pages(Partition::Critical));
+        let event_pages = journal_pages - crate::critical_pages(journal_pages);
         let mut found = Vec::new();
         journal
-            .read(|envelope| found.push(envelope.body.to_vec()))
+            .read(Log::Events, |record| {
+                found.push(record.envelope.body.to_vec())
+            })
             .unwrap();
         let begun = match pending {
             Some(Step::Append(body)) => Some(body),
@@ -232,7 +235,7 @@ pub(crate) struct World {
 impl World {
     /// Two pages for each partition, a third for the events.
     pub(crate) fn small() -> Self {
-        Self::on(VirtualFlash::with_sizes([0x3000, 0x2000, 0x2000, 0x2000]))
+        Self::on(VirtualFlash::with_sizes([0x5000, 0x2000, 0x2000, 0x2000]))
     }
 
     pub(crate) fn on(flash: VirtualFlash) -> Self {
