@@ -87,6 +87,8 @@ pub fn fresh_status() -> Status {
             step_volume_fl: 2_500_000,
         },
         faults: 0,
+        powered_s: 90_000,
+        records_lost: 0,
     }
 }
 
@@ -205,6 +207,9 @@ impl TestPump {
                 }
             }
             Command::ReadBack => Outcome::Refused(Refused::NothingStaged),
+            Command::ReadLog { .. } | Command::SignLog { .. } | Command::SetClock { .. } => {
+                Outcome::Refused(Refused::NotAllowed)
+            }
         };
         let answer = Answer {
             id: request.id,

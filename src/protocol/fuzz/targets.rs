@@ -13,10 +13,11 @@ use protocol::frame::{
 };
 use protocol::reassembler::{Progress, Reassembler, SILENCE};
 use protocol::{
-    Answer, Client, ClientEvent, Command, CommandKind, Digest, Dose, Fate, Info, Lifecycle, Mode,
-    Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId, Situation,
+    Answer, Client, ClientEvent, Command, CommandKind, Digest, Dose, Fate, Info, Lifecycle,
+    LogName, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
+    Situation,
 };
-use units::{CarrierTime, Drug, Duration, Per};
+use units::{CarrierTime, Drug, Duration, Per, WallTime};
 
 struct Script<'a>(&'a [u8]);
 
@@ -179,6 +180,17 @@ fn some_command(script: &mut Script<'_>) -> Command {
         CommandKind::Cancel => Command::Cancel,
         CommandKind::ResetStatusChanged => Command::ResetStatusChanged {
             mask: script.short(),
+        },
+        CommandKind::ReadLog => Command::ReadLog {
+            log: LogName::Critical,
+            from: u32::from(script.short()) << 16,
+        },
+        CommandKind::SignLog => Command::SignLog {
+            log: LogName::Events,
+        },
+        CommandKind::SetClock => Command::SetClock {
+            wall: WallTime::from_millis(u64::from(script.short()) << 24),
+            uncertainty: Duration::from_millis(u64::from(script.byte())),
         },
     }
 }

@@ -65,7 +65,10 @@ impl Outcome {
             | Outcome::Committed { .. }
             | Outcome::Cancelled
             | Outcome::StatusChangedReset { .. }
-            | Outcome::StoppedNotRecorded => Fate::Done,
+            | Outcome::StoppedNotRecorded
+            | Outcome::LogPart(_)
+            | Outcome::LogHead { .. }
+            | Outcome::ClockSet { .. } => Fate::Done,
             // The number was used before, so its command may well have been done then.
             Outcome::Refused(Refused::StaleIdentifier { .. }) => Fate::Unknown,
             Outcome::Refused(
@@ -944,6 +947,8 @@ mod tests {
                 step_volume_fl: 4,
             },
             faults: 0,
+            powered_s: 90_000,
+            records_lost: 0,
         }
     }
 

@@ -138,10 +138,10 @@ impl Flavor for Sink<'_> {
 
 #[cfg(test)]
 mod tests {
-    use units::{Drug, Per};
+    use units::{Drug, Duration, Per, WallTime};
 
     use super::*;
-    use crate::{Answer, Command, CommandKind, Dose, Mode, Program, Request};
+    use crate::{Answer, Command, CommandKind, Dose, LogName, Mode, Program, Request};
 
     fn stage() -> Request {
         let mode = Mode::SimpleContinuous {
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_exist_are_refused() {
-        for (place, value) in [(1, 6), (1, 0x7f), (2, 8), (5, 2), (6, 2), (8, 2)] {
+        for (place, value) in [(1, 9), (1, 0x7f), (2, 8), (5, 2), (6, 2), (8, 2)] {
             let mut bytes = STAGE;
             bytes[place] = value;
             assert_eq!(
@@ -211,7 +211,7 @@ mod tests {
                 "byte {place} = {value}"
             );
         }
-        assert_eq!(decode::<Answer>(&[1, 7]), Err(Malformed::Undecodable));
+        assert_eq!(decode::<Answer>(&[1, 10]), Err(Malformed::Undecodable));
     }
 
     #[test]
@@ -244,6 +244,17 @@ mod tests {
             Command::Commit { digest },
             Command::Cancel,
             Command::ResetStatusChanged { mask: 0 },
+            Command::ReadLog {
+                log: LogName::Events,
+                from: 0,
+            },
+            Command::SignLog {
+                log: LogName::Events,
+            },
+            Command::SetClock {
+                wall: WallTime::from_millis(0),
+                uncertainty: Duration::ZERO,
+            },
         ];
         assert_eq!(all.len(), CommandKind::ALL.len());
         for (number, (command, kind)) in all.iter().zip(CommandKind::ALL).enumerate() {

@@ -5,7 +5,7 @@
 //!
 //! | layer | here | wire |
 //! |---|---|---|
-//! | commands and answers | [`message`], [`program`], [`status`], [`refused`] | canonical postcard |
+//! | commands and answers | [`message`], [`program`], [`status`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
 //! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
@@ -43,6 +43,7 @@ pub mod client;
 pub mod codec;
 pub mod fragmenter;
 pub mod frame;
+pub mod history;
 pub mod info;
 pub mod message;
 pub mod program;
@@ -59,6 +60,7 @@ pub mod uuid;
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
 pub use codec::Malformed;
 pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
+pub use history::{LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart};
 pub use info::{Info, InfoError, Lifecycle};
 pub use message::{Answer, Command, CommandKind, Outcome, Request};
 pub use program::{Digest, Dose, Mode, Program, Staged};
@@ -77,4 +79,4 @@ pub const VERSION: u8 = 0;
 ///
 /// The first eight bytes, big-endian, of the SHA-256 of `src/protocol/schema.txt`, which a test derives from the types
 /// themselves. Units are part of field names, so a change of unit is a change of this number. It travels in [`Info`].
-pub const SCHEMA_HASH: u64 = 0x3cc9_ffa7_e1d7_64f4;
+pub const SCHEMA_HASH: u64 = 0x3ed9_8370_ac99_fc83;

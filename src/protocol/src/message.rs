@@ -4,7 +4,9 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use units::{Clock, Duration, WallTime};
 
+use crate::history::{LogHead, LogName, LogPart};
 use crate::program::{Digest, Program, Staged};
 use crate::refused::Refused;
 use crate::status::Status;
@@ -44,6 +46,25 @@ pub enum Command {
         /// meanwhile stays.
         mask: u16,
     },
+    /// Read records of a log; answered by [`Outcome::LogPart`]. What a reader has already it need not ask for again: it begins behind it.
+    ReadLog {
+        /// Which log.
+        log: LogName,
+        /// The first record wanted, by its number.
+        from: u32,
+    },
+    /// Sign the present end of a log; answered by [`Outcome::LogHead`].
+    SignLog {
+        /// Which log.
+        log: LogName,
+    },
+    /// Set the time of day; answered by [`Outcome::ClockSet`].
+    SetClock {
+        /// The time of day now, UTC.
+        wall: WallTime,
+        /// How far off that may be, either way.
+        uncertainty: Duration,
+    },
 }
 
 /// The kind of a [`Command`], without its contents: what roles are granted.
@@ -61,17 +82,26 @@ pub enum CommandKind {
     Cancel,
     /// [`Command::ResetStatusChanged`].
     ResetStatusChanged,
+    /// [`Command::ReadLog`].
+    ReadLog,
+    /// [`Command::SignLog`].
+    SignLog,
+    /// [`Command::SetClock`].
+    SetClock,
 }
 
 impl CommandKind {
     /// Every kind, in wire order: the position is the number on the wire.
-    pub const ALL: [CommandKind; 6] = [
+    pub const ALL: [CommandKind; 9] = [
         CommandKind::Interrogate,
         CommandKind::Stage,
         CommandKind::ReadBack,
         CommandKind::Commit,
         CommandKind::Cancel,
         CommandKind::ResetStatusChanged,
+        CommandKind::ReadLog,
+        CommandKind::SignLog,
+        CommandKind::SetClock,
     ];
 
     /// The name used in texts and tables.
@@ -83,6 +113,9 @@ impl CommandKind {
             CommandKind::Commit => "commit",
             CommandKind::Cancel => "cancel",
             CommandKind::ResetStatusChanged => "reset status changed",
+            CommandKind::ReadLog => "read log",
+            CommandKind::SignLog => "sign log",
+            CommandKind::SetClock => "set clock",
         }
     }
 }
@@ -103,6 +136,9 @@ impl Command {
             Command::Commit { .. } => CommandKind::Commit,
             Command::Cancel => CommandKind::Cancel,
             Command::ResetStatusChanged { .. } => CommandKind::ResetStatusChanged,
+            Command::ReadLog { .. } => CommandKind::ReadLog,
+            Command::SignLog { .. } => CommandKind::SignLog,
+            Command::SetClock { .. } => CommandKind::SetClock,
         }
     }
 }
@@ -142,4 +178,16 @@ pub enum Outcome {
     /// Delivery stopped at once, as a commit of [`crate::Mode::Stopped`] asks, but storing that failed: after a reset the
     /// program in force before would be delivered again. Commit the stop once more.
     StoppedNotRecorded,
+    /// Records of a log, to [`Command::ReadLog`].
+    LogPart(LogPart),
+    /// The signed end of a log, to [`Command::SignLog`].
+    LogHead {
+        /// `None` in an empty log, and behind a break until the chain has a beginning again.
+        head: Option<LogHead>,
+    },
+    /// The clock has been set.
+    ClockSet {
+        /// What it says now.
+        clock: Clock,
+    },
 }

@@ -2,6 +2,7 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use units::{Duration, WallTime};
 
 use crate::codec::Malformed;
 
@@ -62,16 +63,22 @@ pub enum Field {
     DoseNanograms,
     /// Flags to reset, as a number.
     StatusChangedMask,
+    /// A time of day, in ms since 1970-01-01T00:00:00Z.
+    WallMilliseconds,
+    /// How far off a time of day may be, in us.
+    UncertaintyMicroseconds,
 }
 
 impl Field {
     /// Every field, in wire order.
-    pub const ALL: [Field; 5] = [
+    pub const ALL: [Field; 7] = [
         Field::ConcentrationNanogramsPerMillilitre,
         Field::FlowNanolitresPerDay,
         Field::FillNanolitres,
         Field::DoseNanograms,
         Field::StatusChangedMask,
+        Field::WallMilliseconds,
+        Field::UncertaintyMicroseconds,
     ];
 
     /// What a clinician calls it.
@@ -82,6 +89,8 @@ impl Field {
             Field::FillNanolitres => "reservoir fill",
             Field::DoseNanograms => "dose",
             Field::StatusChangedMask => "flag mask",
+            Field::WallMilliseconds => "time of day",
+            Field::UncertaintyMicroseconds => "uncertainty of the time of day",
         }
     }
 
@@ -116,6 +125,8 @@ impl fmt::Display for Quantity {
             Field::FlowNanolitresPerDay => scaled(out, value, MILLI, " mL/day"),
             Field::FillNanolitres => scaled(out, value, MILLI, " mL"),
             Field::StatusChangedMask => write!(out, "{value}"),
+            Field::WallMilliseconds => WallTime::from_millis(value).fmt(out),
+            Field::UncertaintyMicroseconds => Duration::from_micros(value).fmt(out),
         }
     }
 }
@@ -219,6 +230,12 @@ mod tests {
             (Field::DoseNanograms, 0, "0 ng"),
             (Field::DoseNanograms, u64::MAX, "18446744073709.551615 mg"),
             (Field::StatusChangedMask, 65_535, "65535"),
+            (
+                Field::WallMilliseconds,
+                1_767_607_200_000,
+                "2026-01-05T10:00:00.000Z",
+            ),
+            (Field::UncertaintyMicroseconds, 2_000_000, "2 s"),
         ];
         for (field, value, text) in cases {
             assert_eq!(field.quantity(value).to_string(), text);

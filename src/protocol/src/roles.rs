@@ -1,4 +1,6 @@
 //! Who may do what: one table, and whatever is not in it is denied.
+//!
+//! Reading a log changes nothing, but it is the patient's history: for the clinician and the technical service alone.
 use crate::info::Lifecycle;
 use crate::message::CommandKind;
 
@@ -121,6 +123,14 @@ pub const TABLE: &[Rule] = &[
         ALWAYS,
         Presence::Any,
     ),
+    allow(Role::Clinician, CommandKind::ReadLog, ALWAYS, Presence::Any),
+    allow(Role::Clinician, CommandKind::SignLog, ALWAYS, Presence::Any),
+    allow(
+        Role::Clinician,
+        CommandKind::SetClock,
+        ALWAYS,
+        Presence::Any,
+    ),
     allow(
         Role::Patient,
         CommandKind::Interrogate,
@@ -139,6 +149,8 @@ pub const TABLE: &[Rule] = &[
         ALWAYS,
         Presence::Any,
     ),
+    allow(Role::Service, CommandKind::ReadLog, ALWAYS, Presence::Any),
+    allow(Role::Service, CommandKind::SignLog, ALWAYS, Presence::Any),
 ];
 
 const fn allow(
@@ -194,6 +206,7 @@ mod tests {
                                 Role::Unauthenticated | Role::Patient | Role::Service,
                                 CommandKind::Interrogate,
                             ) => true,
+                            (Role::Service, CommandKind::ReadLog | CommandKind::SignLog) => true,
                             _ => false,
                         };
                         let permitted = permits(role, command, &Situation { lifecycle, armed });
@@ -206,15 +219,17 @@ mod tests {
                 }
             }
         }
-        assert_eq!(denied, 180 - 51);
+        assert_eq!(denied, 270 - 81);
     }
 
     #[test]
     fn nobody_but_a_clinician_changes_anything() {
-        for rule in TABLE
-            .iter()
-            .filter(|rule| rule.command != CommandKind::Interrogate)
-        {
+        for rule in TABLE.iter().filter(|rule| {
+            !matches!(
+                rule.command,
+                CommandKind::Interrogate | CommandKind::ReadLog | CommandKind::SignLog
+            )
+        }) {
             assert_eq!(rule.role, Role::Clinician, "{rule:?}");
         }
     }

@@ -7,7 +7,7 @@ use std::format;
 use std::string::{String, ToString};
 
 use crate::frame::{CHECK_LENGTH, MESSAGE_LIMIT};
-use crate::{Answer, Info, Request, SCHEMA_HASH, VERSION};
+use crate::{Answer, Info, LOG_PART_BYTES, Request, SCHEMA_HASH, VERSION};
 
 const KEPT: &str = include_str!("../schema.txt");
 
@@ -20,6 +20,10 @@ fn reference(named: &NamedType) -> String {
         DataModelType::U32 => "u32".into(),
         DataModelType::U64 => "u64".into(),
         DataModelType::I64 => "i64".into(),
+        DataModelType::ByteArray => {
+            assert_eq!(named.name, "LogBytes", "of a length that is bounded here");
+            format!("bytes, at most {LOG_PART_BYTES}")
+        }
         DataModelType::Option(inner) => format!("option of {}", reference(inner)),
         DataModelType::Tuple(items) => {
             let first = items.first().expect("no empty tuples");
@@ -115,6 +119,7 @@ fn largest(named: &NamedType) -> usize {
         DataModelType::U16 => varint(16),
         DataModelType::U32 => varint(32),
         DataModelType::U64 | DataModelType::I64 => varint(64),
+        DataModelType::ByteArray => LOG_PART_BYTES.saturating_add(2),
         DataModelType::Option(inner) => largest(inner).saturating_add(1),
         DataModelType::NewtypeStruct(inner) => largest(inner),
         DataModelType::Tuple(items) => items.iter().map(|item| largest(item)).sum(),
@@ -163,7 +168,7 @@ fn the_longest_messages_fit() {
     let message = |named| 1 + largest(named) + CHECK_LENGTH;
     assert_eq!(
         (message(Request::SCHEMA), message(Answer::SCHEMA)),
-        (43, 183)
+        (43, 224)
     );
     const { assert!(MESSAGE_LIMIT == 1024) };
     assert!(message(Request::SCHEMA) <= MESSAGE_LIMIT);

@@ -48,6 +48,11 @@ pub struct Status {
     pub limits: Limits,
     /// Present faults, see [`fault`].
     pub faults: u16,
+    /// Time the pump has had power over its whole life, in s: what lockouts and the service life run on. Counts what is certain; after a loss
+    /// of power up to 65 s less than there were.
+    pub powered_s: u64,
+    /// Records that found no room in the queue to the flash or could not be written, over the pump's whole life.
+    pub records_lost: u32,
 }
 
 /// What this pump can be programmed to: the bounds a program is checked against first.

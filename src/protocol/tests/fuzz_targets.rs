@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::codec::encode;
 use protocol::{
-    Answer, Command, DeliveryState, Digest, Dose, Field, Info, Lifecycle, Limits, Mode, Outcome,
-    Program, Refused, Request, Staged, Status,
+    Answer, Command, DeliveryState, Digest, Dose, Field, Info, Lifecycle, Limits, LogName, Mode,
+    Outcome, Program, Refused, Request, Staged, Status,
 };
 use units::{Clock, Drug, Duration, Per, WallTime};
 
@@ -78,6 +78,8 @@ fn status() -> Status {
             step_volume_fl: 2_500_000,
         },
         faults: 0,
+        powered_s: 90_000,
+        records_lost: 0,
     }
 }
 
@@ -95,6 +97,26 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             },
         ),
         ("reset", Command::ResetStatusChanged { mask: 0b10_0101 }),
+        (
+            "read-log",
+            Command::ReadLog {
+                log: LogName::Events,
+                from: 70_000,
+            },
+        ),
+        (
+            "sign-log",
+            Command::SignLog {
+                log: LogName::Critical,
+            },
+        ),
+        (
+            "set-clock",
+            Command::SetClock {
+                wall: WallTime::from_millis(1_767_607_200_000),
+                uncertainty: Duration::from_seconds(2),
+            },
+        ),
     ];
     for (name, command) in requests {
         seeds.push((

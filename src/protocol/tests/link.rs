@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use protocol::client::resolve_commit;
 use protocol::{
     Answer, Client, ClientEvent, Command, DeliveryState, Digest, Dose, Ended, Fate, Lifecycle,
-    Limits, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
-    Situation, Staged, Status,
+    Limits, LogBytes, LogPart, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request,
+    Session, SessionId, Situation, Staged, Status,
 };
 use units::{CarrierTime, Clock, Drug, Duration, Per};
 
@@ -97,6 +97,15 @@ impl Pump {
                 Outcome::Cancelled
             }
             Command::ResetStatusChanged { mask } => Outcome::StatusChangedReset { flags: !mask },
+            Command::ReadLog { from, .. } => Outcome::LogPart(LogPart {
+                next: from,
+                newest: None,
+                records: LogBytes::default(),
+            }),
+            Command::SignLog { .. } => Outcome::LogHead { head: None },
+            Command::SetClock { wall, uncertainty } => Outcome::ClockSet {
+                clock: Clock::Known { wall, uncertainty },
+            },
         };
         Some(self.answered(from, Answer { id, outcome }))
     }
@@ -160,6 +169,8 @@ impl Pump {
                 step_volume_fl: 2_500_000,
             },
             faults: 0,
+            powered_s: 90_000,
+            records_lost: 0,
         }
     }
 }

@@ -14,8 +14,9 @@ use protocol::frame::{MESSAGE_LIMIT, Parsed};
 use protocol::info::Info;
 use protocol::reassembler::{Progress, Reassembler};
 use protocol::{
-    Answer, Command, DeliveryState, Digest, Dose, Field, Lifecycle, Limits, Malformed, Mode, Mtu,
-    Outcome, Program, Refused, Request, Staged, Status,
+    Answer, Command, DeliveryState, Digest, Dose, Field, LOG_PART_BYTES, Lifecycle, Limits,
+    LogBytes, LogHead, LogName, LogPart, Malformed, Mode, Mtu, Outcome, Program, Refused, Request,
+    Staged, Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +58,34 @@ fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest)
 }
 
+fn log() -> impl Strategy<Value = LogName> {
+    prop_oneof![Just(LogName::Events), Just(LogName::Critical)]
+}
+
+fn log_part() -> impl Strategy<Value = LogPart> {
+    (
+        number32(),
+        prop::option::of(number32()),
+        prop::collection::vec(any::<u8>(), 0..=LOG_PART_BYTES),
+    )
+        .prop_map(|(next, newest, records)| LogPart {
+            next,
+            newest,
+            records: LogBytes::new(&records).unwrap(),
+        })
+}
+
+fn log_head() -> impl Strategy<Value = LogHead> {
+    (number32(), any::<[u8; 16]>(), number32(), any::<[u8; 16]>()).prop_map(
+        |(sequence, state, boot, signature)| LogHead {
+            sequence,
+            state,
+            boot,
+            signature,
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         Just(Command::Interrogate),
@@ -65,6 +94,12 @@ fn command() -> impl Strategy<Value = Command> {
         digest().prop_map(|digest| Command::Commit { digest }),
         Just(Command::Cancel),
         any::<u16>().prop_map(|mask| Command::ResetStatusChanged { mask }),
+        (log(), number32()).prop_map(|(log, from)| Command::ReadLog { log, from }),
+        log().prop_map(|log| Command::SignLog { log }),
+        (number64(), number64()).prop_map(|(wall, uncertainty)| Command::SetClock {
+            wall: WallTime::from_millis(wall),
+            uncertainty: Duration::from_micros(uncertainty),
+        }),
     ]
 }
 
@@ -126,6 +161,8 @@ fn status() -> impl Strategy<Value = Status> {
         any::<u16>(),
         limits(),
         any::<u16>(),
+        number64(),
+        number32(),
     );
     (who, steps, volumes, rest).prop_map(|(who, steps, volumes, rest)| Status {
         boot: who.0,
@@ -147,6 +184,8 @@ fn status() -> impl Strategy<Value = Status> {
         status_changed: rest.2,
         limits: rest.3,
         faults: rest.4,
+        powered_s: rest.5,
+        records_lost: rest.6,
     })
 }
 
@@ -221,6 +260,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         any::<u16>().prop_map(|flags| Outcome::StatusChangedReset { flags }),
         refused().prop_map(Outcome::Refused),
         Just(Outcome::StoppedNotRecorded),
+        log_part().prop_map(Outcome::LogPart),
+        prop::option::of(log_head()).prop_map(|head| Outcome::LogHead { head }),
+        clock().prop_map(|clock| Outcome::ClockSet { clock }),
     ]
 }
 
