@@ -66,7 +66,7 @@ def find_python(stage, workspace, target):
 def find_rust(stage, target, rust_target):
     """Environment in which `cargo` and its friends are a Rust that builds for `rust_target`."""
     script = 'settings=$(scripts/lib/rust_target.sh "$1") || exit 1; eval "$settings"; ' \
-             'printf "%s\\n" "$CARGO" "$CARGO_TARGET_ARGS" "${RUSTC:-}" "${RUSTC_BOOTSTRAP:-}"'
+             'printf "%s\\n" "$CARGO" "$CARGO_TARGET_ARGUMENTS" "${RUSTC:-}" "${RUSTC_BOOTSTRAP:-}"'
     done = subprocess.run(["bash", "-c", script, "bash", rust_target], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Missing(f"no Rust for {rust_target}: {done.stderr.strip()}")

@@ -3,7 +3,7 @@
 use crate::event::Ticket;
 use crate::record::Record;
 use heapless::Vec;
-use protocol::{Answer, SessionId};
+use protocol::{Answer, LogName, SessionId};
 use therapy::StepOrder;
 use units::PumpTime;
 
@@ -24,10 +24,37 @@ pub enum Action {
         /// What to keep.
         record: Record,
     },
-    /// Append this to the event log when there is time.
-    Append(Record),
+    /// Append this to its log when there is time.
+    Append {
+        /// The session in which it happened.
+        session: Option<SessionId>,
+        /// What to append.
+        record: Record,
+    },
     /// Keep this in the checkpoint ring when there is time.
     Checkpoint(Record),
+    /// Look at every copy of everything on flash when there is time, then answer [`crate::Event::Storage`].
+    Scrub,
+    /// Read records of a log when there is time, and answer the session with [`protocol::Outcome::LogPart`].
+    ReadLog {
+        /// The session to answer.
+        session: SessionId,
+        /// The request's number.
+        id: u32,
+        /// Which log.
+        log: LogName,
+        /// The first record wanted.
+        from: u32,
+    },
+    /// Sign the end of a log when there is time, and answer the session with [`protocol::Outcome::LogHead`].
+    SignLog {
+        /// The session to answer.
+        session: SessionId,
+        /// The request's number.
+        id: u32,
+        /// Which log.
+        log: LogName,
+    },
     /// Answer a link session.
     Answer {
         /// The session to answer.

@@ -1,5 +1,6 @@
 //! What can happen to a pump: everything it is ever told.
 
+use crate::recovery::StorageReport;
 use protocol::{Request, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -67,10 +68,7 @@ pub enum ResetCause {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// First event of a boot: start what the recovered state says.
-    Boot {
-        /// Why the processor started.
-        cause: ResetCause,
-    },
+    Boot,
     /// Time has passed, and this is what the motor has done by now.
     Tick(MotorStatus),
     /// An authorised command from a link session.
@@ -96,6 +94,8 @@ pub enum Event {
         /// Why.
         refusal: OrderRefusal,
     },
-    /// An event could not be appended to the journal.
+    /// An event or a checkpoint found no room in the queue to the journal, or could not be written.
     AppendFailed,
+    /// What a look at all of the flash has found, asked for by [`crate::Action::Scrub`].
+    Storage(StorageReport),
 }

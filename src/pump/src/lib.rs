@@ -16,6 +16,9 @@
 extern crate std;
 
 mod actions;
+mod clock;
+mod commissioning;
+mod counters;
 mod event;
 mod program;
 mod record;
@@ -27,11 +30,18 @@ mod totals;
 mod tests;
 
 pub use actions::{ACTIONS_CAPACITY, Action, Actions};
+pub use clock::{EARLIEST, END, RESET_TIME, TRUSTED_UNCERTAINTY};
+pub use commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES, PumpKind};
+pub use counters::Counters;
 pub use event::{Event, MotorFaults, MotorStatus, OrderRefusal, ResetCause, Ticket};
 pub use program::{to_prescription, to_wire};
-pub use record::{FillRecord, ProgramRecord, RECORD_BYTES, Record, RecordError, kind};
-pub use recovery::Found;
-pub use state::{
-    CHECKPOINT_INTERVAL, COMMIT_WINDOW, PERSIST_LIMIT, Pump, Recovered, Recovery, Setup,
+pub use record::{
+    BolusDenial, FillRecord, Job, JobEnd, Placement, ProgramRecord, RECORD_BYTES, Record,
+    RecordError, RepairsRecord, UpdateStep, kind,
 };
-pub use totals::{Totals, TotalsRecord};
+pub use recovery::{Recovered, StorageReport};
+pub use state::{
+    CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, PERSIST_LIMIT, Pump, Recovery,
+    SCRUB_INTERVAL, Start,
+};
+pub use totals::{RETAINED_BYTES, Retained, Totals, TotalsRecord, TotalsSource};

@@ -1,36 +1,339 @@
-//! What the pump keeps: the body of every record that goes to flash.
+//! What the pump keeps: every kind of record in one table, and its bytes.
 //!
-//! The journal stores `(kind, version, bytes)` in its envelope and knows nothing of the inside. A kind's number is never
-//! used again for something else; a body that changes gets a new version, and old versions stay readable.
+//! The journal stores `(kind, version, bytes)` in its envelope and knows nothing of the inside. A kind's number is never used again for
+//! something else; a body that changes gets a new version, and old versions stay readable. A later feature adds a row to the table
+//! below and nothing else: number, name, where it is kept, and its fields in the order in which they are written, as postcard.
+//!
+//! A body of an event begins with the session in which it happened, as a varint: 0 for none. Kinds that this firmware does not write yet
+//! are in the table where the reference (clinical.md 1.10) asks for them, so that a reader of today can show the log of tomorrow.
 
+use crate::commissioning::CommissioningRecord;
+use crate::counters::Counters;
 use crate::event::{OrderRefusal, ResetCause};
-use crate::totals::TotalsRecord;
-use protocol::Program;
+use crate::totals::{TotalsRecord, TotalsSource};
+use journal::{Kind, Repairs};
+use protocol::{DeliveryState, Program, SessionId};
 use serde::{Deserialize, Serialize};
+use units::{Clock, WallTime};
 
-/// Largest encoded body of any record, bytes.
+/// Largest encoded body of any record, bytes: a record of a log with it fits into one [`protocol::LogPart`].
 pub const RECORD_BYTES: usize = 128;
 
-/// The number of each kind of record. Fixed for ever.
-pub mod kind {
-    use journal::Kind;
+/// The version that this firmware writes, of every kind.
+const VERSION: u8 = 1;
+
+/// Where a kind of record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// Its newest value, in both state banks.
+    State,
+    /// In the ring of checkpoints; the newest of its kind counts.
+    Checkpoint,
+    /// In the log of events.
+    Event,
+    /// In the log of events, and once more in that of critical events.
+    Critical,
+}
+
+macro_rules! records {
+    ($(
+        $(#[$documentation:meta])*
+        $number:literal $name:ident $variant:ident $placement:ident $title:literal {
+            $( $(#[$field_documentation:meta])* $field:ident: $type:ty, )*
+        }
+    )*) => {
+        /// The number of each kind of record. Fixed for ever.
+        pub mod kind {
+            use journal::Kind;
+
+            $( $(#[$documentation])* pub const $name: Kind = Kind($number); )*
+        }
+
+        /// One record, typed. Fields bear their unit in their name.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        pub enum Record {
+            $( $(#[$documentation])* $variant { $( $(#[$field_documentation])* $field: $type, )* }, )*
+        }
+
+        impl Record {
+            /// Every kind of record: number, where it is kept, what it is called.
+            pub const TABLE: &'static [(Kind, Placement, &'static str)] =
+                &[ $( (kind::$name, Placement::$placement, $title), )* ];
+
+            /// The journal's number for this kind of record.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self { $( Self::$variant { .. } => kind::$name, )* }
+            }
+
+            /// Where this kind of record is kept.
+            #[must_use]
+            pub fn placement(&self) -> Placement {
+                match self { $( Self::$variant { .. } => Placement::$placement, )* }
+            }
+
+            fn encode_fields<'a>(&self, buffer: &'a mut [u8]) -> postcard::Result<&'a mut [u8]> {
+                match self { $( Self::$variant { $( $field, )* } => postcard::to_slice(&($( $field, )*), buffer), )* }
+            }
+
+            fn decode_fields(kind: Kind, bytes: &[u8]) -> Result<Self, RecordError> {
+                match kind {
+                    $( kind::$name => {
+                        let ($( $field, )*) = read(bytes)?;
+                        Ok(Self::$variant { $( $field, )* })
+                    } )*
+                    _ => Err(RecordError::UnknownKind),
+                }
+            }
+        }
+    };
+}
+
+records! {
+    // ---- events, 1 to 15 and from 32 on ----
 
     /// The processor started.
-    pub const BOOT: Kind = Kind(1);
+    1 BOOT Boot Critical "started" {
+        /// Why.
+        cause: ResetCause,
+        /// What of the time of day has come through.
+        clock: Clock,
+        /// Where the totals came from.
+        totals: TotalsSource,
+        /// Steps that the encoder had certainly counted before this boot.
+        counted_steps: i64,
+        /// Steps that can have been delivered at most before this boot.
+        at_most_steps: u64,
+    }
     /// A program took effect.
-    pub const PROGRAM_COMMITTED: Kind = Kind(2);
+    2 PROGRAM_COMMITTED ProgramCommitted Critical "program committed" {
+        /// The program before it; none before the first.
+        before: Option<Program>,
+        /// The program, its number, and the fill.
+        record: ProgramRecord,
+    }
     /// A commit was certainly not done.
-    pub const COMMIT_NOT_DONE: Kind = Kind(3);
-    /// Steps that were prescribed and could not be ordered in time; never caught up.
-    pub const DEFICIT: Kind = Kind(4);
+    3 COMMIT_NOT_DONE CommitNotDone Critical "commit not done" {
+        /// The program number that the commit would have made.
+        number: u32,
+    }
+    /// Steps that were prescribed and not made in time; never caught up.
+    4 DEFICIT Deficit Event "steps missed" {
+        /// Steps missed since the last such record.
+        steps: u64,
+    }
     /// The motor driver refused an order.
-    pub const ORDER_REFUSED: Kind = Kind(5);
+    5 ORDER_REFUSED OrderRefused Event "motor order refused" {
+        /// The order's identifier.
+        order: u32,
+        /// Why.
+        refusal: OrderRefusal,
+    }
     /// The motor driver reported a fault.
-    pub const MOTOR_FAULT: Kind = Kind(6);
-    /// State: the committed program. Kept in both state banks.
-    pub const PROGRAM: Kind = Kind(16);
-    /// State: delivered totals. Kept in the checkpoint ring.
-    pub const TOTALS: Kind = Kind(17);
+    6 MOTOR_FAULT MotorFault Critical "motor fault" {
+        /// The interlock closed for good.
+        interlock_tripped: bool,
+        /// The driver could not be read.
+        driver_failed: bool,
+    }
+    /// A phone has made its first request in a session.
+    7 SESSION_OPENED SessionOpened Event "session opened" {}
+    /// A session in which something was asked has ended.
+    8 SESSION_CLOSED SessionClosed Event "session closed" {}
+    /// Latched flags of "status changed" were cleared.
+    9 FLAGS_CLEARED FlagsCleared Event "status flags cleared" {
+        /// Which, from [`protocol::status::changed`].
+        mask: u16,
+    }
+    /// The clock was set.
+    10 CLOCK_SET ClockSet Event "clock set" {
+        /// What it said before.
+        before: Clock,
+        /// What it says from now on.
+        after: Clock,
+    }
+    /// Faults have appeared.
+    11 ALARM_RAISED AlarmRaised Critical "alarm raised" {
+        /// Which, from [`protocol::status::fault`].
+        faults: u16,
+    }
+    /// Faults have gone.
+    12 ALARM_CLEARED AlarmCleared Critical "alarm cleared" {
+        /// Which, from [`protocol::status::fault`].
+        faults: u16,
+    }
+    /// The memory was damaged, and nothing that counts is lost.
+    13 MEMORY_REPAIRED MemoryRepaired Critical "memory repaired" {
+        /// What was done.
+        repairs: RepairsRecord,
+    }
+    /// The memory was damaged, and something is lost.
+    14 MEMORY_LOST MemoryLost Critical "memory lost" {
+        /// The committed program.
+        program: bool,
+        /// The delivered totals.
+        totals: bool,
+        /// How many kinds of state have no good copy left, the program included.
+        kinds: u8,
+        /// Records of a log, so that its chain begins anew.
+        log: bool,
+    }
+    /// Records found no room in the queue to the flash, or could not be written.
+    15 RECORDS_LOST RecordsLost Critical "records lost" {
+        /// How many since the last such record.
+        records: u32,
+    }
+    /// The pump delivers something else, or nothing any more.
+    32 DELIVERY_CHANGED DeliveryChanged Event "delivery changed" {
+        /// What it does now.
+        delivery: DeliveryState,
+        /// The flow from now on, nL/day, rounded down.
+        flow_nl_per_day: u64,
+    }
+    /// A self-test has ended. Not written yet.
+    33 SELF_TEST SelfTest Event "self-test" {
+        /// The tests that failed, as bits; 0 when all passed.
+        failed: u16,
+    }
+    /// The reservoir was refilled. Not written yet: a fill is part of [`kind::PROGRAM_COMMITTED`].
+    34 REFILL Refill Critical "refill" {
+        /// Volume expected in the reservoir, nL.
+        expected_nl: u32,
+        /// Volume aspirated, nL.
+        aspirated_nl: u32,
+        /// Volume filled, nL.
+        filled_nl: u32,
+    }
+    /// A bolus, prime or bridge has begun. Not written yet.
+    35 JOB_STARTED JobStarted Event "job started" {
+        /// What it is.
+        job: Job,
+        /// Its number.
+        id: u32,
+        /// What it is to deliver, nL.
+        volume_nl: u32,
+    }
+    /// A bolus, prime or bridge has ended. Not written yet.
+    36 JOB_ENDED JobEnded Event "job ended" {
+        /// What it is.
+        job: Job,
+        /// Its number.
+        id: u32,
+        /// How.
+        end: JobEnd,
+        /// Steps of it that the encoder has counted.
+        counted_steps: u32,
+        /// Steps of it that can have been delivered at most.
+        at_most_steps: u32,
+    }
+    /// A patient asked for a bolus and gets it. Not written yet.
+    37 BOLUS_GRANTED BolusGranted Event "bolus granted" {
+        /// Its number.
+        id: u32,
+    }
+    /// A patient asked for a bolus and does not get it. Not written yet.
+    38 BOLUS_DENIED BolusDenied Event "bolus denied" {
+        /// Its number.
+        id: u32,
+        /// Why.
+        reason: BolusDenial,
+    }
+    /// An alarm sounded. Not written yet.
+    39 ALARM_SOUNDED AlarmSounded Event "alarm sounded" {
+        /// Which, from [`protocol::status::fault`].
+        faults: u16,
+    }
+    /// An alarm was silenced for a while. Not written yet.
+    40 ALARM_SILENCED AlarmSilenced Event "alarm silenced" {
+        /// Which, from [`protocol::status::fault`].
+        faults: u16,
+    }
+    /// The rotor stands still although it is ordered to turn. Not written yet.
+    41 STALL Stall Critical "motor stalled" {
+        /// Steps commanded without a pulse.
+        steps: u32,
+    }
+    /// The rotor turns again. Not written yet.
+    42 STALL_RECOVERED StallRecovered Critical "motor turns again" {
+        /// Steps missed since the stall began.
+        missed_steps: u64,
+    }
+    /// The reservoir has reached its low mark, or is empty. Not written yet.
+    43 RESERVOIR_LOW ReservoirLow Critical "reservoir low" {
+        /// Deliverable volume left, nL.
+        left_nl: u32,
+    }
+    /// The battery or the service life nears its end (ERI), or has reached it (EOS). Not written yet.
+    44 SERVICE_LIFE ServiceLife Critical "service life" {
+        /// Whether it is over.
+        over: bool,
+        /// When the pump stops, if the time of day is known.
+        stops_at: Option<WallTime>,
+    }
+    /// The pump stands still for so long that its tubing takes a set. Not written yet.
+    45 TUBE_SET_RISK TubeSetRisk Critical "tube-set risk" {
+        /// How long it has been standing still, h.
+        stopped_h: u16,
+    }
+    /// The time zone was changed. Not written yet.
+    46 TIME_ZONE_CHANGED TimeZoneChanged Event "time zone changed" {
+        /// Local time minus UTC before, min.
+        before_min: i16,
+        /// And from now on, min.
+        after_min: i16,
+    }
+    /// Somebody failed to prove who they are. Not written yet.
+    47 AUTHENTICATION_FAILED AuthenticationFailed Event "authentication failed" {
+        /// The key slot they claimed.
+        slot: u8,
+        /// How often since the last such record.
+        times: u16,
+    }
+    /// The link is closed for a while after too many failures. Not written yet.
+    48 LOCKED_OUT LockedOut Critical "link locked" {
+        /// For how long, s.
+        seconds: u32,
+    }
+    /// A step of a firmware update. Not written yet.
+    49 FIRMWARE_UPDATE FirmwareUpdate Critical "firmware update" {
+        /// Which.
+        step: UpdateStep,
+        /// Version of the image: major, minor, patch, as in its header.
+        version: (u8, u8, u16),
+    }
+    /// MRI mode has begun or ended. Not written yet.
+    50 MRI_MODE MriMode Critical "MRI mode" {
+        /// Whether it is on.
+        on: bool,
+    }
+    /// A reading of the battery, daily. Not written yet.
+    51 BATTERY Battery Event "battery" {
+        /// Voltage, mV.
+        millivolts: u16,
+    }
+
+    // ---- state and checkpoints, 16 to 31 ----
+
+    /// The committed program.
+    16 PROGRAM Program State "program" {
+        /// With all that changes in one piece with it.
+        record: ProgramRecord,
+    }
+    /// Delivered totals, every minute.
+    17 TOTALS Totals Checkpoint "totals" {
+        /// The totals.
+        totals: TotalsRecord,
+    }
+    /// Counters that never roll off, when they have changed and at least every hour.
+    18 COUNTERS Counters Checkpoint "counters" {
+        /// The counters.
+        counters: Counters,
+    }
+    /// What kind of pump this is.
+    19 COMMISSIONING Commissioning State "commissioning" {
+        /// The record.
+        record: CommissioningRecord,
+    }
 }
 
 /// The reservoir as it was last filled, tied to the delivered total of that moment.
@@ -53,44 +356,115 @@ pub struct ProgramRecord {
     pub fill: Option<FillRecord>,
 }
 
-/// One record, typed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Record {
-    /// See [`kind::BOOT`].
-    Boot {
-        /// Why the processor started.
-        cause: ResetCause,
-    },
-    /// See [`kind::PROGRAM_COMMITTED`].
-    ProgramCommitted(ProgramRecord),
-    /// See [`kind::COMMIT_NOT_DONE`].
-    CommitNotDone {
-        /// The program number that the commit would have made.
-        number: u32,
-    },
-    /// See [`kind::DEFICIT`].
-    Deficit {
-        /// Steps missed since the last such record.
-        steps: u64,
-    },
-    /// See [`kind::ORDER_REFUSED`].
-    OrderRefused {
-        /// The order's identifier.
-        order: u32,
-        /// Why.
-        refusal: OrderRefusal,
-    },
-    /// See [`kind::MOTOR_FAULT`].
-    MotorFault {
-        /// The interlock closed for good.
-        interlock_tripped: bool,
-        /// The driver could not be read.
-        driver_failed: bool,
-    },
-    /// See [`kind::PROGRAM`].
-    Program(ProgramRecord),
-    /// See [`kind::TOTALS`].
-    Totals(TotalsRecord),
+/// What the journal has repaired, [`Repairs`] as it is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairsRecord {
+    /// Copies of values written anew.
+    pub copies: u32,
+    /// Banks erased and written anew from the other one.
+    pub banks: u32,
+    /// Pages of a ring taken out of use until the ring comes round.
+    pub pages_sealed: u32,
+    /// Pages of a ring erased because no other was left.
+    pub pages_erased: u32,
+    /// Pages out of use for good.
+    pub pages_retired: u32,
+}
+
+impl From<Repairs> for RepairsRecord {
+    fn from(repairs: Repairs) -> Self {
+        Self {
+            copies: repairs.copies,
+            banks: repairs.banks,
+            pages_sealed: repairs.pages_sealed,
+            pages_erased: repairs.pages_erased,
+            pages_retired: repairs.pages_retired,
+        }
+    }
+}
+
+impl RepairsRecord {
+    /// Whether nothing was repaired.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What was repaired since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            copies: self.copies.saturating_sub(before.copies),
+            banks: self.banks.saturating_sub(before.banks),
+            pages_sealed: self.pages_sealed.saturating_sub(before.pages_sealed),
+            pages_erased: self.pages_erased.saturating_sub(before.pages_erased),
+            pages_retired: self.pages_retired.saturating_sub(before.pages_retired),
+        }
+    }
+}
+
+/// Something that delivers beside the basal rate, or in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Job {
+    /// A bolus that the patient asked for.
+    PatientBolus,
+    /// A bolus that the clinician gave.
+    ClinicianBolus,
+    /// A bolus of the program.
+    PeriodicBolus,
+    /// Filling the path up to the tip.
+    Prime,
+    /// Moving what is in the path to the tip after a change of drug or concentration.
+    Bridge,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobEnd {
+    /// All of it was delivered.
+    Completed,
+    /// Somebody cancelled it, or another job or a commit did.
+    Cancelled,
+    /// A reset ended it: never resumed.
+    Interrupted,
+    /// A fault ended it.
+    Fault,
+}
+
+/// Why a patient does not get a bolus (clinical.md 1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BolusDenial {
+    /// The lockout has not passed.
+    Lockout,
+    /// As many as are allotted for 24 h were given.
+    Count,
+    /// As much as is allowed in 24 h was given.
+    Mass,
+    /// An alarm or a fault.
+    Alarm,
+    /// A prime, a bridge, a refill or MRI mode.
+    Busy,
+    /// Too little is left in the reservoir.
+    Reservoir,
+    /// The program allots none.
+    NotAllotted,
+    /// The memory does not keep it.
+    Memory,
+}
+
+/// A step of a firmware update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpdateStep {
+    /// An image begins to come in.
+    Started,
+    /// It is whole and its signature good.
+    Accepted,
+    /// It was refused.
+    Refused,
+    /// It runs, and has said that it is well.
+    Confirmed,
+    /// The one before runs again.
+    Reverted,
 }
 
 /// Why bytes are not a record.
@@ -107,8 +481,18 @@ pub enum RecordError {
     BufferTooSmall = 4,
 }
 
-/// The version that this firmware writes, of every kind.
-const VERSION: u8 = 1;
+impl core::fmt::Display for RecordError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            Self::UnknownKind => "of a kind that this version does not know",
+            Self::UnknownVersion => "in a form that this version does not know",
+            Self::Malformed => "not what this kind of record holds",
+            Self::BufferTooSmall => "too long for its place",
+        })
+    }
+}
+
+impl core::error::Error for RecordError {}
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RecordError> {
     match postcard::take_from_bytes(bytes) {
@@ -117,92 +501,77 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RecordError> {
     }
 }
 
-impl Record {
-    /// The journal's number for this kind of record.
-    #[must_use]
-    pub fn kind(&self) -> journal::Kind {
+impl Placement {
+    /// Whether a record kept there says in which session it happened.
+    const fn names_session(self) -> bool {
         match self {
-            Self::Boot { .. } => kind::BOOT,
-            Self::ProgramCommitted(_) => kind::PROGRAM_COMMITTED,
-            Self::CommitNotDone { .. } => kind::COMMIT_NOT_DONE,
-            Self::Deficit { .. } => kind::DEFICIT,
-            Self::OrderRefused { .. } => kind::ORDER_REFUSED,
-            Self::MotorFault { .. } => kind::MOTOR_FAULT,
-            Self::Program(_) => kind::PROGRAM,
-            Self::Totals(_) => kind::TOTALS,
+            Self::Event | Self::Critical => true,
+            Self::State | Self::Checkpoint => false,
         }
     }
+}
 
+impl Record {
     /// The version of the body that [`Record::encode`] writes.
     #[must_use]
-    pub fn version(&self) -> u8 {
+    pub const fn version(&self) -> u8 {
         VERSION
     }
 
-    /// Writes the body into `buffer` and returns the part used.
+    /// What a kind is called; none for one that this version does not know.
+    #[must_use]
+    pub fn title(kind: Kind) -> Option<&'static str> {
+        Self::row(kind).map(|(_, _, title)| *title)
+    }
+
+    fn row(kind: Kind) -> Option<&'static (Kind, Placement, &'static str)> {
+        Self::TABLE.iter().find(|(known, _, _)| *known == kind)
+    }
+
+    /// Writes the body into `buffer` and returns the part used. The session is written with events alone.
     ///
     /// # Errors
     /// [`RecordError::BufferTooSmall`]; [`RECORD_BYTES`] always suffices.
-    pub fn encode<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8], RecordError> {
-        let written = match self {
-            Self::Boot { cause } => postcard::to_slice(cause, buffer),
-            Self::ProgramCommitted(record) | Self::Program(record) => {
-                postcard::to_slice(record, buffer)
-            }
-            Self::CommitNotDone { number } => postcard::to_slice(number, buffer),
-            Self::Deficit { steps } => postcard::to_slice(steps, buffer),
-            Self::OrderRefused { order, refusal } => postcard::to_slice(&(order, refusal), buffer),
-            Self::MotorFault {
-                interlock_tripped,
-                driver_failed,
-            } => postcard::to_slice(&(interlock_tripped, driver_failed), buffer),
-            Self::Totals(record) => postcard::to_slice(record, buffer),
-        };
-        match written {
-            Ok(bytes) => Ok(bytes),
-            Err(_) => Err(RecordError::BufferTooSmall),
+    pub fn encode<'a>(
+        &self,
+        session: Option<SessionId>,
+        buffer: &'a mut [u8],
+    ) -> Result<&'a [u8], RecordError> {
+        let mut head = 0;
+        if self.placement().names_session() {
+            let number = session.map_or(0, |SessionId(number)| number);
+            head = postcard::to_slice(&number, buffer)
+                .map_err(|_| RecordError::BufferTooSmall)?
+                .len();
         }
+        let rest = buffer.get_mut(head..).ok_or(RecordError::BufferTooSmall)?;
+        let fields = self
+            .encode_fields(rest)
+            .map_err(|_| RecordError::BufferTooSmall)?
+            .len();
+        let length = head.saturating_add(fields);
+        buffer.get(..length).ok_or(RecordError::BufferTooSmall)
     }
 
-    /// Reads a body back.
+    /// Reads a body back, and the session in which it happened.
     ///
     /// # Errors
     /// [`RecordError`], for any bytes that this firmware would not have written.
-    pub fn decode(kind: journal::Kind, version: u8, body: &[u8]) -> Result<Self, RecordError> {
-        let known = [
-            kind::BOOT,
-            kind::PROGRAM_COMMITTED,
-            kind::COMMIT_NOT_DONE,
-            kind::DEFICIT,
-            kind::ORDER_REFUSED,
-            kind::MOTOR_FAULT,
-            kind::PROGRAM,
-            kind::TOTALS,
-        ];
-        if !known.contains(&kind) {
-            return Err(RecordError::UnknownKind);
-        }
+    pub fn decode(
+        kind: Kind,
+        version: u8,
+        body: &[u8],
+    ) -> Result<(Option<SessionId>, Self), RecordError> {
+        let (_, placement, _) = Self::row(kind).ok_or(RecordError::UnknownKind)?;
         if version != VERSION {
             return Err(RecordError::UnknownVersion);
         }
-        match kind {
-            kind::BOOT => read(body).map(|cause| Self::Boot { cause }),
-            kind::PROGRAM_COMMITTED => read(body).map(Self::ProgramCommitted),
-            kind::COMMIT_NOT_DONE => read(body).map(|number| Self::CommitNotDone { number }),
-            kind::DEFICIT => read(body).map(|steps| Self::Deficit { steps }),
-            kind::ORDER_REFUSED => {
-                read(body).map(|(order, refusal)| Self::OrderRefused { order, refusal })
-            }
-            kind::MOTOR_FAULT => {
-                read(body).map(|(interlock_tripped, driver_failed)| Self::MotorFault {
-                    interlock_tripped,
-                    driver_failed,
-                })
-            }
-            kind::PROGRAM => read(body).map(Self::Program),
-            kind::TOTALS => read(body).map(Self::Totals),
-            // Unreachable after the check above, and an error all the same.
-            _ => Err(RecordError::UnknownKind),
-        }
+        let (session, fields) = if placement.names_session() {
+            postcard::take_from_bytes::<u32>(body).map_err(|_| RecordError::Malformed)?
+        } else {
+            (0, body)
+        };
+        let record = Self::decode_fields(kind, fields)?;
+        Ok(((session != 0).then_some(SessionId(session)), record))
     }
 }

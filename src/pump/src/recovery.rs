@@ -1,51 +1,188 @@
-//! From what the journal reads at boot to what the pump starts with. Pure: firmware and simulator do the reading.
+//! From what the journal holds at boot to what the pump starts with, and what a look at the flash has found.
+//!
+//! The shell calls [`Recovered::from_journal`] once, before there is a pump, on the thread that has the flash. The pump itself never
+//! touches it.
 
-use crate::record::Record;
-use crate::state::{Recovered, Recovery};
-use journal::{Envelope, JournalError, Opening, RingCondition};
+use crate::commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
+use crate::counters::Counters;
+use crate::record::{Placement, ProgramRecord, Record, RepairsRecord, kind};
+use crate::state::Recovery;
+use crate::totals::TotalsRecord;
+use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, Repairs, RingCondition, StateCondition};
+use serde::{Deserialize, Serialize};
+use units::Clock;
 
-/// What the journal answered when it was asked for a kind of record.
-pub type Found<'a> = Result<Option<Envelope<'a>>, JournalError>;
+/// What was found on flash at boot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// This boot's number; 0 when the flash cannot be used.
+    pub boot: u32,
+    /// The commissioning record to go by.
+    pub commissioning: CommissioningRecord,
+    /// The committed program.
+    pub program: Recovery<ProgramRecord>,
+    /// The last checkpoint of delivered totals.
+    pub totals: Recovery<TotalsRecord>,
+    /// The counters as they were last kept.
+    pub counters: Recovery<Counters>,
+    /// Whether the clock had been set when the last checkpoint was made.
+    pub clock_was_set: bool,
+    /// In what condition the flash is.
+    pub storage: StorageReport,
+}
+
+/// In what condition the flash is, as a look at all of it has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageReport {
+    /// What was repaired since the report before; none of it is lost.
+    pub repairs: RepairsRecord,
+    /// Kinds of state that have no good copy left.
+    pub kinds_lost: u8,
+    /// Records of a log are lost, so that its chain begins anew.
+    pub log_lost: bool,
+    /// The commissioning record is lost, or two copies of it differ.
+    pub commissioning_doubtful: bool,
+    /// Something cannot be written, or only once.
+    pub failing: bool,
+}
 
 impl Recovered {
-    /// What was found of the pump's state.
-    ///
-    /// `program` is the journal's answer for [`crate::kind::PROGRAM`], `totals` its latest checkpoint of
-    /// [`crate::kind::TOTALS`]. Whatever cannot be read for certain is lost, never absent: a pump that was programmed must not
+    /// A pump that has never been programmed.
+    #[must_use]
+    pub fn new_pump() -> Self {
+        Self {
+            boot: 1,
+            commissioning: CommissioningRecord::UNCALIBRATED,
+            program: Recovery::Absent,
+            totals: Recovery::Absent,
+            counters: Recovery::Absent,
+            clock_was_set: false,
+            storage: StorageReport::default(),
+        }
+    }
+
+    /// A pump whose flash cannot be used. Whatever cannot be read for certain is lost, never absent: a pump that was programmed must not
     /// take itself for a new one.
     #[must_use]
-    pub fn from_journal(opening: &Opening, program: Found<'_>, totals: Found<'_>) -> Self {
-        let program = match decode(program) {
-            Recovery::Good(Record::Program(record)) => Recovery::Good(record),
-            Recovery::Absent => Recovery::Absent,
-            Recovery::Good(_) | Recovery::Lost => Recovery::Lost,
-        };
-        let totals = match (decode(totals), opening.critical) {
-            (Recovery::Good(Record::Totals(record)), _) => Recovery::Good(record),
-            (
-                Recovery::Absent,
-                RingCondition::Blank | RingCondition::Good | RingCondition::Repaired,
-            ) => Recovery::Absent,
-            // No checkpoint, but a ring that had something and does not show it.
-            (Recovery::Absent, RingCondition::Unreadable | RingCondition::Failing) => {
-                Recovery::Lost
-            }
-            (Recovery::Good(_) | Recovery::Lost, _) => Recovery::Lost,
-        };
+    pub fn without_flash() -> Self {
         Self {
+            boot: 0,
+            program: Recovery::Lost,
+            totals: Recovery::Lost,
+            counters: Recovery::Lost,
+            storage: StorageReport {
+                failing: true,
+                commissioning_doubtful: true,
+                ..StorageReport::default()
+            },
+            ..Self::new_pump()
+        }
+    }
+
+    /// Reads everything the pump starts with. `one_time` is what one-time memory holds, where there is any.
+    ///
+    /// Also says what is to be written to one-time memory. The state banks are brought up to date with the commissioning record here.
+    #[must_use]
+    pub fn from_journal<F: Flash>(
+        journal: &mut Journal<F>,
+        opening: &Opening,
+        one_time: Option<&[u8; ONE_TIME_BYTES]>,
+    ) -> (Self, Option<[u8; ONE_TIME_BYTES]>) {
+        let commissioned = Commissioned::settle(
+            match find(journal, kind::COMMISSIONING) {
+                Recovery::Good((Record::Commissioning { record }, _)) => Recovery::Good(record),
+                other => other.nothing(),
+            },
+            one_time.map(CommissioningRecord::from_one_time),
+        );
+        let mut put_failed = false;
+        if commissioned.put {
+            put_failed = put_commissioning(journal, opening.boot, commissioned.record).is_none();
+        }
+        let program = match find(journal, kind::PROGRAM) {
+            Recovery::Good((Record::Program { record }, _)) => Recovery::Good(record),
+            other => other.nothing(),
+        };
+        let (totals, clock_was_set) = match find(journal, kind::TOTALS) {
+            Recovery::Good((Record::Totals { totals }, clock)) => {
+                (Recovery::Good(totals), clock != Clock::Lost)
+            }
+            // No checkpoint, but a ring that had something and does not show it.
+            Recovery::Absent if !shows_everything(opening.checkpoints) => (Recovery::Lost, false),
+            other => (other.nothing(), false),
+        };
+        let counters = match find(journal, kind::COUNTERS) {
+            Recovery::Good((Record::Counters { counters }, _)) => Recovery::Good(counters),
+            other => other.nothing(),
+        };
+        let storage = StorageReport {
+            repairs: journal.repairs().into(),
+            kinds_lost: opening.kinds_lost,
+            log_lost: !opening.chained
+                || !shows_everything(opening.events)
+                || !shows_everything(opening.critical),
+            commissioning_doubtful: commissioned.doubtful,
+            failing: put_failed || !opening.boot_kept || !opening.redundant,
+        };
+        let recovered = Self {
             boot: opening.boot,
+            commissioning: commissioned.record,
             program,
             totals,
+            counters,
+            clock_was_set,
+            storage,
+        };
+        let burn = commissioned
+            .burn
+            .then(|| commissioned.record.to_one_time())
+            .flatten();
+        (recovered, burn)
+    }
+}
+
+impl StorageReport {
+    /// Looks at every copy of everything and repairs what it can; tells of everything repaired since `before`.
+    #[must_use]
+    pub fn scrub<F: Flash>(journal: &mut Journal<F>, before: Repairs) -> Self {
+        let condition = journal.scrub();
+        let lost = matches!(
+            condition,
+            StateCondition::Incomplete | StateCondition::Unreadable
+        );
+        Self {
+            repairs: RepairsRecord::from(journal.repairs()).since(before.into()),
+            kinds_lost: u8::from(lost),
+            log_lost: false,
+            commissioning_doubtful: false,
+            failing: !journal.redundant(),
         }
     }
 }
 
-fn decode(found: Found<'_>) -> Recovery<Record> {
+fn shows_everything(condition: RingCondition) -> bool {
+    match condition {
+        RingCondition::Blank | RingCondition::Good | RingCondition::Repaired => true,
+        RingCondition::Unreadable | RingCondition::Failing => false,
+    }
+}
+
+/// The newest record of a kind, and the time of day when it was made.
+fn find<F: Flash>(journal: &mut Journal<F>, kind: Kind) -> Recovery<(Record, Clock)> {
+    let mut body = [0; BODY_BYTES];
+    let checkpoint = Record::TABLE
+        .iter()
+        .any(|(known, placement, _)| *known == kind && *placement == Placement::Checkpoint);
+    let found = if checkpoint {
+        journal.latest_checkpoint(kind, &mut body)
+    } else {
+        journal.get(kind, &mut body)
+    };
     match found {
         Ok(None) => Recovery::Absent,
         Ok(Some(envelope)) => {
             match Record::decode(envelope.kind, envelope.version, envelope.body) {
-                Ok(record) => Recovery::Good(record),
+                Ok((_, record)) => Recovery::Good((record, envelope.stamp.wall)),
                 Err(_) => Recovery::Lost,
             }
         }
@@ -53,113 +190,183 @@ fn decode(found: Found<'_>) -> Recovery<Record> {
     }
 }
 
+fn put_commissioning<F: Flash>(
+    journal: &mut Journal<F>,
+    boot: u32,
+    record: CommissioningRecord,
+) -> Option<()> {
+    let record = Record::Commissioning { record };
+    let mut body = [0; crate::RECORD_BYTES];
+    let envelope = journal::Envelope {
+        kind: record.kind(),
+        version: record.version(),
+        stamp: journal::Stamp {
+            boot,
+            monotonic: units::PumpTime::ZERO,
+            wall: Clock::Lost,
+        },
+        body: record.encode(None, &mut body).ok()?,
+    };
+    journal.put(&envelope).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ProgramRecord, RECORD_BYTES, kind};
-    use crate::totals::TotalsRecord;
-    use journal::{Kind, Repairs, Stamp, StateCondition};
-    use units::{Clock, PumpTime};
+    use crate::record::RECORD_BYTES;
+    use journal::{Envelope, Partition, Stamp, VirtualFlash};
+    use units::{Duration, PumpTime, WallTime};
 
-    const OPENING: Opening = Opening {
-        boot: 7,
-        boot_kept: true,
-        state: StateCondition::Good,
-        kinds_lost: 0,
-        redundant: true,
-        journal: RingCondition::Good,
-        critical: RingCondition::Good,
-        repairs: Repairs {
-            copies: 0,
-            banks: 0,
-            pages_sealed: 0,
-            pages_erased: 0,
-        },
+    const KNOWN: Clock = Clock::Known {
+        wall: WallTime::from_millis(1_767_607_200_000),
+        uncertainty: Duration::from_seconds(2),
     };
 
-    fn envelope(kind: Kind, body: &[u8]) -> Envelope<'_> {
-        Envelope {
-            kind,
-            version: 1,
+    fn keep(journal: &mut Journal<VirtualFlash>, record: &Record, wall: Clock) {
+        let mut body = [0; RECORD_BYTES];
+        let envelope = Envelope {
+            kind: record.kind(),
+            version: record.version(),
             stamp: Stamp {
-                boot: 6,
-                monotonic: PumpTime::from_micros(0),
-                wall: Clock::Lost,
+                boot: 1,
+                monotonic: PumpTime::ZERO,
+                wall,
             },
-            body,
+            body: record.encode(None, &mut body).unwrap(),
+        };
+        match record.placement() {
+            Placement::State => journal.put(&envelope).unwrap(),
+            Placement::Checkpoint => journal.checkpoint(&envelope).unwrap(),
+            Placement::Event | Placement::Critical => panic!("not kept"),
         }
     }
 
-    #[test]
-    fn a_blank_flash_is_a_new_pump() {
-        let found = Recovered::from_journal(&OPENING, Ok(None), Ok(None));
-        assert_eq!(
-            found,
-            Recovered {
-                boot: 7,
-                ..Recovered::new_pump()
-            }
-        );
+    fn recover(flash: VirtualFlash) -> Recovered {
+        let (mut journal, opening) = Journal::open(flash).unwrap();
+        Recovered::from_journal(&mut journal, &opening, None).0
     }
 
-    #[test]
-    fn what_was_kept_comes_back() {
-        let (mut one, mut other) = ([0; RECORD_BYTES], [0; RECORD_BYTES]);
-        let program = ProgramRecord {
+    fn program() -> ProgramRecord {
+        ProgramRecord {
             number: 3,
             ..ProgramRecord::default()
-        };
+        }
+    }
+
+    fn used() -> VirtualFlash {
+        let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+        keep(&mut journal, &Record::Program { record: program() }, KNOWN);
         let totals = TotalsRecord {
             counted_steps: 5,
             at_most_steps: 6,
             deficit_steps: 1,
+            powered_s: 60,
         };
-        let program_body = Record::Program(program.clone())
-            .encode(&mut one)
-            .expect("fits");
-        let totals_body = Record::Totals(totals).encode(&mut other).expect("fits");
-        let found = Recovered::from_journal(
-            &OPENING,
-            Ok(Some(envelope(kind::PROGRAM, program_body))),
-            Ok(Some(envelope(kind::TOTALS, totals_body))),
+        keep(&mut journal, &Record::Totals { totals }, KNOWN);
+        let counters = Counters {
+            commits: 3,
+            ..Counters::default()
+        };
+        keep(&mut journal, &Record::Counters { counters }, KNOWN);
+        journal.into_flash()
+    }
+
+    #[test]
+    fn a_blank_flash_is_a_new_pump() {
+        assert_eq!(recover(VirtualFlash::nrf52840()), Recovered::new_pump());
+    }
+
+    #[test]
+    fn what_was_kept_comes_back() {
+        let found = recover(used());
+        assert_eq!(found.boot, 2);
+        assert_eq!(found.program, Recovery::Good(program()));
+        assert_eq!(
+            found.totals,
+            Recovery::Good(TotalsRecord {
+                counted_steps: 5,
+                at_most_steps: 6,
+                deficit_steps: 1,
+                powered_s: 60
+            })
         );
-        assert_eq!(found.program, Recovery::Good(program));
-        assert_eq!(found.totals, Recovery::Good(totals));
+        assert!(matches!(
+            found.counters,
+            Recovery::Good(Counters { commits: 3, .. })
+        ));
+        assert!(found.clock_was_set);
+        assert_eq!(found.storage, StorageReport::default());
     }
 
     #[test]
     fn what_cannot_be_read_is_lost_and_never_absent() {
-        let lost = || {
-            Err(JournalError::StateLost {
-                kind: kind::PROGRAM,
-            })
-        };
-        let found = Recovered::from_journal(&OPENING, lost(), lost());
-        assert_eq!(
-            (found.program, found.totals),
-            (Recovery::Lost, Recovery::Lost)
-        );
-
-        // Bytes that no pump wrote, and the bytes of another kind of record.
-        let found = Recovered::from_journal(
-            &OPENING,
-            Ok(Some(envelope(kind::PROGRAM, &[0xFF; 9]))),
-            Ok(Some(envelope(kind::DEFICIT, &[4]))),
-        );
-        assert_eq!(
-            (found.program, found.totals),
-            (Recovery::Lost, Recovery::Lost)
-        );
-
-        for critical in [RingCondition::Unreadable, RingCondition::Failing] {
-            let opening = Opening {
-                critical,
-                ..OPENING
-            };
-            assert_eq!(
-                Recovered::from_journal(&opening, Ok(None), Ok(None)).totals,
-                Recovery::Lost
-            );
+        let mut flash = used();
+        for partition in [Partition::StateA, Partition::StateB, Partition::Critical] {
+            flash.damage(partition, 4, &[0x55; 4000]);
         }
+        let found = recover(flash);
+        assert_eq!(
+            (found.program, found.totals, found.counters),
+            (Recovery::Lost, Recovery::Lost, Recovery::Absent)
+        );
+        assert!(found.storage.failing && found.storage.commissioning_doubtful);
+    }
+
+    #[test]
+    fn bytes_that_no_pump_wrote_are_lost() {
+        let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+        journal
+            .put(&Envelope {
+                kind: kind::PROGRAM,
+                version: 1,
+                stamp: Stamp {
+                    boot: 1,
+                    monotonic: PumpTime::ZERO,
+                    wall: Clock::Lost,
+                },
+                body: &[0xFF; 9],
+            })
+            .unwrap();
+        assert_eq!(recover(journal.into_flash()).program, Recovery::Lost);
+    }
+
+    #[test]
+    fn one_bad_copy_is_repaired_and_told() {
+        let mut flash = used();
+        flash.damage(Partition::StateB, 0, &[0; 0x1000]);
+        let found = recover(flash);
+        assert_eq!(found.program, Recovery::Good(program()));
+        assert!(found.storage.repairs.copies > 0);
+        assert_eq!(found.storage.kinds_lost, 0);
+        assert!(!found.storage.failing);
+    }
+
+    #[test]
+    fn the_third_copy_of_the_commissioning_record_comes_back_from_one_time_memory() {
+        let record = CommissioningRecord {
+            step_volume_fl: 2_437_519,
+            ..CommissioningRecord::UNCALIBRATED
+        };
+        let one_time = record.to_one_time().unwrap();
+        let (mut journal, opening) = Journal::open(used()).unwrap();
+        let (found, burn) = Recovered::from_journal(&mut journal, &opening, Some(&one_time));
+        assert_eq!((found.commissioning, burn), (record, None));
+        // It is in the banks again.
+        assert_eq!(recover(journal.into_flash()).commissioning, record);
+    }
+
+    #[test]
+    fn a_new_pump_burns_its_commissioning_record_once() {
+        let blank = [0xFF; ONE_TIME_BYTES];
+        let (mut journal, opening) = Journal::open(VirtualFlash::nrf52840()).unwrap();
+        let (found, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
+        let burn = burn.unwrap();
+        assert_eq!(
+            CommissioningRecord::from_one_time(&burn),
+            Recovery::Good(found.commissioning)
+        );
+        let (mut journal, opening) = Journal::open(journal.into_flash()).unwrap();
+        let (_, again) = Recovered::from_journal(&mut journal, &opening, Some(&burn));
+        assert_eq!(again, None);
     }
 }

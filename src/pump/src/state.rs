@@ -19,18 +19,22 @@
 //! ```
 
 use crate::actions::{Action, Actions};
+use crate::clock::{EARLIEST, END, TRUSTED_UNCERTAINTY, Timekeeper};
+use crate::counters::Counters;
 use crate::event::{Event, MotorStatus, OrderRefusal, ResetCause, Ticket};
 use crate::program::{nanolitres, to_prescription, to_wire};
 use crate::record::{FillRecord, ProgramRecord, Record};
-use crate::totals::{Totals, TotalsRecord};
+use crate::recovery::{Recovered, StorageReport};
+use crate::totals::{Retained, Totals, TotalsRecord, TotalsSource};
 use heapless::Deque;
 use protocol::status::{changed, fault};
 use protocol::{
-    Answer, Command, DeliveryState, Digest, Limits, Outcome, Program, Refused, Request, SessionId,
-    Staged, Status,
+    Answer, Command, DeliveryState, Digest, Field, Limits, Outcome, Program, Refused, Request,
+    SessionId, Staged, Status,
 };
+use serde::{Deserialize, Serialize};
 use therapy::{Bounds, Delivery, Prescription};
-use units::{CarrierTime, Duration, Flow, Now, PumpTime, Volume};
+use units::{CarrierTime, Clock, Duration, Flow, Now, PumpTime, Volume, WallTime};
 
 /// How long a staged program waits for its commit, on carrier time (design: "within 120 s in the same session").
 pub const COMMIT_WINDOW: Duration = Duration::from_seconds(120);
@@ -38,20 +42,28 @@ pub const COMMIT_WINDOW: Duration = Duration::from_seconds(120);
 pub const PERSIST_LIMIT: Duration = Duration::from_seconds(5);
 /// How often delivered totals are kept on flash (docs/therapy.md, "Running time and truth").
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_seconds(60);
+/// How often the counters are kept even if they have not changed, so that the ring of checkpoints always holds them \[P\].
+pub const COUNTERS_INTERVAL: Duration = Duration::from_seconds(3_600);
+/// How often every copy of everything on flash is looked at \[P\]: a cell that leaks is found long before its twin does.
+pub const SCRUB_INTERVAL: Duration = Duration::from_seconds(86_400);
+/// And how soon after something could not be written \[P\].
+const SCRUB_SOON: Duration = Duration::from_seconds(600);
 /// Orders that can still be refused: the driver holds two, and answers an order before the next call.
 const RECENT_ORDERS: usize = 4;
 /// Number of the first order of a boot.
 const FIRST_ORDER: u32 = 1;
 
-/// What the pump is built with. Comes from the commissioning record and the device tree.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// Rates, step volume and capacity.
-    pub bounds: Bounds,
+/// How this boot came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Start {
+    /// Why the processor started.
+    pub cause: ResetCause,
+    /// What has come through the reset in retained memory; none where there is no such memory, or it is damaged.
+    pub retained: Option<Retained>,
 }
 
 /// What was found of one piece of state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recovery<T> {
     /// Never written: a new pump.
     Absent,
@@ -61,25 +73,12 @@ pub enum Recovery<T> {
     Lost,
 }
 
-/// What was found on flash at boot.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recovered {
-    /// This boot's number.
-    pub boot: u32,
-    /// The committed program.
-    pub program: Recovery<ProgramRecord>,
-    /// The last checkpoint of delivered totals.
-    pub totals: Recovery<TotalsRecord>,
-}
-
-impl Recovered {
-    /// A pump that has never been programmed.
-    #[must_use]
-    pub fn new_pump() -> Self {
-        Self {
-            boot: 1,
-            program: Recovery::Absent,
-            totals: Recovery::Absent,
+impl<T> Recovery<T> {
+    /// As this, but with nothing good in it: good bytes that are not what was looked for are as lost as bad ones.
+    pub(crate) fn nothing<U>(self) -> Recovery<U> {
+        match self {
+            Self::Absent => Recovery::Absent,
+            Self::Good(_) | Self::Lost => Recovery::Lost,
         }
     }
 }
@@ -114,8 +113,9 @@ enum Programming {
 /// The pump.
 #[derive(Clone, Debug)]
 pub struct Pump {
-    setup: Setup,
+    bounds: Bounds,
     boot: u32,
+    start: Start,
     /// The committed program as it is on flash.
     committed: ProgramRecord,
     /// The committed program as therapy holds it; none before the first commit and when it was lost.
@@ -128,12 +128,29 @@ pub struct Pump {
     /// Number and steps of the newest orders, so that a refused one can be accounted for.
     recent: Deque<(u32, u32), RECENT_ORDERS>,
     totals: Totals,
+    totals_source: TotalsSource,
     deficit_seen: u64,
+    clock: Timekeeper,
     programming: Programming,
     next_ticket: u32,
     checkpoint_at: PumpTime,
+    counters: Counters,
+    /// The counters as they were last handed out to be kept.
+    counters_kept: Option<Counters>,
+    counters_at: PumpTime,
+    scrub_at: PumpTime,
+    /// What opening the flash has found, until it has been told.
+    storage: StorageReport,
+    /// Records lost since the last that tells of them.
+    lost: u32,
+    /// The session in which something was asked.
+    session: Option<SessionId>,
+    /// What the log was last told of delivery.
+    delivery_told: (DeliveryState, Flow),
     status_changed: u16,
     faults: u16,
+    /// The faults that the log was last told of.
+    faults_told: u16,
     faulted: bool,
     latest: PumpTime,
 }
@@ -141,11 +158,15 @@ pub struct Pump {
 impl Pump {
     /// A pump as its flash describes it. Nothing moves before [`Event::Boot`].
     #[must_use]
-    pub fn new(setup: Setup, recovered: Recovered) -> Self {
+    pub fn new(recovered: Recovered, start: Start) -> Self {
         let mut faults = 0;
+        let bounds = recovered
+            .commissioning
+            .bounds()
+            .unwrap_or(Bounds::PROGRAMMABLE_IMPLANT);
         let mut prescription = None;
         let mut delivery = Delivery::stopped();
-        let start = PumpTime::from_micros(0);
+        let begin = PumpTime::ZERO;
         let mut committed = match recovered.program {
             Recovery::Absent => ProgramRecord::default(),
             Recovery::Lost => {
@@ -156,7 +177,7 @@ impl Pump {
                 match record
                     .program
                     .as_ref()
-                    .map(|program| to_prescription(program, &setup.bounds))
+                    .map(|program| to_prescription(program, &bounds))
                 {
                     None => {}
                     Some(Ok(valid)) => prescription = Some(valid),
@@ -169,30 +190,59 @@ impl Pump {
         let mut flow = Flow::ZERO;
         if faults & fault::PROGRAM_LOST != 0 {
             // Both copies lost: minimum rate, critical (docs/therapy.md, "Fault table").
-            flow = setup.bounds.minimum_rate.flow();
-            delivery = Delivery::start_minimum_rate(&setup.bounds, start, FIRST_ORDER);
+            flow = bounds.minimum_rate.flow();
+            delivery = Delivery::start_minimum_rate(&bounds, begin, FIRST_ORDER);
         } else if let Some(valid) = &prescription {
             flow = valid.flow();
-            delivery = Delivery::start(valid, &setup.bounds, start, FIRST_ORDER);
+            delivery = Delivery::start(valid, &bounds, begin, FIRST_ORDER);
         }
-        let before = match recovered.totals {
-            Recovery::Absent => TotalsRecord::default(),
-            Recovery::Lost => {
+        let retained = start.retained.filter(|retained| {
+            is_of_this_pump(retained, start.cause, recovered.boot, &recovered.totals)
+        });
+        let (before, totals_source) = match (retained, recovered.totals) {
+            (Some(retained), _) => (retained.totals, TotalsSource::Retained),
+            (None, Recovery::Absent) => (TotalsRecord::default(), TotalsSource::New),
+            (None, Recovery::Lost) => {
                 faults |= fault::STORAGE;
                 // Without totals nobody knows what has been drawn since the fill.
                 committed.fill = None;
-                TotalsRecord::default()
+                (TotalsRecord::default(), TotalsSource::Lost)
             }
-            Recovery::Good(checkpoint) => Totals::after_power_loss(
-                checkpoint,
-                flow,
-                setup.bounds.step_volume,
-                CHECKPOINT_INTERVAL.saturating_add(PERSIST_LIMIT),
+            (None, Recovery::Good(checkpoint)) => (
+                Totals::after_power_loss(
+                    checkpoint,
+                    flow,
+                    bounds.step_volume,
+                    CHECKPOINT_INTERVAL.saturating_add(PERSIST_LIMIT),
+                ),
+                TotalsSource::Checkpoint,
             ),
         };
+        let clock = Timekeeper::after_reset(retained.map(|retained| retained.clock), start.cause);
+        if recovered.clock_was_set && clock.read(begin) == Clock::Lost {
+            faults |= fault::CLOCK;
+        }
+        if recovered.storage.failing {
+            faults |= fault::STORAGE;
+        }
+        if recovered.storage.commissioning_doubtful {
+            faults |= fault::COMMISSIONING;
+        }
+        let mut counters = match recovered.counters {
+            Recovery::Good(counters) => counters,
+            Recovery::Absent | Recovery::Lost => Counters::default(),
+        };
+        if matches!(
+            start.cause,
+            ResetCause::Fatal { .. } | ResetCause::Watchdog | ResetCause::BrownOut
+        ) {
+            faults |= fault::RESTARTED_BY_FAULT;
+            Counters::count(&mut counters.restarts_by_fault);
+        }
         Self {
-            setup,
+            bounds,
             boot: recovered.boot,
+            start,
             committed,
             prescription,
             delivery,
@@ -200,21 +250,49 @@ impl Pump {
             next_order: FIRST_ORDER,
             recent: Deque::new(),
             totals: Totals::new(before),
+            totals_source,
             deficit_seen: 0,
+            clock,
             programming: Programming::Idle,
             next_ticket: 1,
-            checkpoint_at: start,
+            checkpoint_at: begin,
+            counters,
+            counters_kept: None,
+            counters_at: begin,
+            scrub_at: begin.saturating_add(SCRUB_INTERVAL),
+            storage: recovered.storage,
+            lost: 0,
+            session: None,
+            delivery_told: (DeliveryState::NotProgrammed, Flow::ZERO),
             status_changed: changed::OPERATION,
             faults,
+            faults_told: 0,
             faulted: false,
-            latest: start,
+            latest: begin,
+        }
+    }
+
+    /// What the time of day is, as far as the pump knows: for the stamps of records.
+    #[must_use]
+    pub fn clock(&self, now: PumpTime) -> Clock {
+        self.clock.read(now)
+    }
+
+    /// What is to be in retained memory from now on. To be written after every call of [`Pump::handle`], before its actions are carried out: it
+    /// holds every step that they hand to the motor.
+    #[must_use]
+    pub fn retained(&self) -> Retained {
+        Retained {
+            boot: self.boot,
+            totals: self.totals.if_reset(self.latest),
+            clock: self.clock.read(self.latest),
         }
     }
 
     /// Tells the pump what happened and returns what to do about it.
     ///
-    /// Order of one step: the event, then overdue deadlines, then the orders that keep the motor supplied, then the
-    /// checkpoint. Time that goes back counts as no time having passed.
+    /// Order of one step: the event, then overdue deadlines, then the orders that keep the motor supplied, then what the log
+    /// is to know, then the checkpoint. Time that goes back counts as no time having passed.
     pub fn handle(&mut self, now: Now, event: Event) -> Actions {
         let mut actions = Actions::new();
         self.latest = self.latest.max(now.pump);
@@ -223,25 +301,28 @@ impl Pump {
             ..now
         };
         match event {
-            Event::Boot { cause } => self.on_boot(cause, &mut actions),
+            Event::Boot => self.on_boot(&mut actions),
             Event::Tick(motor) => self.on_motor(now, motor, &mut actions),
             Event::Request { session, request } => {
                 self.on_request(now, session, &request, &mut actions)
             }
-            Event::LinkClosed { session } => self.on_link_closed(session),
+            Event::LinkClosed { session } => self.on_link_closed(session, &mut actions),
             Event::Persisted(ticket) => self.on_persisted(now, ticket, &mut actions),
             Event::PersistFailed(ticket) => self.on_persist_failed(ticket, &mut actions),
             Event::OrderRefused { order, refusal } => {
                 self.on_order_refused(order, refusal, &mut actions)
             }
-            Event::AppendFailed => self.raise(fault::STORAGE),
+            Event::AppendFailed => self.on_append_failed(),
+            Event::Storage(report) => self.on_storage(&report, &mut actions),
         }
         self.expire_commit(now, &mut actions);
         self.supply_motor(now, &mut actions);
         self.record_deficit(&mut actions);
+        self.record_changes(&mut actions);
         self.keep_totals(now, &mut actions);
+        self.scrub(now, &mut actions);
         if actions.overflowed() {
-            self.raise(fault::STORAGE);
+            self.on_append_failed();
         }
         actions
     }
@@ -252,8 +333,105 @@ impl Pump {
         self.status_changed
     }
 
-    fn on_boot(&mut self, cause: ResetCause, actions: &mut Actions) {
-        actions.push(Action::Append(Record::Boot { cause }));
+    fn on_boot(&mut self, actions: &mut Actions) {
+        let totals = self.totals.now(PumpTime::ZERO);
+        append(
+            None,
+            Record::Boot {
+                cause: self.start.cause,
+                clock: self.clock.read(PumpTime::ZERO),
+                totals: self.totals_source,
+                counted_steps: totals.counted_steps,
+                at_most_steps: totals.at_most_steps,
+            },
+            actions,
+        );
+        let storage = self.storage;
+        self.tell_storage(&storage, actions);
+    }
+
+    /// Tells the log of what was repaired and what is lost.
+    fn tell_storage(&mut self, report: &StorageReport, actions: &mut Actions) {
+        if !report.repairs.is_empty() {
+            Counters::count(&mut self.counters.repairs);
+            append(
+                None,
+                Record::MemoryRepaired {
+                    repairs: report.repairs,
+                },
+                actions,
+            );
+        }
+        let program = self.faults & fault::PROGRAM_LOST != 0;
+        let totals = self.totals_source == TotalsSource::Lost;
+        if program || totals || report.kinds_lost > 0 || report.log_lost {
+            append(
+                None,
+                Record::MemoryLost {
+                    program,
+                    totals,
+                    kinds: report.kinds_lost,
+                    log: report.log_lost,
+                },
+                actions,
+            );
+        }
+    }
+
+    fn on_storage(&mut self, report: &StorageReport, actions: &mut Actions) {
+        self.tell_storage(report, actions);
+        if report.failing || report.kinds_lost > 0 {
+            self.raise(fault::STORAGE);
+        } else if self.lost == 0 && self.totals_source != TotalsSource::Lost {
+            // Everything is there twice, and nothing was lost since the last time somebody looked.
+            self.clear(fault::STORAGE);
+        }
+    }
+
+    /// The newest record gives way when the queue to the flash is full: it is counted, alarmed and told to the log when there is room.
+    fn on_append_failed(&mut self) {
+        Counters::count(&mut self.lost);
+        Counters::count(&mut self.counters.records_lost);
+        self.storage_failed();
+    }
+
+    fn storage_failed(&mut self) {
+        self.raise(fault::STORAGE);
+        self.scrub_at = self.scrub_at.min(self.latest.saturating_add(SCRUB_SOON));
+    }
+
+    fn scrub(&mut self, now: Now, actions: &mut Actions) {
+        if now.pump >= self.scrub_at {
+            self.scrub_at = now.pump.saturating_add(SCRUB_INTERVAL);
+            actions.push(Action::Scrub);
+        }
+        actions.call_by(self.scrub_at);
+    }
+
+    /// Tells the log what has changed in this step: alarms, and what is delivered.
+    fn record_changes(&mut self, actions: &mut Actions) {
+        let raised = self.faults & !self.faults_told;
+        let cleared = self.faults_told & !self.faults;
+        self.faults_told = self.faults;
+        if raised != 0 {
+            self.counters.alarms = self.counters.alarms.saturating_add(raised.count_ones());
+            append(None, Record::AlarmRaised { faults: raised }, actions);
+        }
+        if cleared != 0 {
+            append(None, Record::AlarmCleared { faults: cleared }, actions);
+        }
+        let delivery = (self.delivery_state(), self.flow);
+        if delivery != self.delivery_told {
+            self.delivery_told = delivery;
+            append(
+                None,
+                Record::DeliveryChanged {
+                    delivery: delivery.0,
+                    flow_nl_per_day: self.flow.per_day_nanolitres_rounded_down(),
+                },
+                actions,
+            );
+        }
     }
 
     fn on_motor(&mut self, now: Now, motor: MotorStatus, actions: &mut Actions) {
@@ -262,10 +440,14 @@ impl Pump {
         if failed && !self.faulted {
             self.faulted = true;
             self.switch_delivery(None, now, actions);
-            actions.push(Action::Append(Record::MotorFault {
-                interlock_tripped: motor.faults.interlock_tripped,
-                driver_failed: motor.faults.driver_failed,
-            }));
+            append(
+                None,
+                Record::MotorFault {
+                    interlock_tripped: motor.faults.interlock_tripped,
+                    driver_failed: motor.faults.driver_failed,
+                },
+                actions,
+            );
             if motor.faults.interlock_tripped {
                 self.raise(fault::INTERLOCK);
             }
@@ -285,6 +467,11 @@ impl Pump {
         request: &Request,
         actions: &mut Actions,
     ) {
+        if self.session != Some(session) {
+            self.session = Some(session);
+            Counters::count(&mut self.counters.sessions);
+            append(Some(session), Record::SessionOpened {}, actions);
+        }
         let outcome = match &request.command {
             Command::Interrogate => Some(Outcome::Status(self.status(now))),
             Command::Stage(program) => Some(self.stage(now, session, program)),
@@ -292,15 +479,90 @@ impl Pump {
             Command::Commit { digest } => self.commit(now, session, request.id, digest, actions),
             Command::Cancel => Some(self.cancel(session)),
             Command::ResetStatusChanged { mask } => {
-                self.status_changed &= !mask;
-                Some(Outcome::StatusChangedReset {
-                    flags: self.status_changed,
-                })
+                Some(self.reset_status_changed(session, *mask, actions))
+            }
+            Command::ReadLog { log, from } => {
+                actions.push(Action::ReadLog {
+                    session,
+                    id: request.id,
+                    log: *log,
+                    from: *from,
+                });
+                None
+            }
+            Command::SignLog { log } => {
+                actions.push(Action::SignLog {
+                    session,
+                    id: request.id,
+                    log: *log,
+                });
+                None
+            }
+            Command::SetClock { wall, uncertainty } => {
+                Some(self.set_clock(now, session, *wall, *uncertainty, actions))
             }
         };
         if let Some(outcome) = outcome {
             actions.push(answer(session, request.id, outcome));
         }
+    }
+
+    fn reset_status_changed(
+        &mut self,
+        session: SessionId,
+        mask: u16,
+        actions: &mut Actions,
+    ) -> Outcome {
+        if self.status_changed & mask != 0 {
+            append(
+                Some(session),
+                Record::FlagsCleared {
+                    mask: self.status_changed & mask,
+                },
+                actions,
+            );
+        }
+        if mask & changed::OPERATION != 0 {
+            // Somebody has seen that the pump restarted, and why.
+            self.clear(fault::RESTARTED_BY_FAULT);
+        }
+        self.status_changed &= !mask;
+        Outcome::StatusChangedReset {
+            flags: self.status_changed,
+        }
+    }
+
+    fn set_clock(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        wall: WallTime,
+        uncertainty: Duration,
+        actions: &mut Actions,
+    ) -> Outcome {
+        if wall < EARLIEST || wall >= END {
+            return Outcome::Refused(Refused::OutOfRange {
+                field: Field::WallMilliseconds,
+                value: wall.millis(),
+                lowest: EARLIEST.millis(),
+                highest: END.millis().saturating_sub(1),
+            });
+        }
+        if uncertainty > TRUSTED_UNCERTAINTY {
+            return Outcome::Refused(Refused::OutOfRange {
+                field: Field::UncertaintyMicroseconds,
+                value: uncertainty.micros(),
+                lowest: 0,
+                highest: TRUSTED_UNCERTAINTY.micros(),
+            });
+        }
+        let before = self.clock.read(now.pump);
+        self.clock.set(now.pump, wall, uncertainty);
+        let after = self.clock.read(now.pump);
+        self.clear(fault::CLOCK);
+        self.status_changed |= changed::CLOCK;
+        append(Some(session), Record::ClockSet { before, after }, actions);
+        Outcome::ClockSet { clock: after }
     }
 
     fn stage(&mut self, now: Now, session: SessionId, program: &Program) -> Outcome {
@@ -309,7 +571,7 @@ impl Pump {
         }
         // A refused program leaves nothing staged: what would be committed is always what was staged last.
         self.programming = Programming::Idle;
-        let prescription = match to_prescription(program, &self.setup.bounds) {
+        let prescription = match to_prescription(program, &self.bounds) {
             Ok(prescription) => prescription,
             Err(refused) => return Outcome::Refused(refused),
         };
@@ -401,7 +663,7 @@ impl Pump {
         let fill = match proposal.fill {
             Some(volume) => Some(FillRecord {
                 volume_fl: volume.femtolitres(),
-                at_most_steps: self.totals.now().at_most_steps,
+                at_most_steps: self.totals.now(now.pump).at_most_steps,
             }),
             None => self.committed.fill,
         };
@@ -411,7 +673,12 @@ impl Pump {
             program: Some(to_wire(&proposal.prescription, proposal.fill)),
             fill,
         };
-        let ticket = self.persist(Record::Program(record.clone()), actions);
+        let ticket = self.persist(
+            Record::Program {
+                record: record.clone(),
+            },
+            actions,
+        );
         if proposal.prescription.flow() == Flow::ZERO {
             // A stop never waits for the journal (docs/therapy.md, "Durability, asymmetric").
             self.switch_delivery(Some(&proposal.prescription), now, actions);
@@ -442,9 +709,9 @@ impl Pump {
             self.switch_delivery(Some(&commit.proposal.prescription), now, actions);
         }
         self.prescription = Some(commit.proposal.prescription);
-        self.faults &= !fault::PROGRAM_LOST;
+        self.clear(fault::PROGRAM_LOST);
         if commit.proposal.fill.is_some() {
-            self.faults &= !fault::EMPTY;
+            self.clear(fault::EMPTY);
             self.status_changed |= changed::RESERVOIR;
         }
         self.status_changed |= changed::PROGRAM;
@@ -455,14 +722,20 @@ impl Pump {
                 program_number: commit.record.number,
             },
         ));
-        actions.push(Action::Append(Record::ProgramCommitted(
-            commit.record.clone(),
-        )));
-        self.committed = commit.record;
+        Counters::count(&mut self.counters.commits);
+        let before = core::mem::replace(&mut self.committed, commit.record.clone());
+        append(
+            Some(commit.session),
+            Record::ProgramCommitted {
+                before: before.program,
+                record: commit.record,
+            },
+            actions,
+        );
     }
 
     fn on_persist_failed(&mut self, ticket: Ticket, actions: &mut Actions) {
-        self.raise(fault::STORAGE);
+        self.storage_failed();
         match &self.programming {
             Programming::Committing(commit) if commit.ticket == ticket => {
                 let commit = commit.clone();
@@ -476,7 +749,7 @@ impl Pump {
         match &self.programming {
             Programming::Committing(commit) if now.pump >= commit.deadline => {
                 let commit = commit.clone();
-                self.raise(fault::STORAGE);
+                self.storage_failed();
                 self.abandon(&commit, actions);
             }
             Programming::Committing(commit) => actions.call_by(commit.deadline),
@@ -488,7 +761,12 @@ impl Pump {
     /// lands late is void.
     fn abandon(&mut self, commit: &Commit, actions: &mut Actions) {
         self.programming = Programming::Idle;
-        self.persist(Record::Program(self.committed.clone()), actions);
+        self.persist(
+            Record::Program {
+                record: self.committed.clone(),
+            },
+            actions,
+        );
         actions.push(answer(
             commit.session,
             commit.request,
@@ -498,12 +776,20 @@ impl Pump {
                 Outcome::Refused(Refused::NotDone)
             },
         ));
-        actions.push(Action::Append(Record::CommitNotDone {
-            number: commit.record.number,
-        }));
+        append(
+            Some(commit.session),
+            Record::CommitNotDone {
+                number: commit.record.number,
+            },
+            actions,
+        );
     }
 
-    fn on_link_closed(&mut self, session: SessionId) {
+    fn on_link_closed(&mut self, session: SessionId, actions: &mut Actions) {
+        if self.session == Some(session) {
+            self.session = None;
+            append(Some(session), Record::SessionClosed {}, actions);
+        }
         match &self.programming {
             Programming::Staged(proposal) if proposal.session == session => {
                 self.programming = Programming::Idle;
@@ -515,12 +801,13 @@ impl Pump {
 
     fn on_order_refused(&mut self, order: u32, refusal: OrderRefusal, actions: &mut Actions) {
         self.raise(fault::MOTOR);
-        actions.push(Action::Append(Record::OrderRefused { order, refusal }));
+        append(None, Record::OrderRefused { order, refusal }, actions);
         let steps = self
             .recent
             .iter()
             .find_map(|(id, steps)| (*id == order).then_some(*steps));
         if let Some(steps) = steps {
+            self.totals.refuse(steps);
             self.miss(u64::from(steps), actions);
         }
     }
@@ -528,6 +815,7 @@ impl Pump {
     /// Replaces the running job. The driver's counters tell how many of the cancelled steps were made.
     fn switch_delivery(&mut self, to: Option<&Prescription>, now: Now, actions: &mut Actions) {
         actions.push(Action::CancelOrders);
+        self.totals.cancel();
         self.record_deficit(actions);
         self.deficit_seen = 0;
         self.recent.clear();
@@ -536,7 +824,7 @@ impl Pump {
             Some(prescription) if !self.faulted => {
                 self.flow = prescription.flow();
                 self.delivery =
-                    Delivery::start(prescription, &self.setup.bounds, now.pump, self.next_order);
+                    Delivery::start(prescription, &self.bounds, now.pump, self.next_order);
             }
             Some(_) | None => {
                 self.flow = Flow::ZERO;
@@ -553,6 +841,7 @@ impl Pump {
             }
             // Cannot fail: a place was made.
             let _ = self.recent.push_back((order.id, order.steps));
+            self.totals.order(order.steps);
             actions.push(Action::Order(order));
         }
         if let Some(time) = self.delivery.next_call() {
@@ -571,13 +860,26 @@ impl Pump {
 
     fn miss(&mut self, steps: u64, actions: &mut Actions) {
         self.totals.miss(steps);
-        actions.push(Action::Append(Record::Deficit { steps }));
+        append(None, Record::Deficit { steps }, actions);
     }
 
     fn keep_totals(&mut self, now: Now, actions: &mut Actions) {
         if now.pump >= self.checkpoint_at {
             self.checkpoint_at = now.pump.saturating_add(CHECKPOINT_INTERVAL);
-            actions.push(Action::Checkpoint(Record::Totals(self.totals.now())));
+            actions.push(Action::Checkpoint(Record::Totals {
+                totals: self.totals.now(now.pump),
+            }));
+            if self.lost > 0 {
+                append(None, Record::RecordsLost { records: self.lost }, actions);
+                self.lost = 0;
+            }
+            if self.counters_kept != Some(self.counters) || now.pump >= self.counters_at {
+                self.counters_kept = Some(self.counters);
+                self.counters_at = now.pump.saturating_add(COUNTERS_INTERVAL);
+                actions.push(Action::Checkpoint(Record::Counters {
+                    counters: self.counters,
+                }));
+            }
         }
         actions.call_by(self.checkpoint_at);
     }
@@ -596,6 +898,13 @@ impl Pump {
         }
     }
 
+    fn clear(&mut self, fault: u16) {
+        if self.faults & fault != 0 {
+            self.faults &= !fault;
+            self.status_changed |= changed::FAULTS;
+        }
+    }
+
     /// Deliverable volume left, by `at_most`; none while no fill is known.
     fn reservoir_level(&self) -> Option<Volume> {
         let fill = self.committed.fill?;
@@ -605,11 +914,10 @@ impl Pump {
     fn drawn(&self, fill: FillRecord) -> Volume {
         let steps = self
             .totals
-            .now()
+            .now(self.latest)
             .at_most_steps
             .saturating_sub(fill.at_most_steps);
-        self.setup
-            .bounds
+        self.bounds
             .step_volume
             .volume_of(steps)
             .unwrap_or(Volume::from_femtolitres(u64::MAX))
@@ -617,12 +925,12 @@ impl Pump {
 
     /// Everything a programmer shows.
     fn status(&self, now: Now) -> Status {
-        let totals = self.totals.now();
-        let bounds = &self.setup.bounds;
+        let totals = self.totals.now(now.pump);
+        let bounds = &self.bounds;
         Status {
             boot: self.boot,
             pump_time_ms: now.pump.micros().checked_div(1000).unwrap_or(0),
-            clock: now.wall,
+            clock: self.clock.read(now.pump),
             program_number: self.committed.number,
             program: self.committed.program.clone(),
             delivery: self.delivery_state(),
@@ -647,6 +955,8 @@ impl Pump {
                 step_volume_fl: bounds.step_volume.femtolitres(),
             },
             faults: self.faults,
+            powered_s: totals.powered_s,
+            records_lost: self.counters.records_lost,
         }
     }
 
@@ -661,6 +971,28 @@ impl Pump {
             DeliveryState::NotProgrammed
         }
     }
+}
+
+/// Whether what came through a reset can be believed: power was there, an earlier boot of this pump wrote it, and it is no older than the last
+/// checkpoint.
+fn is_of_this_pump(
+    retained: &Retained,
+    cause: ResetCause,
+    boot: u32,
+    checkpoint: &Recovery<TotalsRecord>,
+) -> bool {
+    let not_older = match checkpoint {
+        Recovery::Good(checkpoint) => {
+            retained.totals.at_most_steps >= checkpoint.at_most_steps
+                && retained.totals.powered_s >= checkpoint.powered_s
+        }
+        Recovery::Absent | Recovery::Lost => true,
+    };
+    cause != ResetCause::PowerOn && (boot == 0 || retained.boot < boot) && not_older
+}
+
+fn append(session: Option<SessionId>, record: Record, actions: &mut Actions) {
+    actions.push(Action::Append { session, record });
 }
 
 fn answer(session: SessionId, id: u32, outcome: Outcome) -> Action {

@@ -11,6 +11,7 @@ pub mod commands;
 mod ledger;
 mod phone;
 mod progress;
+mod record_words;
 pub mod report;
 pub mod run;
 pub mod scenario;

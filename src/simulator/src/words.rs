@@ -4,6 +4,14 @@ use protocol::{Dose, Mode, Program};
 use serde::Serialize;
 use units::{Concentration, DoseRate, Drug, Flow, Mass, Volume};
 
+/// With a capital first letter.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 /// A program in words and quantities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProgramText {

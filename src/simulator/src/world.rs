@@ -12,7 +12,7 @@ use journal::VirtualFlash;
 use processor::{Bench, Incoming, Processor};
 use protocol::info::capability;
 use protocol::{Info, Mtu, SessionId};
-use pump::Record;
+use pump::{ONE_TIME_BYTES, Record, ResetCause, Retained};
 use serde::Serialize;
 use therapy::Bounds;
 use units::{CarrierTime, Clock, Duration, PumpTime};
@@ -73,6 +73,16 @@ pub struct Usage {
     pub most_erases_of_a_page: u32,
 }
 
+/// What a processor finds when it starts.
+#[derive(Debug)]
+struct Memory {
+    flash: VirtualFlash,
+    /// What came through a reset in RAM.
+    retained: Option<Retained>,
+    /// What was burnt into one-time memory; none while it is blank.
+    one_time: Option<[u8; ONE_TIME_BYTES]>,
+}
+
 /// A virtual pump and its time.
 #[derive(Debug)]
 pub struct World {
@@ -95,7 +105,7 @@ enum Power {
         since: Duration,
     },
     Off {
-        flash: Box<VirtualFlash>,
+        memory: Box<Memory>,
         /// When it last came on: the motor's clock goes on without power.
         since: Duration,
     },
@@ -123,7 +133,11 @@ impl World {
             motor,
             rotor,
             power: Power::Off {
-                flash: Box::new(flash),
+                memory: Box::new(Memory {
+                    flash,
+                    retained: None,
+                    one_time: None,
+                }),
                 since: Duration::ZERO,
             },
             boots: 0,
@@ -144,19 +158,7 @@ impl World {
     /// When the flash or the motor cannot be used at all.
     pub fn power_on(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.power, Power::Changing) {
-            Power::Off { flash, .. } => {
-                self.motor
-                    .reboot(PumpTime::ZERO)
-                    .context("the motor does not start")?;
-                let processor = Box::new(Processor::boot(&self.build, *flash)?);
-                self.power = Power::On {
-                    processor,
-                    since: self.now,
-                };
-                self.boots += 1;
-                self.advance_to(self.now);
-                Ok(())
-            }
+            Power::Off { memory, .. } => self.boot(*memory, ResetCause::PowerOn),
             Power::On { processor, since } => {
                 self.power = Power::On { processor, since };
                 Ok(())
@@ -165,16 +167,48 @@ impl World {
         }
     }
 
-    /// Takes power away at once: all but the flash and the rotor's angle is lost, and the link with it.
+    fn boot(&mut self, memory: Memory, cause: ResetCause) -> Result<()> {
+        self.motor
+            .reboot(PumpTime::ZERO)
+            .context("the motor does not start")?;
+        let key = key(self.build.seed);
+        let processor = Box::new(Processor::boot(memory, cause, &key)?);
+        self.power = Power::On {
+            processor,
+            since: self.now,
+        };
+        self.boots += 1;
+        self.advance_to(self.now);
+        Ok(())
+    }
+
+    /// Resets the processor while it has power: what it retains comes through, orders and link do not. Nothing without power.
+    ///
+    /// # Errors
+    /// As for [`World::power_on`].
+    pub fn reset(&mut self, cause: ResetCause) -> Result<()> {
+        match std::mem::replace(&mut self.power, Power::Changing) {
+            Power::On { processor, since } => {
+                self.motor.off(pump_time(self.now, since));
+                self.connected = false;
+                self.boot(processor.into_memory(), cause)
+            }
+            other @ (Power::Off { .. } | Power::Changing) => {
+                self.power = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes power away at once: all but the flash, one-time memory and the rotor's angle is lost, and the link with it.
     pub fn power_off(&mut self) {
         self.power = match std::mem::replace(&mut self.power, Power::Changing) {
             Power::On { processor, since } => {
                 self.motor.off(pump_time(self.now, since));
                 self.connected = false;
-                Power::Off {
-                    flash: Box::new(processor.into_flash()),
-                    since,
-                }
+                let mut memory = Box::new(processor.into_memory());
+                memory.retained = None;
+                Power::Off { memory, since }
             }
             other @ (Power::Off { .. } | Power::Changing) => other,
         };
@@ -354,6 +388,15 @@ fn pump_time(now: Duration, since: Duration) -> PumpTime {
 
 fn world_time(at: PumpTime, since: Duration) -> Duration {
     since.saturating_add(Duration::from_micros(at.micros()))
+}
+
+/// The key that signs the ends of the logs. Not secret: whoever has the scenario has the seed.
+fn key(seed: u64) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (number, part) in (0..).zip(key.chunks_exact_mut(8)) {
+        part.copy_from_slice(&nonce(seed, u32::MAX, number));
+    }
+    key
 }
 
 /// Eight bytes that differ from connection to connection (SplitMix64; not secret: version 0 has no secrets).

@@ -121,15 +121,13 @@ impl Clock {
     }
 }
 
-/// The moment an event happens, on every clock there is.
+/// The moment an event happens, on both clocks that only go forward. The time of day is the pump's own knowledge, not the shell's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Now {
     /// The clock of therapy.
     pub pump: PumpTime,
     /// The clock of the link's time-outs.
     pub carrier: CarrierTime,
-    /// The time of day, for display and records.
-    pub wall: Clock,
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use super::log;
 use super::pictures::pictures;
 use super::summary::Summary;
-use super::text::{capitalised, grouped, rounded_mass, rounded_volume, signed, spelled, times};
+use super::text::{grouped, rounded_mass, rounded_volume, signed, spelled, times};
 use crate::run::Outcome;
 use crate::scenario::{Happening, Scenario, ScenarioEvent};
+use crate::words::capitalised;
 use crate::words::{self, ProgramText};
 use anyhow::Result;
 use std::fmt::Write;

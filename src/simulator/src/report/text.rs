@@ -2,14 +2,6 @@
 
 use units::{Duration, Mass, Volume};
 
-/// With a capital first letter.
-pub(super) fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
 /// Digits in groups of three: `4,500,000`.
 pub(super) fn grouped(number: u128) -> String {
     let digits = number.to_string();

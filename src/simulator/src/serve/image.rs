@@ -13,8 +13,12 @@ pub(super) fn open(path: &Path) -> Result<VirtualFlash> {
     let (_, found) = Journal::open(flash.clone()).context("--flash")?;
     let parts = [
         ("state", found.state == StateCondition::Unreadable),
-        ("event log", found.journal == RingCondition::Unreadable),
-        ("checkpoints", found.critical == RingCondition::Unreadable),
+        ("event log", found.events == RingCondition::Unreadable),
+        ("critical log", found.critical == RingCondition::Unreadable),
+        (
+            "checkpoints",
+            found.checkpoints == RingCondition::Unreadable,
+        ),
     ];
     let unreadable: Vec<&str> = parts
         .iter()

@@ -1,17 +1,20 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::{Build, LogEntry, Pushed, Usage};
+use super::{LogEntry, Memory, Pushed, Usage};
 use anyhow::{Context, Result};
 use drivers::motor::{EmulatedMotor, Faults, Interlock, MotorError, Order};
-use journal::{BODY_BYTES, Envelope, Journal, JournalError, Partition, Stamp, VirtualFlash};
-use protocol::{Lifecycle, Mtu, Policy, Received, Session, SessionId, Situation};
+use journal::{Envelope, Journal, Log, Partition, Stamp};
+use protocol::{
+    Answer, LOG_PART_BYTES, Lifecycle, LogBytes, LogHead, LogName, LogPart, Mtu, Outcome, Policy,
+    Received, Refused, Session, SessionId, Situation,
+};
 use pump::{
-    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
-    ResetCause, Setup, Ticket, kind,
+    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Placement, Pump, RECORD_BYTES, Record,
+    Recovered, ResetCause, Retained, Start, StorageReport,
 };
 use std::collections::VecDeque;
 use therapy::StepOrder;
-use units::{CarrierTime, Clock, Duration, Now, PumpTime};
+use units::{CarrierTime, Duration, Now, PumpTime};
 
 /// A pump in use, whose presence window is closed.
 const SITUATION: Situation = Situation {
@@ -46,7 +49,12 @@ pub(super) struct Bench<'a> {
 pub(super) struct Processor {
     pump: Pump,
     boot: u32,
-    journal: Journal<VirtualFlash>,
+    journal: Journal<journal::VirtualFlash>,
+    /// What the journal had repaired when the pump was last told.
+    repairs_told: journal::Repairs,
+    /// What is in retained RAM.
+    retained: Option<Retained>,
+    one_time: Option<[u8; pump::ONE_TIME_BYTES]>,
     session: Session,
     inbox: VecDeque<Incoming>,
     /// When the pump is to be called next if nothing comes in.
@@ -59,26 +67,29 @@ pub(super) struct Processor {
 }
 
 impl Processor {
-    /// Starts from what the flash holds.
-    pub(super) fn boot(build: &Build, flash: VirtualFlash) -> Result<Self> {
+    /// Starts from what the memories hold. `key` signs the ends of the logs, if there is none on flash yet.
+    pub(super) fn boot(memory: Memory, cause: ResetCause, key: &[u8; 32]) -> Result<Self> {
         let (mut journal, opening) =
-            Journal::open(flash).context("the flash does not suit the journal")?;
-        let mut program = [0; BODY_BYTES];
-        let program = journal.get(kind::PROGRAM, &mut program);
-        let mut totals = [0; BODY_BYTES];
-        let totals = journal.latest_checkpoint(kind::TOTALS, &mut totals);
-        let recovered = Recovered::from_journal(&opening, program, totals);
-        let pump = Pump::new(
-            Setup {
-                bounds: build.bounds,
-            },
-            recovered,
-        );
+            Journal::open(memory.flash).context("the flash does not suit the journal")?;
+        let one_time = memory.one_time.unwrap_or([u8::MAX; pump::ONE_TIME_BYTES]);
+        let (recovered, burn) = Recovered::from_journal(&mut journal, &opening, Some(&one_time));
+        if !matches!(journal.key(), Ok(Some(_))) {
+            // What fails here fails with the next record too, and is told then.
+            let _ = journal.make_key(key);
+        }
+        let start = Start {
+            cause,
+            retained: memory.retained,
+        };
+        let pump = Pump::new(recovered, start);
         let mut processor = Self {
             flags: pump.status_changed(),
             pump,
             boot: opening.boot,
+            repairs_told: journal.repairs(),
             journal,
+            retained: memory.retained,
+            one_time: burn.or(memory.one_time),
             session: Session::new(Policy::Insecure, SITUATION),
             inbox: VecDeque::new(),
             next_call: PumpTime::MAX,
@@ -86,9 +97,7 @@ impl Processor {
             pushed: Vec::new(),
         };
         processor.wait_for_flash(PumpTime::ZERO);
-        processor.put(Incoming::Event(Event::Boot {
-            cause: ResetCause::PowerOn,
-        }));
+        processor.put(Incoming::Event(Event::Boot));
         Ok(processor)
     }
 
@@ -112,7 +121,7 @@ impl Processor {
         match self.inbox.pop_front() {
             None => self.tick(bench),
             // The first event of a boot: nothing has moved yet.
-            Some(Incoming::Event(event @ Event::Boot { .. })) => self.handle(bench, event),
+            Some(Incoming::Event(event @ Event::Boot)) => self.handle(bench, event),
             Some(Incoming::Event(event)) => self.tick_and_handle(bench, event),
             Some(Incoming::Opened(session, mtu)) => self.session.opened(session, mtu),
             Some(Incoming::Frame(frame)) => match (
@@ -148,10 +157,9 @@ impl Processor {
         let now = Now {
             pump: bench.at,
             carrier: bench.carrier,
-            // The virtual pump has no clock of day and nobody has set one.
-            wall: Clock::Lost,
         };
         let actions = self.pump.handle(now, event);
+        self.retained = Some(self.pump.retained());
         self.next_call = actions
             .next_call()
             .max(bench.at.saturating_add(SHORTEST_PAUSE));
@@ -174,9 +182,34 @@ impl Processor {
                 // How many steps were made of them is in the next tick.
                 let _ = bench.motor.cancel(bench.at);
             }
-            Action::Persist { ticket, record } => self.persist(bench.at, ticket, &record),
-            Action::Append(record) => self.keep(bench.at, &record, Journal::append),
-            Action::Checkpoint(record) => self.keep(bench.at, &record, Journal::checkpoint),
+            Action::Persist { ticket, record } => {
+                let event = match self.write(bench.at, None, &record) {
+                    Ok(()) => Event::Persisted(ticket),
+                    Err(_) => Event::PersistFailed(ticket),
+                };
+                self.put(Incoming::Event(event));
+            }
+            Action::Append { session, record } => self.keep(bench.at, session, &record),
+            Action::Checkpoint(record) => self.keep(bench.at, None, &record),
+            Action::Scrub => {
+                let report = StorageReport::scrub(&mut self.journal, self.repairs_told);
+                self.repairs_told = self.journal.repairs();
+                self.wait_for_flash(bench.at);
+                self.put(Incoming::Event(Event::Storage(report)));
+            }
+            Action::ReadLog {
+                session,
+                id,
+                log,
+                from,
+            } => {
+                let outcome = self.read_log(log, from);
+                let _ = self.session.answer(session, &Answer { id, outcome });
+            }
+            Action::SignLog { session, id, log } => {
+                let outcome = self.sign_log(log);
+                let _ = self.session.answer(session, &Answer { id, outcome });
+            }
             Action::Answer { session, answer } => {
                 // Nobody may wait for it any more; what is done is done.
                 let _ = self.session.answer(session, &answer);
@@ -184,39 +217,61 @@ impl Processor {
         }
     }
 
-    fn persist(&mut self, at: PumpTime, ticket: Ticket, record: &Record) {
-        let event = match self.write(at, record, Journal::put) {
-            Ok(()) => Event::Persisted(ticket),
-            Err(_) => Event::PersistFailed(ticket),
-        };
-        self.put(Incoming::Event(event));
-    }
-
-    fn keep(&mut self, at: PumpTime, record: &Record, how: Write) {
-        if self.write(at, record, how).is_err() {
+    fn keep(&mut self, at: PumpTime, session: Option<SessionId>, record: &Record) {
+        if self.write(at, session, record).is_err() {
             self.put(Incoming::Event(Event::AppendFailed));
         }
     }
 
-    fn write(&mut self, at: PumpTime, record: &Record, how: Write) -> Result<()> {
+    fn write(&mut self, at: PumpTime, session: Option<SessionId>, record: &Record) -> Result<()> {
         let mut body = [0; RECORD_BYTES];
-        let body = record
-            .encode(&mut body)
-            .map_err(|error| anyhow::anyhow!("a record could not be encoded: {error:?}"))?;
+        let body = record.encode(session, &mut body)?;
         let envelope = Envelope {
             kind: record.kind(),
             version: record.version(),
             stamp: Stamp {
                 boot: self.boot,
-                // Whole milliseconds take the least room.
-                monotonic: PumpTime::from_micros(at.micros() / 1000 * 1000),
-                wall: Clock::Lost,
+                // Whole seconds take the least room.
+                monotonic: PumpTime::from_micros(at.micros() / 1_000_000 * 1_000_000),
+                wall: self.pump.clock(at),
             },
             body,
         };
-        let written = how(&mut self.journal, &envelope);
+        let written = match record.placement() {
+            Placement::State => self.journal.put(&envelope),
+            Placement::Checkpoint => self.journal.checkpoint(&envelope),
+            Placement::Event => self.journal.append(&envelope),
+            Placement::Critical => self.journal.append_critical(&envelope),
+        };
         self.wait_for_flash(at);
         Ok(written?)
+    }
+
+    fn read_log(&mut self, log: LogName, from: u32) -> Outcome {
+        let mut buffer = [0; LOG_PART_BYTES];
+        let read = self.journal.read_from(log_of(log), from, &mut buffer);
+        let part = read.ok().and_then(|part| {
+            Some(LogPart {
+                next: part.next,
+                newest: part.newest,
+                records: LogBytes::new(buffer.get(..part.used)?)?,
+            })
+        });
+        part.map_or(Outcome::Refused(Refused::NotDone), Outcome::LogPart)
+    }
+
+    fn sign_log(&mut self, log: LogName) -> Outcome {
+        match self.journal.head(log_of(log)) {
+            Ok(head) => Outcome::LogHead {
+                head: head.map(|head| LogHead {
+                    sequence: head.sequence,
+                    state: head.state,
+                    boot: head.boot,
+                    signature: head.signature,
+                }),
+            },
+            Err(_) => Outcome::Refused(Refused::NotDone),
+        }
     }
 
     /// The processor stands still for as long as the flash was busy.
@@ -254,23 +309,30 @@ impl Processor {
         SITUATION
     }
 
-    /// Power is gone: only the flash stays.
-    pub(super) fn into_flash(self) -> VirtualFlash {
-        self.journal.into_flash()
+    /// The processor stops: what its memories hold then.
+    pub(super) fn into_memory(self) -> Memory {
+        Memory {
+            flash: self.journal.into_flash(),
+            retained: self.retained,
+            one_time: self.one_time,
+        }
     }
 
     /// Everything in the event log, oldest first.
     pub(super) fn log(&mut self) -> Result<Vec<LogEntry>> {
         let mut entries = Vec::new();
         self.journal
-            .read(|envelope| {
-                let record = Record::decode(envelope.kind, envelope.version, envelope.body);
+            .read(Log::Events, |record| {
+                let envelope = &record.envelope;
+                let decoded = Record::decode(envelope.kind, envelope.version, envelope.body);
                 entries.push(LogEntry {
                     boot: envelope.stamp.boot,
                     at: envelope.stamp.monotonic,
                     clock: envelope.stamp.wall,
                     kind: envelope.kind.0,
-                    record: record.map_err(|error| format!("{error:?}")),
+                    record: decoded
+                        .map(|(_, record)| record)
+                        .map_err(|error| error.to_string()),
                 });
             })
             .context("the event log cannot be read")?;
@@ -291,8 +353,12 @@ impl Processor {
     }
 }
 
-/// One of the journal's ways to write.
-type Write = fn(&mut Journal<VirtualFlash>, &Envelope<'_>) -> Result<(), JournalError>;
+const fn log_of(name: LogName) -> Log {
+    match name {
+        LogName::Events => Log::Events,
+        LogName::Critical => Log::Critical,
+    }
+}
 
 fn motor_status(motor: &mut EmulatedMotor, at: PumpTime) -> MotorStatus {
     let status = motor.status(at);

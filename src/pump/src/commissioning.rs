@@ -1,0 +1,236 @@
+//! The commissioning record: what kind of pump this is, and its calibration. Kept in both state banks, and a third time in one-time memory
+//! where the chip has it, because nothing else can bring it back in a body.
+
+use crate::state::Recovery;
+use crc::{CRC_32_ISO_HDLC, Crc};
+use serde::{Deserialize, Serialize};
+use therapy::Bounds;
+use units::StepVolume;
+
+/// Length of the one-time memory that is used, bytes.
+pub const ONE_TIME_BYTES: usize = 32;
+
+/// What stands first in one-time memory; another number, another layout.
+const MAGIC: [u8; 4] = *b"ThC1";
+/// Length of the CRC at the end, bytes.
+const CHECK_BYTES: usize = 4;
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// What kind of pump this is. The others of the design follow with the therapy they need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PumpKind {
+    /// Implanted, with every mode.
+    ProgrammableImplant,
+}
+
+/// What is settled once, when the pump is commissioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommissioningRecord {
+    /// The kind.
+    pub kind: PumpKind,
+    /// What one motor step displaces, from calibration, femtolitres.
+    pub step_volume_fl: u32,
+}
+
+impl CommissioningRecord {
+    /// A programmable implant before calibration.
+    pub const UNCALIBRATED: Self = Self {
+        kind: PumpKind::ProgrammableImplant,
+        step_volume_fl: StepVolume::NOMINAL.femtolitres(),
+    };
+
+    /// The bounds that follow; none when the calibration is impossible.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Bounds> {
+        let PumpKind::ProgrammableImplant = self.kind;
+        Some(Bounds {
+            step_volume: StepVolume::new(self.step_volume_fl)?,
+            ..Bounds::PROGRAMMABLE_IMPLANT
+        })
+    }
+
+    /// The bytes of the third copy: magic, length, record, and over all of it a CRC-32 at the end; `None` if they were too many.
+    #[must_use]
+    pub fn to_one_time(&self) -> Option<[u8; ONE_TIME_BYTES]> {
+        let mut bytes = [0; ONE_TIME_BYTES];
+        let (contents, check) = bytes.split_last_chunk_mut::<CHECK_BYTES>()?;
+        let (magic, rest) = contents.split_first_chunk_mut()?;
+        *magic = MAGIC;
+        let (length, body) = rest.split_first_mut()?;
+        *length = u8::try_from(postcard::to_slice(self, body).ok()?.len()).ok()?;
+        *check = CRC.checksum(contents).to_le_bytes();
+        Some(bytes)
+    }
+
+    /// Reads the third copy.
+    #[must_use]
+    pub fn from_one_time(bytes: &[u8; ONE_TIME_BYTES]) -> Recovery<Self> {
+        if bytes.iter().all(|byte| *byte == u8::MAX) {
+            return Recovery::Absent;
+        }
+        Self::read(bytes).map_or(Recovery::Lost, Recovery::Good)
+    }
+
+    fn read(bytes: &[u8; ONE_TIME_BYTES]) -> Option<Self> {
+        let (contents, check) = bytes.split_last_chunk::<CHECK_BYTES>()?;
+        let (magic, rest) = contents.split_first_chunk()?;
+        let (length, body) = rest.split_first()?;
+        if *magic != MAGIC || CRC.checksum(contents) != u32::from_le_bytes(*check) {
+            return None;
+        }
+        postcard::from_bytes(body.get(..usize::from(*length))?).ok()
+    }
+}
+
+/// What came of looking for the commissioning record in all its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commissioned {
+    /// The record to go by.
+    pub record: CommissioningRecord,
+    /// Whether no good copy was left, or two that differ: bounds from the kind's nominal values or the state banks, and a fault.
+    pub doubtful: bool,
+    /// Write the record to the state banks.
+    pub put: bool,
+    /// Write the record to one-time memory.
+    pub burn: bool,
+}
+
+impl Commissioned {
+    /// Settles what counts of what `state` (both banks) and `one_time` memory hold; none of the latter where the chip has none.
+    ///
+    /// A pump on which nothing was ever written commissions itself as an uncalibrated programmable implant. A record that is lost later never
+    /// stops the pump (docs/therapy.md, "Fault table").
+    #[must_use]
+    pub fn settle(
+        state: Recovery<CommissioningRecord>,
+        one_time: Option<Recovery<CommissioningRecord>>,
+    ) -> Self {
+        let possible = |record: &CommissioningRecord| record.bounds().is_some();
+        let good = |found: Recovery<CommissioningRecord>| match found {
+            Recovery::Good(record) if possible(&record) => Some(record),
+            Recovery::Good(_) | Recovery::Absent | Recovery::Lost => None,
+        };
+        let never_written = state == Recovery::Absent
+            && one_time
+                .as_ref()
+                .is_none_or(|found| *found == Recovery::Absent);
+        let burn = one_time == Some(Recovery::Absent);
+        let third = one_time.and_then(good);
+        match (good(state), third) {
+            (Some(record), third) => Self {
+                record,
+                doubtful: third.is_some_and(|third| third != record),
+                put: false,
+                burn,
+            },
+            (None, Some(record)) => Self {
+                record,
+                doubtful: false,
+                put: true,
+                burn: false,
+            },
+            (None, None) => Self {
+                record: CommissioningRecord::UNCALIBRATED,
+                doubtful: !never_written,
+                put: never_written,
+                burn: never_written && burn,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: CommissioningRecord = CommissioningRecord {
+        kind: PumpKind::ProgrammableImplant,
+        step_volume_fl: 2_437_519,
+    };
+    const IMPOSSIBLE: CommissioningRecord = CommissioningRecord {
+        step_volume_fl: 0,
+        ..OTHER
+    };
+
+    #[test]
+    fn the_third_copy_comes_back_and_every_flipped_bit_is_noticed() {
+        let bytes = OTHER.to_one_time().unwrap();
+        assert_eq!(
+            CommissioningRecord::from_one_time(&bytes),
+            Recovery::Good(OTHER)
+        );
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                CommissioningRecord::from_one_time(&damaged),
+                Recovery::Lost,
+                "bit {bit}"
+            );
+        }
+        assert_eq!(
+            CommissioningRecord::from_one_time(&[0xFF; ONE_TIME_BYTES]),
+            Recovery::Absent
+        );
+    }
+
+    /// Every combination of what two places can hold.
+    #[test]
+    fn what_counts_is_settled_for_every_combination() {
+        use Recovery::{Absent, Good, Lost};
+        let settled = |record, doubtful, put, burn| Commissioned {
+            record,
+            doubtful,
+            put,
+            burn,
+        };
+        let new = CommissioningRecord::UNCALIBRATED;
+        for (state, one_time, expected) in [
+            (Absent, None, settled(new, false, true, false)),
+            (Absent, Some(Absent), settled(new, false, true, true)),
+            (
+                Absent,
+                Some(Good(OTHER)),
+                settled(OTHER, false, true, false),
+            ),
+            (Absent, Some(Lost), settled(new, true, false, false)),
+            (Good(OTHER), None, settled(OTHER, false, false, false)),
+            (
+                Good(OTHER),
+                Some(Absent),
+                settled(OTHER, false, false, true),
+            ),
+            (
+                Good(OTHER),
+                Some(Good(OTHER)),
+                settled(OTHER, false, false, false),
+            ),
+            (
+                Good(OTHER),
+                Some(Good(new)),
+                settled(OTHER, true, false, false),
+            ),
+            (Good(OTHER), Some(Lost), settled(OTHER, false, false, false)),
+            (Lost, None, settled(new, true, false, false)),
+            (Lost, Some(Absent), settled(new, true, false, false)),
+            (Lost, Some(Good(OTHER)), settled(OTHER, false, true, false)),
+            (Lost, Some(Lost), settled(new, true, false, false)),
+            (
+                Good(IMPOSSIBLE),
+                Some(Good(OTHER)),
+                settled(OTHER, false, true, false),
+            ),
+            (
+                Good(IMPOSSIBLE),
+                Some(Good(IMPOSSIBLE)),
+                settled(new, true, false, false),
+            ),
+        ] {
+            assert_eq!(
+                Commissioned::settle(state.clone(), one_time.clone()),
+                expected,
+                "{state:?}, {one_time:?}"
+            );
+        }
+    }
+}
