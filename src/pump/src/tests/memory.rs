@@ -1,0 +1,495 @@
+//! What the pump remembers over a reset, and what it does when its memory fails.
+
+use super::*;
+use crate::record::RepairsRecord;
+use crate::{
+    COUNTERS_INTERVAL, Counters, RETAINED_BYTES, Retained, SCRUB_INTERVAL, StorageReport,
+    TotalsSource,
+};
+use units::{Clock, WallTime};
+
+const MONDAY: WallTime = WallTime::from_millis(1_767_607_200_000);
+
+impl Bench {
+    /// A reset of the processor that keeps power: flash and retained memory stay.
+    fn reset(self, cause: ResetCause) -> Self {
+        let mut buffer = [0; RETAINED_BYTES];
+        let retained = self.pump.retained();
+        let bytes = retained.encode(&mut buffer).unwrap();
+        let start = Start {
+            cause,
+            retained: Retained::decode(bytes),
+        };
+        Self::started(self.flash(), start)
+    }
+
+    fn boot_record(&self) -> (TotalsSource, i64, u64) {
+        match self.log()[0] {
+            Record::Boot {
+                totals,
+                counted_steps,
+                at_most_steps,
+                ..
+            } => (*totals, *counted_steps, *at_most_steps),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Between two calls too: what was handed to the motor by then is all it can have made.
+#[test]
+fn after_a_reset_the_totals_are_an_interval_that_holds_the_truth() {
+    for (dose, most) in [(250_000, 80), (48_000_000, 1_100)] {
+        for after_us in [
+            1,
+            999_999,
+            30_000_000,
+            59_999_999,
+            3_600_123_456,
+            36_047_000_000,
+        ] {
+            let mut bench = Bench::fresh();
+            bench.program(&continuous(dose));
+            // Not a call of the pump at the end: the reset comes between two.
+            bench.run(Duration::from_micros(after_us / 2));
+            let end = bench.now + after_us / 2;
+            while bench.next_call < end {
+                bench.now = bench.next_call;
+                let motor = bench.motor();
+                bench.event(Event::Tick(motor));
+            }
+            bench.now = end;
+            let truth = bench.made();
+            let bench = bench.reset(ResetCause::Watchdog);
+            let (source, counted, at_most) = bench.boot_record();
+            assert_eq!(source, TotalsSource::Retained);
+            assert!(
+                counted as u64 <= truth && truth <= at_most,
+                "{counted} <= {truth} <= {at_most} of {dose} ng/day after {after_us} us"
+            );
+            assert!(at_most - counted as u64 <= most, "{counted} to {at_most}");
+        }
+    }
+}
+
+#[test]
+fn what_is_retained_counts_only_if_power_was_there_and_it_is_newer_than_the_checkpoint() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    let retained = bench.pump.retained();
+    let flash = bench.flash();
+    let source = |cause, retained, flash: &Recovered| {
+        let start = Start { cause, retained };
+        Bench::started(flash.clone(), start).boot_record().0
+    };
+    for cause in [
+        ResetCause::External,
+        ResetCause::Fatal { reason: 3 },
+        ResetCause::Watchdog,
+        ResetCause::BrownOut,
+        ResetCause::Software,
+    ] {
+        assert_eq!(
+            source(cause, Some(retained), &flash),
+            TotalsSource::Retained
+        );
+        assert_eq!(source(cause, None, &flash), TotalsSource::Checkpoint);
+    }
+    assert_eq!(
+        source(ResetCause::PowerOn, Some(retained), &flash),
+        TotalsSource::Checkpoint
+    );
+    // Of a later boot than this one, or older than the checkpoint: not of this pump's last hour.
+    let later = Retained {
+        boot: 2,
+        ..retained
+    };
+    assert_eq!(
+        source(ResetCause::Watchdog, Some(later), &flash),
+        TotalsSource::Checkpoint
+    );
+    let mut older = retained;
+    older.totals.at_most_steps = 5;
+    assert_eq!(
+        source(ResetCause::Watchdog, Some(older), &flash),
+        TotalsSource::Checkpoint
+    );
+    // Flash that cannot be read at all does not take away what RAM has kept.
+    let start = Start {
+        cause: ResetCause::Watchdog,
+        retained: Some(retained),
+    };
+    let bench = Bench::started(Recovered::without_flash(), start);
+    assert_eq!(bench.boot_record().0, TotalsSource::Retained);
+}
+
+#[test]
+fn a_hundred_resets_in_a_row_never_forget_a_step() {
+    let mut bench = Bench::fresh();
+    bench.program(&continuous(48_000_000));
+    let mut truth = 0;
+    for number in 0..100_u64 {
+        bench.run(Duration::from_micros(number * 70_001));
+        truth += bench.made();
+        bench = bench.reset(ResetCause::Software);
+        let (_, counted, at_most) = bench.boot_record();
+        assert!(counted as u64 <= truth && truth <= at_most);
+    }
+}
+
+#[test]
+fn powered_time_goes_on_over_resets_and_never_counts_time_without_power() {
+    let mut bench = Bench::fresh();
+    bench.run(Duration::from_seconds(3_630));
+    let mut bench = bench.reset(ResetCause::Software);
+    bench.run(Duration::from_seconds(90));
+    assert_eq!(bench.status().powered_s, 3_720);
+    let mut bench = bench.power_cut();
+    // As of the last checkpoint: at 60 s of the second boot.
+    assert_eq!(bench.status().powered_s, 3_690);
+    bench.run(Duration::from_seconds(10));
+    assert_eq!(bench.status().powered_s, 3_700);
+}
+
+#[test]
+fn the_clock_is_set_within_its_limits_and_told_to_the_log() {
+    let mut bench = Bench::fresh();
+    assert_eq!(bench.status().clock, Clock::Lost);
+    let two = Duration::from_seconds(2);
+    let set =
+        |bench: &mut Bench, wall, uncertainty| bench.ask(Command::SetClock { wall, uncertainty });
+    for millis in [1_577_836_799_999, 4_102_444_800_000, 0, u64::MAX] {
+        assert_eq!(
+            set(&mut bench, WallTime::from_millis(millis), two),
+            Some(Outcome::Refused(Refused::OutOfRange {
+                field: protocol::Field::WallMilliseconds,
+                value: millis,
+                lowest: 1_577_836_800_000,
+                highest: 4_102_444_799_999,
+            }))
+        );
+    }
+    assert_eq!(
+        set(&mut bench, MONDAY, Duration::from_micros(1_800_000_001)),
+        Some(Outcome::Refused(Refused::OutOfRange {
+            field: protocol::Field::UncertaintyMicroseconds,
+            value: 1_800_000_001,
+            lowest: 0,
+            highest: 1_800_000_000,
+        }))
+    );
+    assert_eq!(bench.status().clock, Clock::Lost, "nothing has changed");
+    let now = Clock::Known {
+        wall: MONDAY,
+        uncertainty: two,
+    };
+    assert_eq!(
+        set(&mut bench, MONDAY, two),
+        Some(Outcome::ClockSet { clock: now })
+    );
+    assert!(bench.log().contains(&&Record::ClockSet {
+        before: Clock::Lost,
+        after: now
+    }));
+    assert_eq!(
+        bench.status().status_changed & changed::CLOCK,
+        changed::CLOCK
+    );
+    bench.run(Duration::from_hours(1));
+    assert_eq!(
+        bench.status().clock.wall(),
+        Some(MONDAY.saturating_add(Duration::from_hours(1)))
+    );
+}
+
+#[test]
+fn a_clock_that_was_set_and_is_lost_is_a_fault_until_it_is_set_again() {
+    let mut bench = Bench::fresh();
+    let set = Command::SetClock {
+        wall: MONDAY,
+        uncertainty: Duration::ZERO,
+    };
+    bench.ask(set.clone());
+    bench.run(Duration::from_hours(1));
+    let mut warm = bench.pump.clone();
+    assert!(matches!(warm.clock(warm_time(&bench)), Clock::Known { .. }));
+    // With power: known. The bench's flash does not tell what stamps say, so it is told here.
+    let flash = Recovered {
+        clock_was_set: true,
+        ..bench.flash()
+    };
+    let reset = bench.reset(ResetCause::Software);
+    warm = reset.pump;
+    assert!(matches!(warm.clock(PumpTime::ZERO), Clock::Known { .. }));
+    let mut cold = Bench::new(flash);
+    assert_eq!(cold.status().clock, Clock::Lost);
+    assert_eq!(cold.status().faults & fault::CLOCK, fault::CLOCK);
+    cold.ask(set);
+    assert_eq!(cold.status().faults & fault::CLOCK, 0);
+    assert!(cold.log().contains(&&Record::AlarmCleared {
+        faults: fault::CLOCK
+    }));
+}
+
+fn warm_time(bench: &Bench) -> PumpTime {
+    PumpTime::from_micros(bench.now)
+}
+
+#[test]
+fn a_restart_by_a_fault_is_an_alarm_until_somebody_has_seen_it() {
+    for (cause, alarm) in [
+        (ResetCause::Fatal { reason: 4 }, true),
+        (ResetCause::Watchdog, true),
+        (ResetCause::BrownOut, true),
+        (ResetCause::PowerOn, false),
+        (ResetCause::External, false),
+        (ResetCause::Software, false),
+    ] {
+        let start = Start {
+            cause,
+            retained: None,
+        };
+        let mut bench = Bench::started(Recovered::new_pump(), start);
+        let raised = |bench: &mut Bench| bench.status().faults & fault::RESTARTED_BY_FAULT != 0;
+        assert_eq!(raised(&mut bench), alarm, "{cause:?}");
+        bench.ask(Command::ResetStatusChanged {
+            mask: changed::DELIVERY,
+        });
+        assert_eq!(raised(&mut bench), alarm, "{cause:?}");
+        bench.ask(Command::ResetStatusChanged {
+            mask: changed::OPERATION,
+        });
+        assert!(!raised(&mut bench));
+    }
+}
+
+#[test]
+fn records_that_are_lost_are_counted_alarmed_and_told_and_delivery_goes_on() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_seconds(30));
+    for _ in 0..3 {
+        bench.event(Event::AppendFailed);
+    }
+    let status = bench.status();
+    assert_eq!(status.records_lost, 3);
+    assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
+    bench.run(Duration::from_seconds(60));
+    assert!(bench.log().contains(&&Record::RecordsLost { records: 3 }));
+    // A look at the flash follows soon; whether the alarm ends depends on what it finds.
+    bench.run(Duration::from_seconds(600));
+    assert!(bench.actions.contains(&Action::Scrub));
+    bench.event(Event::Storage(StorageReport {
+        failing: true,
+        ..StorageReport::default()
+    }));
+    assert_eq!(bench.status().faults & fault::STORAGE, fault::STORAGE);
+    bench.event(Event::Storage(StorageReport::default()));
+    assert_eq!(bench.status().faults & fault::STORAGE, 0);
+    bench.run(Duration::from_days(1));
+    assert_eq!(
+        bench.made(),
+        50_399,
+        "the steps are those of an undisturbed pump"
+    );
+}
+
+#[test]
+fn the_flash_is_looked_at_every_day_and_what_was_repaired_is_told() {
+    let mut bench = Bench::fresh();
+    bench.run(SCRUB_INTERVAL);
+    bench.run(SCRUB_INTERVAL);
+    let looks = bench
+        .actions
+        .iter()
+        .filter(|action| **action == Action::Scrub)
+        .count();
+    assert_eq!(looks, 2);
+    let repairs = RepairsRecord {
+        copies: 2,
+        ..RepairsRecord::default()
+    };
+    bench.event(Event::Storage(StorageReport {
+        repairs,
+        ..StorageReport::default()
+    }));
+    assert!(bench.log().contains(&&Record::MemoryRepaired { repairs }));
+    bench.event(Event::Storage(StorageReport {
+        kinds_lost: 1,
+        ..StorageReport::default()
+    }));
+    assert!(bench.log().contains(&&Record::MemoryLost {
+        program: false,
+        totals: false,
+        kinds: 1,
+        log: false
+    }));
+    assert_eq!(bench.status().faults & fault::STORAGE, fault::STORAGE);
+}
+
+#[test]
+fn counters_never_roll_off_and_are_kept_every_hour() {
+    let mut bench = Bench::fresh();
+    let kept = |bench: &Bench| -> Vec<Counters> {
+        bench
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Checkpoint(Record::Counters { counters }) => Some(*counters),
+                _ => None,
+            })
+            .collect()
+    };
+    bench.program(&baclofen());
+    bench.run(COUNTERS_INTERVAL);
+    bench.run(COUNTERS_INTERVAL);
+    let all = kept(&bench);
+    // At the start, a minute after the program, and then every hour.
+    assert_eq!(all.len(), 4, "{all:?}");
+    let last = *all.last().unwrap();
+    assert_eq!((last.commits, last.sessions), (1, 1));
+    let flash = Recovered {
+        counters: Recovery::Good(last),
+        ..bench.flash()
+    };
+    let mut bench = Bench::started(
+        flash,
+        Start {
+            cause: ResetCause::Watchdog,
+            retained: None,
+        },
+    );
+    bench.program(&baclofen());
+    bench.run(Duration::from_seconds(60));
+    let last = *kept(&bench).last().unwrap();
+    assert_eq!(
+        (last.commits, last.sessions, last.restarts_by_fault),
+        (2, 2, 1)
+    );
+}
+
+#[test]
+fn a_session_is_in_the_log_from_its_first_request_to_its_end() {
+    let mut bench = Bench::fresh();
+    bench.event(Event::LinkClosed { session: PHONE });
+    assert!(!bench.log().contains(&&Record::SessionClosed {}));
+    bench.program(&baclofen());
+    bench.event(Event::LinkClosed { session: PHONE });
+    bench.event(Event::LinkClosed { session: PHONE });
+    let of_phone: Vec<_> = bench
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Append {
+                session: Some(session),
+                record,
+            } if *session == PHONE => Some(Record::title(record.kind()).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        of_phone,
+        ["session opened", "program committed", "session closed"]
+    );
+}
+
+#[test]
+fn reading_and_signing_a_log_is_the_journals_work() {
+    let mut bench = Bench::fresh();
+    let log = protocol::LogName::Critical;
+    assert_eq!(bench.ask(Command::ReadLog { log, from: 7 }), None);
+    assert_eq!(bench.ask(Command::SignLog { log }), None);
+    for expected in [
+        Action::ReadLog {
+            session: PHONE,
+            id: 1,
+            log,
+            from: 7,
+        },
+        Action::SignLog {
+            session: PHONE,
+            id: 2,
+            log,
+        },
+    ] {
+        assert!(bench.actions.contains(&expected));
+    }
+}
+
+#[test]
+fn what_is_delivered_and_what_is_wrong_is_in_the_log() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.program(&stopped());
+    let mut motor = bench.motor();
+    motor.faults.driver_failed = true;
+    bench.event(Event::Tick(motor));
+    let told: Vec<_> = bench
+        .log()
+        .into_iter()
+        .filter(|record| {
+            matches!(
+                record,
+                Record::DeliveryChanged { .. }
+                    | Record::AlarmRaised { .. }
+                    | Record::MotorFault { .. }
+            )
+        })
+        .cloned()
+        .collect();
+    assert_eq!(
+        told,
+        [
+            Record::DeliveryChanged {
+                delivery: DeliveryState::Running,
+                flow_nl_per_day: 125_000
+            },
+            Record::DeliveryChanged {
+                delivery: DeliveryState::Stopped,
+                flow_nl_per_day: 0
+            },
+            Record::MotorFault {
+                interlock_tripped: false,
+                driver_failed: true
+            },
+            Record::AlarmRaised {
+                faults: fault::MOTOR
+            },
+            Record::DeliveryChanged {
+                delivery: DeliveryState::Faulted,
+                flow_nl_per_day: 0
+            },
+        ]
+    );
+}
+
+#[test]
+fn a_lost_memory_is_told_once_a_boot() {
+    let bench = Bench::new(Recovered {
+        boot: 9,
+        program: Recovery::Lost,
+        totals: Recovery::Lost,
+        storage: StorageReport {
+            kinds_lost: 2,
+            log_lost: true,
+            ..StorageReport::default()
+        },
+        ..Recovered::new_pump()
+    });
+    let lost: Vec<_> = bench
+        .log()
+        .into_iter()
+        .filter(|record| matches!(record, Record::MemoryLost { .. }))
+        .collect();
+    assert_eq!(
+        lost,
+        [&Record::MemoryLost {
+            program: true,
+            totals: true,
+            kinds: 2,
+            log: true
+        }]
+    );
+}
