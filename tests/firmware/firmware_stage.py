@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 
 import footprint
+import power_cuts
 import stack_depth
 import zephyr_tools
+from native_sim import RESET_STATUS, boot
 from zephyr_tools import CLEAN, ROOT, Missing
 
 # West's name of the board, the name here, and the Rust target that zephyr-lang-rust takes for it.
@@ -30,8 +32,6 @@ BOARDS = [
 NATIVE_OPTIONS = ["-DCONFIG_THECAL_INSECURE_LINK=y", "-DCONFIG_THECAL_FAULT_INJECTION=y"]
 # Of a thread's stack at most so much may be needed, in percent.
 STACK_LIMIT = 95
-# src/drivers/include/thecal/system.h, THECAL_RESET_EXIT_STATUS.
-RESET_STATUS = 75
 # docs/therapy.md: therapy is back within 60 s of a reset.
 BASAL_LIMIT_MS = 60_000
 PYTEST_COUNTS = r"(?P<passed>\d+) passed|(?P<failed>\d+) (?:failed|errors?)\b|(?P<skipped>\d+) skipped"
@@ -47,6 +47,8 @@ class Image:
         self.rust_target = rust_target
         self.folder = folder / name
         self.elf = self.folder / "zephyr/zephyr.elf"
+        # On native_sim alone.
+        self.program = self.folder / "zephyr/zephyr.exe"
         self.library = self.folder / "src/firmware/rust/target" / rust_target / "release/librustapp.a"
 
     def configuration(self, workspace, options):
@@ -97,10 +99,12 @@ def run(stage, workspace, target):
                   "the build has changed src/firmware/Cargo.lock: commit it, or pin what it changed")
     native = next((image for image in images if image.name == "native_sim"), None)
     if native is None:
-        for part in ("resets on native_sim", "twister suites", "BLE end to end", "page over Web Bluetooth to native_sim"):
+        for part in ("resets on native_sim", "power cuts on native_sim", "twister suites", "BLE end to end",
+                     "page over Web Bluetooth to native_sim"):
             stage.tally.skip(f"zephyr: {part}", "there is no native_sim image")
         return
     resets(stage, native)
+    power_cuts.run(stage, native.program)
     environment = environments["native_sim"]
     driver = twister(stage, target, environment)
     bluetooth(stage, python, native, driver)
@@ -191,22 +195,11 @@ def footprint_is_current(stage, images):
     stage.verdict("docs/footprint.md is current", not wrong, "\n".join(wrong))
 
 
-def boot(image, flash, *arguments, limit=30):
-    """One boot on native_sim, without a radio; simulated time runs as fast as it can: (exit status, what it said)."""
-    command = [image.folder / "zephyr/zephyr.exe", f"--flash={flash}", "--no-rt", *arguments]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=limit, check=False)
-    except subprocess.TimeoutExpired as late:
-        return None, (late.stdout or b"").decode(errors="replace") if isinstance(late.stdout, bytes) else str(late.stdout)
-    return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-
-
 def resets(stage, image):
     """Boots, stops, and dies in each way there is: motor off, cause kept, back in therapy with the same flash."""
     with tempfile.TemporaryDirectory(prefix="thecal-firmware-") as folder:
         flash = Path(folder) / "flash.bin"
-        status, said = boot(image, flash, "--stop_at=70")
+        status, said = boot(image.program, flash, "--stop_at=70")
         began = re.search(r"delivery has begun, (\d+) ms after boot", said)
         stage.verdict("native_sim boots on blank flash, runs and stops", status == 0 and "thecal: boot 1" in said, said)
         stage.verdict("delivery begins within 60 s of a boot", began and int(began[1]) < BASAL_LIMIT_MS, said)
@@ -214,7 +207,7 @@ def resets(stage, image):
             print(f"  delivery began {began[1]} ms after boot (flash at the pace of an nRF52)", flush=True)
         number = 1
         for fault, reason in (("overflow", 4), ("assert", 4), ("return", 4)):
-            status, said = boot(image, flash, f"--fault={fault}", "--fault-after=65", "--stop_at=100")
+            status, said = boot(image.program, flash, f"--fault={fault}", "--fault-after=65", "--stop_at=100")
             number += 1
             stage.verdict(f"{fault}: trapped, motor off, reset", status == RESET_STATUS and "motor off, reset" in said
                           and f"thecal: boot {number}" in said, said)
@@ -222,11 +215,11 @@ def resets(stage, image):
                 # The excluded crate's own profile: `attempt to add with overflow` and not a wrapped sum.
                 stage.verdict("an overflow in the firmware's profile is a panic",
                               "with overflow" in said and "unnoticed" not in said, said)
-            status, said = boot(image, flash, "--stop_at=2")
+            status, said = boot(image.program, flash, "--stop_at=2")
             number += 1
             stage.verdict(f"{fault}: the next boot knows the cause", status == 0 and f"thecal: boot {number}" in said
                           and f"started after a fatal error: reason {reason}" in said, said)
-        status, said = boot(image, flash, "--stop_at=2")
+        status, said = boot(image.program, flash, "--stop_at=2")
         stage.verdict("a cause is told once", status == 0 and "started by power" in said, said)
 
 
@@ -255,7 +248,7 @@ def twister(stage, target, environment):
 
 
 def bluetooth(stage, python, native, driver):
-    environment = {"THECAL_NATIVE_SIM": str(native.folder / "zephyr/zephyr.exe")}
+    environment = {"THECAL_NATIVE_SIM": str(native.program)}
     if driver:
         environment["THECAL_NATIVE_SIM_LOCKED"] = str(driver)
     stage.counted("BLE end to end", [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/ble"], PYTEST_COUNTS,
@@ -285,7 +278,7 @@ def page(stage, python, native, target):
          "tests/browser/web_bluetooth.test.mjs"],
         NODE_COUNTS,
         env={
-            "THECAL_NATIVE_SIM": str(native.folder / "zephyr/zephyr.exe"),
+            "THECAL_NATIVE_SIM": str(native.program),
             "THECAL": str(target / "release/thecal"),
             "THECAL_PAGE": str(target / "page"),
         },

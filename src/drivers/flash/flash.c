@@ -5,6 +5,7 @@
  *
  * No log format here. Every argument is checked, because a wrong offset would be somebody else's partition.
  */
+#include <thecal/fault.h>
 #include <thecal/flash.h>
 
 #include <errno.h>
@@ -164,6 +165,9 @@ int32_t thecal_flash_write(uint32_t partition, uint32_t offset, const uint8_t *b
 	if (found == NULL || offset % THECAL_FLASH_WORD_BYTES != 0 || length % THECAL_FLASH_WORD_BYTES != 0) {
 		return -EINVAL;
 	}
+#ifdef CONFIG_THECAL_FAULT_INJECTION
+	thecal_fault_flash_write(found->offset + offset, bytes, length);
+#endif
 	for (uint32_t attempt = 0; attempt < CONFIG_THECAL_FLASH_ATTEMPTS && done < length; attempt++) {
 		if (attempt > 0) {
 			int32_t leading;
@@ -198,6 +202,11 @@ int32_t thecal_flash_erase(uint32_t partition, uint32_t offset, uint32_t length)
 	if (length == 0) {
 		return 0;
 	}
+#ifdef CONFIG_THECAL_FAULT_INJECTION
+	if (thecal_fault_flash_erase(found->offset + offset, length) == THECAL_FAULT_FLASH_ERASED) {
+		return 0;
+	}
+#endif
 	for (uint32_t attempt = 0; attempt < CONFIG_THECAL_FLASH_ATTEMPTS; attempt++) {
 		result = flash_erase(found->device, (off_t)(found->offset + offset), length);
 		if (!may_pass(result)) {

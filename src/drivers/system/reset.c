@@ -23,16 +23,24 @@
 #include <zephyr/sys/reboot.h>
 #endif
 
-static uint32_t crc_of(const struct thecal_retained *retained)
+static uint32_t crc_of(const struct thecal_retained_fatal *fatal)
 {
-	return crc32_ieee((const uint8_t *)retained, offsetof(struct thecal_retained, crc));
+	return crc32_ieee((const uint8_t *)fatal, offsetof(struct thecal_retained_fatal, crc));
+}
+
+/* Where a fatal error is kept, or NULL. */
+static volatile struct thecal_retained_fatal *kept_fatal(void)
+{
+	volatile struct thecal_retained_memory *const memory = thecal_retained_memory();
+
+	return memory == NULL ? NULL : &memory->fatal;
 }
 
 void thecal_system_retain_fatal(uint32_t reason, uint32_t program_counter)
 {
-	volatile struct thecal_retained *const kept = thecal_retained();
-	const struct thecal_retained fatal = {
-		.magic = THECAL_RETAINED_MAGIC,
+	volatile struct thecal_retained_fatal *const kept = kept_fatal();
+	const struct thecal_retained_fatal fatal = {
+		.magic = THECAL_RETAINED_FATAL_MAGIC,
 		.reason = reason,
 		.program_counter = program_counter,
 	};
@@ -49,8 +57,8 @@ void thecal_system_retain_fatal(uint32_t reason, uint32_t program_counter)
 /* Whether a fatal error was retained; takes it out. */
 static bool take_fatal(struct thecal_reset *reset)
 {
-	volatile struct thecal_retained *const kept = thecal_retained();
-	struct thecal_retained copy;
+	volatile struct thecal_retained_fatal *const kept = kept_fatal();
+	struct thecal_retained_fatal copy;
 
 	if (kept == NULL) {
 		return false;
@@ -60,7 +68,7 @@ static bool take_fatal(struct thecal_reset *reset)
 	copy.program_counter = kept->program_counter;
 	copy.crc = kept->crc;
 	kept->magic = 0;
-	if (copy.magic != THECAL_RETAINED_MAGIC || copy.crc != crc_of(&copy)) {
+	if (copy.magic != THECAL_RETAINED_FATAL_MAGIC || copy.crc != crc_of(&copy)) {
 		return false;
 	}
 	reset->cause = THECAL_RESET_FATAL;

@@ -20,4 +20,17 @@ uint32_t thecal_fault_due(void);
 /* Fails an assertion. */
 void thecal_fault_assert(void);
 
+/* What a process ends with whose power was cut (--flash-cut): start it again with the same flash file. */
+#define THECAL_POWER_CUT_EXIT_STATUS 76
+
+/*
+ * The flash driver says what it is about to do to the flash as a whole: whole words at an address, whole pages at an address. If power is
+ * to be cut within it, this does as much of it as --flash-cut-seed says, and does not return.
+ */
+void thecal_fault_flash_write(uint32_t address, const uint8_t *bytes, uint32_t length);
+
+/* 0; or THECAL_FAULT_FLASH_ERASED when one of the pages is worn (--flash-worn) and the others were erased here. */
+#define THECAL_FAULT_FLASH_ERASED 1
+int32_t thecal_fault_flash_erase(uint32_t address, uint32_t length);
+
 #endif /* THECAL_FAULT_H */

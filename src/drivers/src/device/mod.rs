@@ -4,7 +4,9 @@ pub mod fault;
 pub mod flash;
 pub mod link;
 pub mod motor;
+pub mod one_time;
 pub mod queue;
+pub mod retained;
 pub mod system;
 pub mod watchdog;
 

@@ -344,6 +344,7 @@ fn counters_never_roll_off_and_are_kept_every_hour() {
     bench.program(&baclofen());
     bench.run(COUNTERS_INTERVAL);
     bench.run(COUNTERS_INTERVAL);
+    bench.run(Duration::from_seconds(60));
     let all = kept(&bench);
     // At the start, a minute after the program, and then every hour.
     assert_eq!(all.len(), 4, "{all:?}");

@@ -1,0 +1,33 @@
+/*
+ * Bytes that survive a reset of the processor but not a loss of power: what is in them is the pump's business.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * RAM forgets slowly: after a short loss of power the bytes may still be whole. Whoever must tell looks at the cause of the reset, or keeps
+ * among the bytes what only the boot before can have written.
+ */
+#ifndef THECAL_RETAINED_H
+#define THECAL_RETAINED_H
+
+#include <stdint.h>
+
+/* Most bytes that can be kept. */
+#define THECAL_RETAINED_BYTES 96
+
+/*
+ * Keeps bytes[0..length] in place of what was kept before. A reset in the midst of it leaves the old ones whole. Delivery thread only,
+ * which calls it at every tick: it waits for nothing, takes no lock and touches no flash.
+ *
+ * 0; -EINVAL when there are more than THECAL_RETAINED_BYTES; -ENODEV when this machine has no such memory.
+ */
+int32_t thecal_retained_write(const uint8_t *bytes, uint32_t length);
+
+/*
+ * The newest bytes that were kept whole. Delivery thread only.
+ *
+ * Their number; -ENODATA when there are none (power was lost, or both copies are damaged); -ENODEV when this machine has no such memory;
+ * -EINVAL when capacity is less than THECAL_RETAINED_BYTES.
+ */
+int32_t thecal_retained_read(uint8_t *bytes, uint32_t capacity);
+
+#endif /* THECAL_RETAINED_H */
