@@ -20,7 +20,7 @@ BUILD_ASSERT(CONFIG_THECAL_QUEUE_RESULTS >= CONFIG_THECAL_QUEUE_RECORDS + 2,
 
 /* Lengths of the entries: what src/firmware/src/message.rs can make at most, in words. */
 #define COMMAND_BYTES 128
-#define RESULT_BYTES  128
+#define RESULT_BYTES  168
 #define RECORD_BYTES  192
 #define ANSWER_BYTES  THECAL_QUEUE_BYTES
 

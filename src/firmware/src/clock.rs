@@ -1,15 +1,14 @@
 //! Every clock there is.
 
 use drivers::device::system;
-use units::{CarrierTime, Clock, Now, PumpTime};
+use units::{CarrierTime, Now, PumpTime};
 
-/// The moment. Therapy and link run on the same clock here; nothing keeps the time of day yet, so it is lost.
+/// The moment. Therapy and link run on the same clock here; the time of day is the pump's to know.
 pub fn now() -> Now {
     let pump = system::uptime();
     Now {
         pump,
         carrier: carrier(pump),
-        wall: Clock::Lost,
     }
 }
 
@@ -18,10 +17,11 @@ pub fn carrier(pump: PumpTime) -> CarrierTime {
     CarrierTime::from_micros(pump.micros())
 }
 
-/// Rounded down to milliseconds, as records bear it: finer would only cost room (journal, `envelope`).
+/// Rounded down to seconds, as records bear it: finer would cost room for one event in twenty (journal, `envelope`), and their order is told by
+/// their numbers.
 pub fn for_records(time: PumpTime) -> PumpTime {
     let micros = time.micros();
-    PumpTime::from_micros(micros.saturating_sub(micros % 1_000))
+    PumpTime::from_micros(micros.saturating_sub(micros % 1_000_000))
 }
 
 /// Whole milliseconds, for log lines: the units' own texts are exact and cost room on the board.

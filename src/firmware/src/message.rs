@@ -4,8 +4,8 @@
 
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
 use journal::Envelope;
-use protocol::Request;
-use pump::{Recovered, Recovery, TotalsRecord};
+use protocol::{LogName, Request};
+use pump::{Recovered, StorageReport};
 use serde::{Deserialize, Serialize};
 
 /// From the link to delivery.
@@ -30,79 +30,35 @@ pub enum ToLink<A> {
 #[derive(Serialize, Deserialize)]
 pub enum FromJournal {
     /// Once a boot, before everything else.
-    Recovered(RecoveredState),
+    Recovered(Recovered),
     /// The record with this ticket is durable.
     Persisted { ticket: u32 },
     /// The record with this ticket is not.
     PersistFailed { ticket: u32 },
     /// An event or a checkpoint could not be kept.
     AppendFailed,
+    /// What a look at all of the flash has found.
+    Storage(StorageReport),
 }
 
-/// [`Recovered`], for the way.
-#[derive(Serialize, Deserialize)]
-pub struct RecoveredState {
-    boot: u32,
-    program: Found<pump::ProgramRecord>,
-    totals: Found<TotalsRecord>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum Found<T> {
-    Absent,
-    Good(T),
-    Lost,
-}
-
-impl<T> From<Recovery<T>> for Found<T> {
-    fn from(recovery: Recovery<T>) -> Self {
-        match recovery {
-            Recovery::Absent => Self::Absent,
-            Recovery::Good(value) => Self::Good(value),
-            Recovery::Lost => Self::Lost,
-        }
-    }
-}
-
-impl<T> From<Found<T>> for Recovery<T> {
-    fn from(found: Found<T>) -> Self {
-        match found {
-            Found::Absent => Self::Absent,
-            Found::Good(value) => Self::Good(value),
-            Found::Lost => Self::Lost,
-        }
-    }
-}
-
-impl From<Recovered> for RecoveredState {
-    fn from(recovered: Recovered) -> Self {
-        Self {
-            boot: recovered.boot,
-            program: recovered.program.into(),
-            totals: recovered.totals.into(),
-        }
-    }
-}
-
-impl From<RecoveredState> for Recovered {
-    fn from(state: RecoveredState) -> Self {
-        Self {
-            boot: state.boot,
-            program: state.program.into(),
-            totals: state.totals.into(),
-        }
-    }
-}
-
-/// What the journal is to do with a record.
+/// What the journal is to do.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub enum Keep {
-    /// Replace the state of its kind, and say whether that is durable.
-    State { ticket: u32 },
-    /// Append it to the event log.
-    Event,
-    /// Append it to the checkpoints.
-    Checkpoint,
+pub enum ToJournal {
+    /// Keep the record that follows durably, and say whether it is.
+    Persist { ticket: u32 },
+    /// Keep the record that follows where its kind belongs.
+    Keep,
+    /// Look at every copy of everything.
+    Scrub,
+    /// Answer a session with records of a log.
+    ReadLog {
+        session: u32,
+        id: u32,
+        log: LogName,
+        from: u32,
+    },
+    /// Answer a session with the signed end of a log.
+    SignLog { session: u32, id: u32, log: LogName },
 }
 
 /// Puts a message into a queue, at once. One that cannot be encoded has no room either.
@@ -119,21 +75,26 @@ pub fn receive<T: for<'a> Deserialize<'a>>(queue: Queue, wait: Wait) -> Option<T
     postcard::from_bytes(bytes).ok()
 }
 
-/// Hands a record to the journal thread, at once.
-pub fn send_record(keep: Keep, envelope: &Envelope<'_>) -> Result<(), NoRoom> {
+/// Tells the journal thread what to do, with the record it is to keep, at once.
+pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Result<(), NoRoom> {
     let mut buffer = [0; QUEUE_BYTES];
-    let order = postcard::to_slice(&keep, &mut buffer)
+    let head = postcard::to_slice(&order, &mut buffer)
         .map_err(|_| NoRoom)?
         .len();
-    let rest = buffer.get_mut(order..).ok_or(NoRoom)?;
-    let record = envelope.encode(rest).map_err(|_| NoRoom)?;
-    let length = order.checked_add(record).ok_or(NoRoom)?;
+    let rest = buffer.get_mut(head..).ok_or(NoRoom)?;
+    let record = match record {
+        Some(record) => record.encode(rest).map_err(|_| NoRoom)?,
+        None => 0,
+    };
+    let length = head.checked_add(record).ok_or(NoRoom)?;
     queue::put(Queue::Records, buffer.get(..length).ok_or(NoRoom)?)
 }
 
-/// Waits for the next record to keep. As [`receive`].
-pub fn receive_record(buffer: &mut [u8; QUEUE_BYTES]) -> Option<(Keep, Envelope<'_>)> {
+/// Waits for what the journal is to do next, and with which record. As [`receive`].
+pub fn receive_for_journal(
+    buffer: &mut [u8; QUEUE_BYTES],
+) -> Option<(ToJournal, Option<Envelope<'_>>)> {
     let bytes = queue::take(Queue::Records, buffer, Wait::Forever)?;
-    let (keep, record) = postcard::take_from_bytes(bytes).ok()?;
-    Some((keep, Envelope::decode(record).ok()?))
+    let (order, record) = postcard::take_from_bytes(bytes).ok()?;
+    Some((order, Envelope::decode(record).ok()))
 }

@@ -524,6 +524,12 @@ impl Record {
         Self::row(kind).map(|(_, _, title)| *title)
     }
 
+    /// Where a kind of record is kept; none for one that this version does not know.
+    #[must_use]
+    pub fn placement_of(kind: Kind) -> Option<Placement> {
+        Self::row(kind).map(|(_, placement, _)| *placement)
+    }
+
     fn row(kind: Kind) -> Option<&'static (Kind, Placement, &'static str)> {
         Self::TABLE.iter().find(|(known, _, _)| *known == kind)
     }

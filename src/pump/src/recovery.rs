@@ -170,10 +170,7 @@ fn shows_everything(condition: RingCondition) -> bool {
 /// The newest record of a kind, and the time of day when it was made.
 fn find<F: Flash>(journal: &mut Journal<F>, kind: Kind) -> Recovery<(Record, Clock)> {
     let mut body = [0; BODY_BYTES];
-    let checkpoint = Record::TABLE
-        .iter()
-        .any(|(known, placement, _)| *known == kind && *placement == Placement::Checkpoint);
-    let found = if checkpoint {
+    let found = if Record::placement_of(kind) == Some(Placement::Checkpoint) {
         journal.latest_checkpoint(kind, &mut body)
     } else {
         journal.get(kind, &mut body)

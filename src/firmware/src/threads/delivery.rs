@@ -4,20 +4,20 @@
 //! log line while it delivers.
 
 use drivers::device::queue::{NoRoom, Queue, Wait};
-use drivers::device::{motor, system, watchdog};
+use drivers::device::{motor, retained, system, watchdog};
 use drivers::motor::{Faults, Interlock, MotorError, Order};
 use heapless::Deque;
 use journal::{Envelope, Stamp};
 use protocol::{Answer, SessionId};
 use pump::{
-    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
-    Recovery, ResetCause, Setup, Ticket,
+    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, RETAINED_BYTES,
+    Record, Recovered, ResetCause, Retained, Start, Ticket,
 };
-use therapy::{Bounds, StepOrder};
+use therapy::StepOrder;
 use units::{Duration, Now, PumpTime};
 
 use crate::log_sink::say;
-use crate::message::{self, FromJournal, FromLink, Keep, ToLink};
+use crate::message::{self, FromJournal, FromLink, ToJournal, ToLink};
 use crate::{clock, kconfig};
 
 /// How long the recovered state is waited for (Kconfig `THECAL_RECOVERY_LIMIT_MS`).
@@ -33,10 +33,13 @@ pub fn run() {
         Ok(watchdog::Watchdog::Absent) => say!(info, "watchdog: absent on this machine"),
         Err(error) => say!(error, "watchdog: {error}"),
     }
-    let cause = reset_cause();
-    let mut delivery = Delivery::new(recovered());
+    let start = Start {
+        cause: reset_cause(),
+        retained: retained(),
+    };
+    let mut delivery = Delivery::new(recovered(), start);
     // Before the first tick: nothing has moved yet.
-    delivery.tell(Event::Boot { cause });
+    delivery.tell(Event::Boot);
     delivery.tick();
     say!(
         info,
@@ -66,24 +69,27 @@ fn recovered() -> Recovered {
     loop {
         watchdog::feed();
         match message::receive(Queue::Results, Wait::No) {
-            Some(FromJournal::Recovered(state)) => return state.into(),
+            Some(FromJournal::Recovered(recovered)) => return recovered,
             Some(
                 FromJournal::Persisted { .. }
                 | FromJournal::PersistFailed { .. }
-                | FromJournal::AppendFailed,
+                | FromJournal::AppendFailed
+                | FromJournal::Storage(_),
             )
             | None => {}
         }
         if system::uptime() >= deadline {
             say!(error, "flash has not answered in time: starting without it");
-            return Recovered {
-                boot: 0,
-                program: Recovery::Lost,
-                totals: Recovery::Lost,
-            };
+            return Recovered::without_flash();
         }
         system::wait_until(deadline);
     }
+}
+
+/// What has come through the reset in RAM.
+fn retained() -> Option<Retained> {
+    let mut buffer = [0; RETAINED_BYTES];
+    Retained::decode(retained::read(&mut buffer)?)
 }
 
 fn reset_cause() -> ResetCause {
@@ -141,15 +147,10 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn new(recovered: Recovered) -> Self {
+    fn new(recovered: Recovered, start: Start) -> Self {
         Self {
             boot: recovered.boot,
-            pump: Pump::new(
-                Setup {
-                    bounds: Bounds::PROGRAMMABLE_IMPLANT,
-                },
-                recovered,
-            ),
+            pump: Pump::new(recovered, start),
             next_call: PumpTime::ZERO,
             motor: MotorStatus::default(),
             outcomes: Deque::new(),
@@ -173,6 +174,7 @@ impl Delivery {
                     self.tell(Event::PersistFailed(Ticket(ticket)))
                 }
                 FromJournal::AppendFailed => self.tell(Event::AppendFailed),
+                FromJournal::Storage(report) => self.tell(Event::Storage(report)),
                 // Too late: the pump runs without it.
                 FromJournal::Recovered(_) => {}
             }
@@ -213,8 +215,19 @@ impl Delivery {
     fn step(&mut self, now: Now, event: Event) {
         let actions = self.pump.handle(now, event);
         self.next_call = actions.next_call();
+        // Before the motor gets an order, because it says what can have been delivered if the processor is reset behind it.
+        self.retain();
         for action in actions.iter() {
             self.carry_out(now, action);
+        }
+    }
+
+    #[inline(never)]
+    fn retain(&self) {
+        let mut buffer = [0; RETAINED_BYTES];
+        if let Some(bytes) = self.pump.retained().encode(&mut buffer) {
+            // Where there is no such memory, the checkpoint on flash is what is left.
+            let _ = retained::write(bytes);
         }
     }
 
@@ -228,20 +241,34 @@ impl Delivery {
             }
             Action::Persist { ticket, record } => {
                 let ticket = ticket.0;
-                if self.keep(now, Keep::State { ticket }, record).is_err() {
+                if self
+                    .keep(now, ToJournal::Persist { ticket }, None, record)
+                    .is_err()
+                {
                     self.outcome(Outcome::PersistFailed { ticket });
                 }
             }
-            Action::Append(record) => {
-                if self.keep(now, Keep::Event, record).is_err() {
-                    self.outcome(Outcome::AppendFailed);
-                }
-            }
-            Action::Checkpoint(record) => {
-                if self.keep(now, Keep::Checkpoint, record).is_err() {
-                    self.outcome(Outcome::AppendFailed);
-                }
-            }
+            Action::Append { session, record } => self.keep_or_count(now, *session, record),
+            Action::Checkpoint(record) => self.keep_or_count(now, None, record),
+            // Without room now, the flash is looked at the next time.
+            Action::Scrub => self.ask_journal(ToJournal::Scrub),
+            // Without room, the phone gets no answer and asks again.
+            Action::ReadLog {
+                session,
+                id,
+                log,
+                from,
+            } => self.ask_journal(ToJournal::ReadLog {
+                session: session.0,
+                id: *id,
+                log: *log,
+                from: *from,
+            }),
+            Action::SignLog { session, id, log } => self.ask_journal(ToJournal::SignLog {
+                session: session.0,
+                id: *id,
+                log: *log,
+            }),
             Action::Answer { session, answer } => {
                 // One that finds no room is lost, and counted; the phone asks again.
                 let session = session.0;
@@ -275,14 +302,31 @@ impl Delivery {
         }
     }
 
+    /// An event or a checkpoint: one that finds no room is counted by the pump.
+    fn keep_or_count(&mut self, now: Now, session: Option<SessionId>, record: &Record) {
+        if self.keep(now, ToJournal::Keep, session, record).is_err() {
+            self.outcome(Outcome::AppendFailed);
+        }
+    }
+
+    fn ask_journal(&self, order: ToJournal) {
+        let _ = message::send_to_journal(order, None);
+    }
+
     #[inline(never)]
-    fn keep(&self, now: Now, keep: Keep, record: &Record) -> Result<(), NoRoom> {
+    fn keep(
+        &self,
+        now: Now,
+        order: ToJournal,
+        session: Option<SessionId>,
+        record: &Record,
+    ) -> Result<(), NoRoom> {
         let mut buffer = [0; RECORD_BYTES];
-        let body = record.encode(&mut buffer).map_err(|_| NoRoom)?;
+        let body = record.encode(session, &mut buffer).map_err(|_| NoRoom)?;
         let stamp = Stamp {
             boot: self.boot,
             monotonic: clock::for_records(now.pump),
-            wall: now.wall,
+            wall: self.pump.clock(now.pump),
         };
         let envelope = Envelope {
             kind: record.kind(),
@@ -290,7 +334,7 @@ impl Delivery {
             stamp,
             body,
         };
-        message::send_record(keep, &envelope)
+        message::send_to_journal(order, Some(&envelope))
     }
 
     fn outcome(&mut self, outcome: Outcome) {

@@ -3,39 +3,65 @@
 //! First it recovers what delivery needs to start; then it keeps what delivery hands over, and says what became of it.
 
 use drivers::device::queue::{QUEUE_BYTES, Queue};
-use journal::{Envelope, FlashError, Journal, JournalError, Opening, Partition, StateCondition};
-use pump::{Recovered, Recovery, kind};
+use drivers::device::{one_time, system};
+use journal::{
+    Envelope, FlashError, Journal, JournalError, KEY_BYTES, Log, Opening, Partition, Repairs,
+    StateCondition,
+};
+use protocol::{Answer, LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart, Outcome, Refused};
+use pump::{ONE_TIME_BYTES, Placement, Record, Recovered, StorageReport};
 
 use crate::flash::DeviceFlash;
 use crate::log_sink::say;
-use crate::message::{self, FromJournal, Keep};
+use crate::message::{self, FromJournal, ToJournal, ToLink};
 
 /// The thread.
 // What is done once at boot is not merged into this function, so that it leaves the stack again.
 pub fn run() {
-    let mut journal = open();
-    match &journal {
+    let mut opened = open();
+    match &opened {
         Ok((_, opening)) => report(opening),
         Err(error) => say!(error, "journal cannot be opened: {error}"),
     }
-    hand_over(recover(&mut journal));
+    hand_over(recover(&mut opened));
+    let mut repairs_told = match &mut opened {
+        Ok((journal, _)) => {
+            have_key(journal);
+            journal.repairs()
+        }
+        Err(_) => Repairs::default(),
+    };
     let mut buffer = [0; QUEUE_BYTES];
     loop {
-        let Some((keep, envelope)) = message::receive_record(&mut buffer) else {
+        let Some((order, record)) = message::receive_for_journal(&mut buffer) else {
             continue;
         };
-        let kept = match &mut journal {
-            Ok((journal, _)) => keep_in(journal, keep, &envelope),
-            Err(error) => Err(*error),
-        };
-        if let Err(error) = kept {
-            say!(error, "record of kind {}: {error}", envelope.kind.0);
-        }
-        match (keep, kept) {
-            (Keep::State { ticket }, Ok(())) => tell(&FromJournal::Persisted { ticket }),
-            (Keep::State { ticket }, Err(_)) => tell(&FromJournal::PersistFailed { ticket }),
-            (Keep::Event | Keep::Checkpoint, Ok(())) => {}
-            (Keep::Event | Keep::Checkpoint, Err(_)) => tell(&FromJournal::AppendFailed),
+        match order {
+            ToJournal::Persist { ticket } => match keep(&mut opened, record) {
+                Ok(()) => tell(&FromJournal::Persisted { ticket }),
+                Err(_) => tell(&FromJournal::PersistFailed { ticket }),
+            },
+            ToJournal::Keep => {
+                if keep(&mut opened, record).is_err() {
+                    tell(&FromJournal::AppendFailed);
+                }
+            }
+            ToJournal::Scrub => {
+                if let Ok((journal, _)) = &mut opened {
+                    let report = StorageReport::scrub(journal, repairs_told);
+                    repairs_told = journal.repairs();
+                    tell(&FromJournal::Storage(report));
+                }
+            }
+            ToJournal::ReadLog {
+                session,
+                id,
+                log,
+                from,
+            } => answer(session, id, read_log(&mut opened, log, from)),
+            ToJournal::SignLog { session, id, log } => {
+                answer(session, id, sign_log(&mut opened, log));
+            }
         }
     }
 }
@@ -45,10 +71,9 @@ type Opened = Result<(Journal<DeviceFlash>, Opening), JournalError>;
 
 #[inline(never)]
 fn hand_over(recovered: Recovered) {
-    let boot = recovered.boot;
-    if message::send(Queue::Results, &FromJournal::Recovered(recovered.into())).is_err() {
+    if message::send(Queue::Results, &FromJournal::Recovered(recovered)).is_err() {
         say!(error, "the recovered state is too long to be handed over");
-        tell(&FromJournal::Recovered(lost(boot).into()));
+        tell(&FromJournal::Recovered(Recovered::without_flash()));
     }
 }
 
@@ -59,25 +84,92 @@ fn tell(result: &FromJournal) {
     }
 }
 
+/// Keeps a record where its kind belongs.
 #[inline(never)]
-fn keep_in(
-    journal: &mut Journal<DeviceFlash>,
-    keep: Keep,
-    envelope: &Envelope<'_>,
-) -> Result<(), JournalError> {
-    match keep {
-        Keep::State { .. } => journal.put(envelope),
-        Keep::Event => journal.append(envelope),
-        Keep::Checkpoint => journal.checkpoint(envelope),
+fn keep(opened: &mut Opened, record: Option<Envelope<'_>>) -> Result<(), JournalError> {
+    let (journal, _) = opened.as_mut().map_err(|error| *error)?;
+    let Some(envelope) = record else {
+        // Not written by this build.
+        return Err(JournalError::BodyTooLong);
+    };
+    let kept = match Record::placement_of(envelope.kind) {
+        Some(Placement::State) => journal.put(&envelope),
+        Some(Placement::Checkpoint) => journal.checkpoint(&envelope),
+        Some(Placement::Critical) => journal.append_critical(&envelope),
+        Some(Placement::Event) | None => journal.append(&envelope),
+    };
+    if let Err(error) = kept {
+        say!(error, "record of kind {}: {error}", envelope.kind.0);
+    }
+    kept
+}
+
+/// Answers a session past delivery, which has nothing to add. One that finds no room is lost; the phone asks again.
+fn answer(session: u32, id: u32, outcome: Outcome) {
+    let answer = Answer { id, outcome };
+    let message = ToLink::Answer {
+        session,
+        answer: &answer,
+    };
+    if message::send(Queue::Answers, &message).is_ok() {
+        #[cfg(CONFIG_THECAL_LINK)]
+        drivers::device::link::wake();
     }
 }
 
-/// What a pump starts from whose flash cannot be used.
-fn lost(boot: u32) -> Recovered {
-    Recovered {
-        boot,
-        program: Recovery::Lost,
-        totals: Recovery::Lost,
+#[inline(never)]
+fn read_log(opened: &mut Opened, log: LogName, from: u32) -> Outcome {
+    let mut buffer = [0; LOG_PART_BYTES];
+    let part = opened.as_mut().ok().and_then(|(journal, _)| {
+        let part = journal.read_from(log_of(log), from, &mut buffer).ok()?;
+        Some(LogPart {
+            next: part.next,
+            newest: part.newest,
+            records: LogBytes::new(buffer.get(..part.used)?)?,
+        })
+    });
+    part.map_or(Outcome::Refused(Refused::NotDone), Outcome::LogPart)
+}
+
+#[inline(never)]
+fn sign_log(opened: &mut Opened, log: LogName) -> Outcome {
+    let head = opened
+        .as_mut()
+        .ok()
+        .and_then(|(journal, _)| journal.head(log_of(log)).ok());
+    match head {
+        Some(head) => Outcome::LogHead {
+            head: head.map(|head| LogHead {
+                sequence: head.sequence,
+                state: head.state,
+                boot: head.boot,
+                signature: head.signature,
+            }),
+        },
+        None => Outcome::Refused(Refused::NotDone),
+    }
+}
+
+const fn log_of(name: LogName) -> Log {
+    match name {
+        LogName::Events => Log::Events,
+        LogName::Critical => Log::Critical,
+    }
+}
+
+/// Sees to it that there is a key to sign the ends of the logs with.
+#[inline(never)]
+fn have_key(journal: &mut Journal<DeviceFlash>) {
+    if matches!(journal.key(), Ok(Some(_))) {
+        return;
+    }
+    let mut key = [0; KEY_BYTES];
+    let made = match system::random(&mut key) {
+        Ok(()) => journal.make_key(&key).is_ok(),
+        Err(_) => false,
+    };
+    if !made {
+        say!(error, "there is no key to sign the logs with");
     }
 }
 
@@ -99,21 +191,28 @@ fn report(opening: &Opening) {
     if !opening.repairs.is_empty() {
         say!(
             warn,
-            "journal repaired: {} copies, {} banks, {} pages sealed, {} pages erased",
+            "journal repaired: {} copies, {} banks, {} pages sealed, {} erased, {} retired",
             opening.repairs.copies,
             opening.repairs.banks,
             opening.repairs.pages_sealed,
-            opening.repairs.pages_erased
+            opening.repairs.pages_erased,
+            opening.repairs.pages_retired
         );
     }
     let doubtful = opening.state == StateCondition::Doubtful;
-    if doubtful || !opening.boot_kept || !opening.redundant || opening.kinds_lost > 0 {
+    if doubtful
+        || !opening.boot_kept
+        || !opening.redundant
+        || !opening.chained
+        || opening.kinds_lost > 0
+    {
         say!(
             error,
-            "journal: boot number kept {}, both banks whole {}, state doubtful {doubtful}, kinds of state lost {}",
+            "journal: boot number kept {}, both banks whole {}, state doubtful {doubtful}, kinds of state lost {}, logs whole {}",
             opening.boot_kept,
             opening.redundant,
-            opening.kinds_lost
+            opening.kinds_lost,
+            opening.chained
         );
     }
 }
@@ -121,19 +220,15 @@ fn report(opening: &Opening) {
 #[inline(never)]
 fn recover(opened: &mut Opened) -> Recovered {
     let Ok((journal, opening)) = opened else {
-        return lost(0);
+        return Recovered::without_flash();
     };
-    let mut program = [0; journal::BODY_BYTES];
-    let program = journal.get(kind::PROGRAM, &mut program);
-    let mut totals = [0; journal::BODY_BYTES];
-    let totals = journal.latest_checkpoint(kind::TOTALS, &mut totals);
-    for (what, error) in [
-        ("program", program.as_ref().err()),
-        ("totals", totals.as_ref().err()),
-    ] {
-        if let Some(error) = error {
-            say!(error, "{what}: {error}");
-        }
+    let mut bytes = [0; ONE_TIME_BYTES];
+    let one_time = one_time::read(&mut bytes).is_ok().then_some(&bytes);
+    let (recovered, burn) = Recovered::from_journal(journal, opening, one_time);
+    if let Some(burn) = burn
+        && let Err(error) = one_time::write(&burn)
+    {
+        say!(error, "one-time memory: {error}");
     }
-    Recovered::from_journal(opening, program, totals)
+    recovered
 }
