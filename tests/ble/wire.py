@@ -188,10 +188,41 @@ def reset_status_changed(mask):
     return varint(5) + varint(mask)
 
 
+EVENTS, CRITICAL = 0, 1
+
+
+def read_log(log, first):
+    return varint(6) + varint(log) + varint(first)
+
+
+def sign_log(log):
+    return varint(7) + varint(log)
+
+
+def set_clock(wall_ms, uncertainty_us):
+    return varint(8) + varint(wall_ms) + varint(uncertainty_us)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """`kind` is known, suspect or lost."""
+
+    kind: str
+    wall_ms: int | None = None
+    uncertainty_us: int | None = None
+
+    @staticmethod
+    def read(reader):
+        kind = ("known", "suspect", "lost")[reader.variant(3)]
+        wall = reader.unsigned(64) if kind != "lost" else None
+        return Clock(kind, wall, reader.unsigned(64) if kind == "known" else None)
+
+
 @dataclass(frozen=True)
 class Status:
     boot: int
     pump_time_ms: int
+    clock: Clock
     program_number: int
     program: Program | None
     delivery: str
@@ -210,20 +241,15 @@ class Status:
     highest_nl_per_day: int
     capacity_nl: int
     faults: int
+    powered_s: int
+    records_lost: int
 
     @staticmethod
     def read(reader):
-        def clock():
-            kind = reader.variant(3)
-            for _ in range((2, 1, 0)[kind]):
-                reader.unsigned(64)
-
-        boot = reader.unsigned(32)
-        pump_time_ms = reader.unsigned(64)
-        clock()
         values = [
-            boot,
-            pump_time_ms,
+            reader.unsigned(32),
+            reader.unsigned(64),
+            Clock.read(reader),
             reader.unsigned(32),
             reader.option(lambda: Program.read(reader)),
             DELIVERY[reader.variant(len(DELIVERY))],
@@ -243,7 +269,7 @@ class Status:
             reader.unsigned(32),
         ]
         step_of_limits = reader.unsigned(32)
-        status = Status(*values, reader.unsigned(16))
+        status = Status(*values, reader.unsigned(16), reader.unsigned(64), reader.unsigned(32))
         if step_of_limits != status.step_volume_fl:
             raise WireError("two step volumes")
         return status
@@ -295,7 +321,7 @@ class Refused:
         reason = REFUSED[reader.variant(len(REFUSED))]
         details = ()
         if reason == "OutOfRange":
-            details = (reader.variant(5), reader.unsigned(64), reader.unsigned(64), reader.unsigned(64))
+            details = (reader.variant(7), reader.unsigned(64), reader.unsigned(64), reader.unsigned(64))
         elif reason == "BadMessage":
             malformed = MALFORMED[reader.variant(len(MALFORMED))]
             details = (malformed, reader.unsigned(32)) if malformed == "UnknownCommand" else (malformed,)
@@ -311,6 +337,48 @@ class StoppedNotRecorded:
     pass
 
 
+@dataclass(frozen=True)
+class LogPart:
+    next: int
+    newest: int | None
+    records: tuple
+
+    @staticmethod
+    def read(reader):
+        following = reader.unsigned(32)
+        newest = reader.option(lambda: reader.unsigned(32))
+        data = reader.raw(reader.unsigned(32))
+        if len(data) > 200:
+            raise WireError(f"{len(data)} bytes of records")
+        records = []
+        while data:
+            length = int.from_bytes(data[:2], "little")
+            if len(data) < 2 + length:
+                raise WireError("a record that ends early")
+            records.append(data[2 : 2 + length])
+            data = data[2 + length :]
+        return LogPart(following, newest, tuple(records))
+
+
+@dataclass(frozen=True)
+class LogHead:
+    sequence: int
+    state: bytes
+    boot: int
+    signature: bytes
+
+    @staticmethod
+    def read(reader):
+        return reader.option(
+            lambda: LogHead(reader.unsigned(32), reader.raw(16), reader.unsigned(32), reader.raw(16))
+        )
+
+
+@dataclass(frozen=True)
+class ClockSet:
+    clock: Clock
+
+
 OUTCOMES = (
     Status.read,
     Staged.read,
@@ -319,6 +387,9 @@ OUTCOMES = (
     lambda reader: StatusChangedReset(reader.unsigned(16)),
     Refused.read,
     lambda _: StoppedNotRecorded(),
+    LogPart.read,
+    LogHead.read,
+    lambda reader: ClockSet(Clock.read(reader)),
 )
 
 

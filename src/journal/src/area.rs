@@ -23,6 +23,11 @@ pub(crate) struct Area {
 }
 
 impl Area {
+    /// Nothing of its own: a view of it shows every partition as it is, but for [`Partition::Journal`], in which it has no page.
+    pub(crate) const fn none() -> Self {
+        Self::new(Partition::Journal, 0, 0)
+    }
+
     pub(crate) const fn new(partition: Partition, first: u32, pages: u32) -> Self {
         Self {
             partition,
@@ -63,11 +68,12 @@ impl Area {
         if !inside || self.in_use() <= FEWEST_PAGES || self.retired.contains(&number) {
             return false;
         }
-        if self.retired.push(number).is_err() {
-            return false;
-        }
-        self.retired.sort_unstable();
-        true
+        let place = self
+            .retired
+            .iter()
+            .position(|retired| *retired > number)
+            .unwrap_or(self.retired.len());
+        self.retired.insert(place, number).is_ok()
     }
 
     /// The pages of the partition that are out of use.
@@ -76,7 +82,10 @@ impl Area {
     }
 }
 
-/// An area as a partition of its own: offsets begin at 0 and skip what is out of use.
+/// An area as a partition of its own: offsets begin at 0 and skip what is out of use. Other partitions are as they are.
+///
+/// Everything that reads and writes goes through a view, also where there is nothing to skip: two types of flash would be two copies of
+/// the library in the image.
 pub(crate) struct View<'f, F> {
     flash: &'f mut F,
     area: &'f Area,
@@ -103,8 +112,12 @@ impl<F: Flash> View<'_, F> {
 }
 
 impl<F: Flash> Flash for View<'_, F> {
-    fn size(&self, _partition: Partition) -> u32 {
-        self.area.in_use().saturating_mul(PAGE)
+    fn size(&self, partition: Partition) -> u32 {
+        if partition == self.area.partition {
+            self.area.in_use().saturating_mul(PAGE)
+        } else {
+            self.flash.size(partition)
+        }
     }
 
     fn read(
@@ -113,6 +126,9 @@ impl<F: Flash> Flash for View<'_, F> {
         offset: u32,
         bytes: &mut [u8],
     ) -> Result<(), FlashError> {
+        if partition != self.area.partition {
+            return self.flash.read(partition, offset, bytes);
+        }
         let mut offset = offset;
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -128,13 +144,21 @@ impl<F: Flash> Flash for View<'_, F> {
     }
 
     fn write(&mut self, partition: Partition, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        let place = self.place(offset, bytes.len())?;
+        let place = if partition == self.area.partition {
+            self.place(offset, bytes.len())?
+        } else {
+            offset
+        };
         self.flash.write(partition, place, bytes)
     }
 
     fn erase(&mut self, partition: Partition, from: u32, to: u32) -> Result<(), FlashError> {
         let length = to.checked_sub(from).ok_or(FlashError::OutOfRange)?;
-        let place = self.place(from, usize::try_from(length).unwrap_or(usize::MAX))?;
+        let place = if partition == self.area.partition {
+            self.place(from, usize::try_from(length).unwrap_or(usize::MAX))?
+        } else {
+            from
+        };
         let end = place.checked_add(length).ok_or(FlashError::OutOfRange)?;
         self.flash.erase(partition, place, end)
     }

@@ -22,6 +22,9 @@ const SMALLEST_PARTITION: u32 = PAGE.saturating_mul(2);
 /// The partition of the logs holds two rings.
 const SMALLEST_JOURNAL: u32 = PAGE.saturating_mul(4);
 
+/// How the state sees the flash.
+static WHOLE: Area = Area::none();
+
 /// Length of the number before each record that [`Journal::read_from`] gives out, bytes.
 const LENGTH_BYTES: usize = 2;
 
@@ -216,8 +219,13 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        self.state
-            .get(&mut self.flash, kind, body, &mut buffers, &mut self.repairs)
+        self.state.get(
+            &mut WHOLE.view(&mut self.flash),
+            kind,
+            body,
+            &mut buffers,
+            &mut self.repairs,
+        )
     }
 
     /// Ends the reporting of lost state: kinds without a value count as never put from now on. For when somebody who may has set up the pump
@@ -230,8 +238,11 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        self.state
-            .accept_loss(&mut self.flash, &mut buffers, &mut self.repairs)
+        self.state.accept_loss(
+            &mut WHOLE.view(&mut self.flash),
+            &mut buffers,
+            &mut self.repairs,
+        )
     }
 
     /// The newest checkpoint of a kind that is whole, its body copied into `body`.
@@ -441,8 +452,12 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        self.state
-            .put(&mut self.flash, envelope, &mut buffers, &mut self.repairs)
+        self.state.put(
+            &mut WHOLE.view(&mut self.flash),
+            envelope,
+            &mut buffers,
+            &mut self.repairs,
+        )
     }
 
     /// A ring and what its calls work with.
@@ -514,8 +529,11 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        self.state
-            .recover(&mut self.flash, &mut buffers, &mut self.repairs);
+        self.state.recover(
+            &mut WHOLE.view(&mut self.flash),
+            &mut buffers,
+            &mut self.repairs,
+        );
     }
 
     /// Takes out of use what the state says no longer erases.
@@ -550,9 +568,12 @@ impl<F: Flash> Journal<F> {
             frame: &mut self.frame,
             scratch: &mut self.scratch,
         };
-        let _ = self
-            .state
-            .put_retired(&mut self.flash, retired, &mut buffers, &mut self.repairs);
+        let _ = self.state.put_retired(
+            &mut WHOLE.view(&mut self.flash),
+            retired,
+            &mut buffers,
+            &mut self.repairs,
+        );
     }
 
     /// Writes the boot number: to the banks, or to the checkpoints if the banks are evidence or fail.
@@ -563,7 +584,7 @@ impl<F: Flash> Journal<F> {
         };
         if self
             .state
-            .put_boot(&mut self.flash, boot, &mut buffers)
+            .put_boot(&mut WHOLE.view(&mut self.flash), boot, &mut buffers)
             .is_ok()
         {
             return true;

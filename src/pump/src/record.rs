@@ -518,6 +518,20 @@ impl Record {
         VERSION
     }
 
+    /// Reads the body of a kind of record that is kept as state or checkpoint, and has one field.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub(crate) fn decode_contents<'a, T: Deserialize<'a>>(
+        version: u8,
+        body: &'a [u8],
+    ) -> Result<T, RecordError> {
+        if version != VERSION {
+            return Err(RecordError::UnknownVersion);
+        }
+        read::<(T,)>(body).map(|(contents,)| contents)
+    }
+
     /// What a kind is called; none for one that this version does not know.
     #[must_use]
     pub fn title(kind: Kind) -> Option<&'static str> {

@@ -89,32 +89,22 @@ impl Recovered {
         one_time: Option<&[u8; ONE_TIME_BYTES]>,
     ) -> (Self, Option<[u8; ONE_TIME_BYTES]>) {
         let commissioned = Commissioned::settle(
-            match find(journal, kind::COMMISSIONING) {
-                Recovery::Good((Record::Commissioning { record }, _)) => Recovery::Good(record),
-                other => other.nothing(),
-            },
+            find(journal, kind::COMMISSIONING).0,
             one_time.map(CommissioningRecord::from_one_time),
         );
         let mut put_failed = false;
         if commissioned.put {
             put_failed = put_commissioning(journal, opening.boot, commissioned.record).is_none();
         }
-        let program = match find(journal, kind::PROGRAM) {
-            Recovery::Good((Record::Program { record }, _)) => Recovery::Good(record),
-            other => other.nothing(),
-        };
-        let (totals, clock_was_set) = match find(journal, kind::TOTALS) {
-            Recovery::Good((Record::Totals { totals }, clock)) => {
-                (Recovery::Good(totals), clock != Clock::Lost)
-            }
+        let (program, _) = find(journal, kind::PROGRAM);
+        let (totals, clock) = match find(journal, kind::TOTALS) {
             // No checkpoint, but a ring that had something and does not show it.
-            Recovery::Absent if !shows_everything(opening.checkpoints) => (Recovery::Lost, false),
-            other => (other.nothing(), false),
+            (Recovery::Absent, _) if !shows_everything(opening.checkpoints) => {
+                (Recovery::Lost, Clock::Lost)
+            }
+            found => found,
         };
-        let counters = match find(journal, kind::COUNTERS) {
-            Recovery::Good((Record::Counters { counters }, _)) => Recovery::Good(counters),
-            other => other.nothing(),
-        };
+        let (counters, _) = find(journal, kind::COUNTERS);
         let storage = StorageReport {
             repairs: journal.repairs().into(),
             kinds_lost: opening.kinds_lost,
@@ -130,7 +120,7 @@ impl Recovered {
             program,
             totals,
             counters,
-            clock_was_set,
+            clock_was_set: clock != Clock::Lost,
             storage,
         };
         let burn = commissioned
@@ -167,8 +157,13 @@ fn shows_everything(condition: RingCondition) -> bool {
     }
 }
 
-/// The newest record of a kind, and the time of day when it was made.
-fn find<F: Flash>(journal: &mut Journal<F>, kind: Kind) -> Recovery<(Record, Clock)> {
+/// What the newest record of a kind holds, and what the time of day was when it was made.
+///
+/// Not through [`Record::decode`], which reads every kind there is: the image has no room for what only a reader of logs needs.
+fn find<F: Flash, T: for<'a> Deserialize<'a>>(
+    journal: &mut Journal<F>,
+    kind: Kind,
+) -> (Recovery<T>, Clock) {
     let mut body = [0; BODY_BYTES];
     let found = if Record::placement_of(kind) == Some(Placement::Checkpoint) {
         journal.latest_checkpoint(kind, &mut body)
@@ -176,14 +171,13 @@ fn find<F: Flash>(journal: &mut Journal<F>, kind: Kind) -> Recovery<(Record, Clo
         journal.get(kind, &mut body)
     };
     match found {
-        Ok(None) => Recovery::Absent,
+        Ok(None) => (Recovery::Absent, Clock::Lost),
         Ok(Some(envelope)) => {
-            match Record::decode(envelope.kind, envelope.version, envelope.body) {
-                Ok((_, record)) => Recovery::Good((record, envelope.stamp.wall)),
-                Err(_) => Recovery::Lost,
-            }
+            let contents = Record::decode_contents(envelope.version, envelope.body);
+            let contents = contents.map_or(Recovery::Lost, Recovery::Good);
+            (contents, envelope.stamp.wall)
         }
-        Err(_) => Recovery::Lost,
+        Err(_) => (Recovery::Lost, Clock::Lost),
     }
 }
 

@@ -73,16 +73,6 @@ pub enum Recovery<T> {
     Lost,
 }
 
-impl<T> Recovery<T> {
-    /// As this, but with nothing good in it: good bytes that are not what was looked for are as lost as bad ones.
-    pub(crate) fn nothing<U>(self) -> Recovery<U> {
-        match self {
-            Self::Absent => Recovery::Absent,
-            Self::Good(_) | Self::Lost => Recovery::Lost,
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Proposal {
     session: SessionId,

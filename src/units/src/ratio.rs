@@ -22,9 +22,10 @@ impl Ratio {
     pub fn new(numerator: u128, denominator: NonZeroU128) -> Self {
         let divisor = greatest_common_divisor(numerator, denominator);
         Self {
-            numerator: numerator / divisor,
+            numerator: divide(numerator, divisor).0,
             // A divisor of a number other than zero leaves at least one.
-            denominator: NonZeroU128::new(denominator.get() / divisor).unwrap_or(NonZeroU128::MIN),
+            denominator: NonZeroU128::new(divide(denominator.get(), divisor).0)
+                .unwrap_or(NonZeroU128::MIN),
         }
     }
 
@@ -56,9 +57,9 @@ impl Ratio {
     #[must_use]
     pub fn divided_by(self, divisor: NonZeroU128) -> Option<Self> {
         let common = greatest_common_divisor(self.numerator, divisor);
-        let left = NonZeroU128::new(divisor.get() / common)?;
+        let left = NonZeroU128::new(divide(divisor.get(), common).0)?;
         Some(Self {
-            numerator: self.numerator / common,
+            numerator: divide(self.numerator, common).0,
             denominator: self.denominator.checked_mul(left)?,
         })
     }
@@ -84,10 +85,13 @@ impl Ratio {
     fn times(self, count: u64) -> Option<(u64, bool)> {
         let wide_count = u128::from(count);
         // count x (whole + part / denominator), with part < denominator: only the second product may need more than 128 bits.
-        let whole = (self.numerator / self.denominator).checked_mul(wide_count)?;
-        let part = self.numerator % self.denominator;
+        let (whole, part) = divide(self.numerator, self.denominator);
+        let whole = whole.checked_mul(wide_count)?;
         let (quotient, exact) = match part.checked_mul(wide_count) {
-            Some(product) => (product / self.denominator, product % self.denominator == 0),
+            Some(product) => {
+                let (quotient, rest) = divide(product, self.denominator);
+                (quotient, rest == 0)
+            }
             None => self.times_part(part, count),
         };
         let sum = whole.checked_add(quotient)?;
@@ -129,14 +133,14 @@ impl Ord for Ratio {
     fn cmp(&self, other: &Self) -> Ordering {
         let (mut left, mut right) = (*self, *other);
         loop {
-            let whole =
-                (left.numerator / left.denominator).cmp(&(right.numerator / right.denominator));
+            let (left_whole, left_part) = divide(left.numerator, left.denominator);
+            let (right_whole, right_part) = divide(right.numerator, right.denominator);
+            let whole = left_whole.cmp(&right_whole);
             if whole != Ordering::Equal {
                 return whole;
             }
-            let left_part = NonZeroU128::new(left.numerator % left.denominator);
-            let right_part = NonZeroU128::new(right.numerator % right.denominator);
-            let (left_part, right_part) = match (left_part, right_part) {
+            let parts = (NonZeroU128::new(left_part), NonZeroU128::new(right_part));
+            let (left_part, right_part) = match parts {
                 (None, None) => return Ordering::Equal,
                 (None, Some(_)) => return Ordering::Less,
                 (Some(_), None) => return Ordering::Greater,
@@ -165,12 +169,24 @@ impl PartialOrd for Ratio {
 /// The largest number that divides both; `second` itself when `first` is zero.
 fn greatest_common_divisor(first: u128, second: NonZeroU128) -> NonZeroU128 {
     let mut divisor = second;
-    let mut rest = first % second;
+    let mut rest = divide(first, second).1;
     while let Some(next) = NonZeroU128::new(rest) {
-        rest = divisor.get() % next;
+        rest = divide(divisor.get(), next).1;
         divisor = next;
     }
     divisor
+}
+
+/// Quotient and remainder.
+///
+/// The one place where 128 bits are divided: on a processor of 32 bits that takes a kilobyte of code, and as much again wherever it is written
+/// (docs/footprint.md).
+#[inline(never)]
+fn divide(dividend: u128, divisor: NonZeroU128) -> (u128, u128) {
+    let quotient = dividend / divisor;
+    // Never more than the dividend: nothing wraps.
+    let remainder = dividend.wrapping_sub(quotient.wrapping_mul(divisor.get()));
+    (quotient, remainder)
 }
 
 #[cfg(test)]
