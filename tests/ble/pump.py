@@ -40,6 +40,8 @@ class Pump:
         self.flash = Path(folder) / "flash.bin"
         self.log_path = Path(folder) / "pump.log"
         self.process = None
+        # More for the command line of the next start.
+        self.arguments = []
 
     def start(self, port):
         """Boots; its Bluetooth controller listens at `port`."""
@@ -51,6 +53,7 @@ class Pump:
             f"--flash={self.flash}",
             # Another boot, other random numbers; without this they would be the same each time.
             "--seed-random",
+            *self.arguments,
         ]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(

@@ -5,7 +5,7 @@ use crate::state::Recovery;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::{Deserialize, Serialize};
 use therapy::Bounds;
-use units::StepVolume;
+use units::{StepVolume, Volume};
 
 /// Length of the one-time memory that is used, bytes.
 pub const ONE_TIME_BYTES: usize = 32;
@@ -30,6 +30,8 @@ pub struct CommissioningRecord {
     pub kind: PumpKind,
     /// What one motor step displaces, from calibration, femtolitres.
     pub step_volume_fl: u32,
+    /// The largest deliverable volume that the reservoir takes, nanolitres.
+    pub capacity_nl: u32,
 }
 
 impl CommissioningRecord {
@@ -37,6 +39,7 @@ impl CommissioningRecord {
     pub const UNCALIBRATED: Self = Self {
         kind: PumpKind::ProgrammableImplant,
         step_volume_fl: StepVolume::NOMINAL.femtolitres(),
+        capacity_nl: 20_000_000,
     };
 
     /// The bounds that follow; none when the calibration is impossible.
@@ -45,6 +48,7 @@ impl CommissioningRecord {
         let PumpKind::ProgrammableImplant = self.kind;
         Some(Bounds {
             step_volume: StepVolume::new(self.step_volume_fl)?,
+            capacity: Volume::from_nanolitres(self.capacity_nl),
             ..Bounds::PROGRAMMABLE_IMPLANT
         })
     }
@@ -146,11 +150,21 @@ mod tests {
     const OTHER: CommissioningRecord = CommissioningRecord {
         kind: PumpKind::ProgrammableImplant,
         step_volume_fl: 2_437_519,
+        capacity_nl: 40_000_000,
     };
     const IMPOSSIBLE: CommissioningRecord = CommissioningRecord {
         step_volume_fl: 0,
         ..OTHER
     };
+
+    #[test]
+    fn an_uncalibrated_implant_has_the_bounds_of_its_kind() {
+        assert_eq!(
+            CommissioningRecord::UNCALIBRATED.bounds(),
+            Some(Bounds::PROGRAMMABLE_IMPLANT)
+        );
+        assert_eq!(IMPOSSIBLE.bounds(), None);
+    }
 
     #[test]
     fn the_third_copy_comes_back_and_every_flipped_bit_is_noticed() {

@@ -93,7 +93,7 @@ records! {
     // ---- events, 1 to 15 and from 32 on ----
 
     /// The processor started.
-    1 BOOT Boot Critical "started" {
+    1 BOOT Boot Critical "pump started" {
         /// Why.
         cause: ResetCause,
         /// What of the time of day has come through.

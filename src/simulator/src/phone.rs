@@ -3,7 +3,7 @@
 use crate::world::{Pushed, World};
 use anyhow::{Context, Result, bail, ensure};
 use protocol::{Client, ClientEvent, Command, Digest, Mtu, Outcome, Program, Staged, Status};
-use units::Duration;
+use units::{Duration, WallTime};
 
 /// How long the phone waits before it looks again, when the pump says nothing.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -73,6 +73,20 @@ impl Phone {
             }),
             Outcome::Refused(refused) => bail!("the pump refused the commit: {refused}"),
             other => bail!("the pump answered a commit of program {number} with {other:?}"),
+        }
+    }
+
+    /// Sets the pump's clock.
+    pub(crate) fn set_clock(
+        &mut self,
+        world: &mut World,
+        wall: WallTime,
+        uncertainty: Duration,
+    ) -> Result<()> {
+        match self.ask(world, &Command::SetClock { wall, uncertainty })? {
+            Outcome::ClockSet { .. } => Ok(()),
+            Outcome::Refused(refused) => bail!("the pump refused the time of day: {refused}"),
+            other => bail!("the pump answered the setting of its clock with {other:?}"),
         }
     }
 

@@ -74,7 +74,7 @@ fn program(record: &ProgramRecord) -> Value {
     })
 }
 
-fn cause_words(cause: ResetCause) -> String {
+pub(crate) fn cause_words(cause: ResetCause) -> String {
     match cause {
         ResetCause::PowerOn => "power on".to_owned(),
         ResetCause::External => "external reset".to_owned(),

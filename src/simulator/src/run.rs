@@ -111,6 +111,17 @@ impl Run {
                 self.ledger.power_off(self.world.now());
                 self.world.power_off();
             }
+            Happening::Reset { cause } => {
+                self.phone = None;
+                self.ledger.power_off(self.world.now());
+                self.world.reset(*cause)?;
+                self.ledger.power_on(self.world.now());
+                self.connect()?;
+            }
+            Happening::SetClock { wall, uncertainty } => {
+                let phone = self.phone.as_mut().context("the pump has no power")?;
+                phone.set_clock(&mut self.world, *wall, *uncertainty)?;
+            }
             Happening::Stall => self.world.change_rotor(|rotor| rotor.stalled = true),
             Happening::ClearStall => self.world.change_rotor(|rotor| rotor.stalled = false),
             Happening::Slip { one_in } => {

@@ -11,9 +11,10 @@ pub use error::ScenarioError;
 pub use file::Kind as PumpKind;
 
 use checker::Checker;
+use pump::ResetCause;
 use std::path::Path;
 use therapy::Bounds;
-use units::Duration;
+use units::{Duration, WallTime};
 
 /// Largest scenario file, bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -63,6 +64,18 @@ pub enum Happening {
     Restart {
         /// How long it is without power.
         off: Duration,
+    },
+    /// The processor is reset while it has power.
+    Reset {
+        /// Why.
+        cause: ResetCause,
+    },
+    /// A phone sets the clock.
+    SetClock {
+        /// To this time of day.
+        wall: WallTime,
+        /// How far off that may be.
+        uncertainty: Duration,
     },
     /// The rotor no longer turns.
     Stall,

@@ -6,13 +6,13 @@
 
 mod processor;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
 use journal::VirtualFlash;
 use processor::{Bench, Incoming, Processor};
 use protocol::info::capability;
 use protocol::{Info, Mtu, SessionId};
-use pump::{ONE_TIME_BYTES, Record, ResetCause, Retained};
+use pump::{CommissioningRecord, ONE_TIME_BYTES, PumpKind, Record, ResetCause, Retained};
 use serde::Serialize;
 use therapy::Bounds;
 use units::{CarrierTime, Clock, Duration, PumpTime};
@@ -136,7 +136,7 @@ impl World {
                 memory: Box::new(Memory {
                     flash,
                     retained: None,
-                    one_time: None,
+                    one_time: commissioned(&build.bounds)?,
                 }),
                 since: Duration::ZERO,
             },
@@ -388,6 +388,21 @@ fn pump_time(now: Duration, since: Duration) -> PumpTime {
 
 fn world_time(at: PumpTime, since: Duration) -> Duration {
     since.saturating_add(Duration::from_micros(at.micros()))
+}
+
+/// What the factory has burnt into one-time memory.
+fn commissioned(bounds: &Bounds) -> Result<Option<[u8; ONE_TIME_BYTES]>> {
+    let record = CommissioningRecord {
+        kind: PumpKind::ProgrammableImplant,
+        step_volume_fl: bounds.step_volume.femtolitres(),
+        capacity_nl: u32::try_from(bounds.capacity.nanolitres_rounded_down())
+            .context("the reservoir is too large")?,
+    };
+    ensure!(
+        record.bounds() == Some(*bounds),
+        "no commissioning record says so"
+    );
+    Ok(record.to_one_time())
 }
 
 /// The key that signs the ends of the logs. Not secret: whoever has the scenario has the seed.

@@ -236,7 +236,7 @@ fn events() {
     );
     is(
         with_event("at = \"1 day\"\naction = \"explode\""),
-        "line 17: event[0].action: \"explode\": expected one of `restart`, `stall`, `clear stall`, `slip`, `clear slip`",
+        "line 17: event[0].action: \"explode\": expected one of `restart`, `reset`, `set clock`, `stall`, `clear stall`, `slip`, `clear slip`",
     );
     is(
         with_event("action = \"stall\""),
@@ -276,6 +276,30 @@ fn events() {
         with_event("at = \"9 days\"\naction = \"restart\"\noff = \"2 days\""),
         "line 18: event[0].off: \"2 days\": the power would be off until 11 days, not before the scenario's end at 10 days",
     );
+    for (event, reason) in [
+        (
+            "action = \"reset\"",
+            "line 15: event[0].cause: missing; of action \"reset\": \"watchdog\", \"fatal error\", \"low supply\", \"external\" or \"software\"",
+        ),
+        (
+            "action = \"stall\"\ncause = \"watchdog\"",
+            "line 18: event[0].cause: \"watchdog\": belongs to action \"reset\" only",
+        ),
+        (
+            "action = \"set clock\"",
+            "line 15: event[0].time: missing; of action \"set clock\": a time of day such as \"2026-01-05T10:00:00Z\"",
+        ),
+        (
+            "action = \"set clock\"\ntime = \"2026-01-05 10:00\"",
+            "line 18: event[0].time: \"2026-01-05 10:00\": not a time of day that a pump can be set to; one from \"2020-01-01T00:00:00.000Z\" to before \"2100-01-01T00:00:00.000Z\", with a zone such as Z",
+        ),
+        (
+            "action = \"set clock\"\ntime = \"2026-01-05T10:00:00Z\"\nuncertainty = \"31 min\"",
+            "line 19: event[0].uncertainty: \"31 min\": not allowed; 0 us to 30 min",
+        ),
+    ] {
+        is(with_event(&format!("at = \"1 day\"\n{event}")), reason);
+    }
     is(
         with_event(
             "at = \"5 days\"\naction = \"stall\"\n\n[[event]]\nat = \"4 days\"\naction = \"clear stall\"",

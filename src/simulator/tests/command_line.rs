@@ -103,8 +103,10 @@ fn a_report_has_its_four_files() {
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     assert_eq!(events[0]["event"], "pump started");
-    assert_eq!(events[1]["event"], "program in force");
-    assert_eq!(events[1]["detail"]["program"]["dose"], "2.5 mg/day");
+    assert_eq!(events[1]["event"], "session opened");
+    assert_eq!(events[2]["event"], "program committed");
+    assert_eq!(events[2]["detail"]["program"]["dose"], "2.5 mg/day");
+    assert_eq!(events[2]["detail"]["before"], serde_json::Value::Null);
     let table = read("delivery.csv");
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(

@@ -157,6 +157,7 @@ fn longest() -> Vec<Record> {
         Record::Commissioning {
             record: CommissioningRecord {
                 step_volume_fl: most,
+                capacity_nl: most,
                 ..CommissioningRecord::UNCALIBRATED
             },
         },

@@ -4,6 +4,7 @@ use super::log;
 use super::pictures::pictures;
 use super::summary::Summary;
 use super::text::{grouped, rounded_mass, rounded_volume, signed, spelled, times};
+use crate::record_words::cause_words;
 use crate::run::Outcome;
 use crate::scenario::{Happening, Scenario, ScenarioEvent};
 use crate::words::capitalised;
@@ -263,6 +264,13 @@ fn happening_in_words(event: &ScenarioEvent) -> String {
             "The pump loses power for {} and starts again.",
             spelled(*off)
         ),
+        Happening::Reset { cause } => format!(
+            "The processor is reset ({}), and keeps its power.",
+            cause_words(*cause)
+        ),
+        Happening::SetClock { wall, uncertainty } => {
+            format!("A phone sets the clock to {wall}, give or take {uncertainty}.")
+        }
         Happening::Stall => "The rotor stalls.".to_owned(),
         Happening::ClearStall => "The rotor turns again.".to_owned(),
         Happening::Slip { one_in } => format!("From now on one step in {one_in} slips, by chance."),

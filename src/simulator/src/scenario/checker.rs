@@ -2,9 +2,10 @@
 
 use super::error::ScenarioError;
 use super::{Happening, Scenario, ScenarioEvent, file};
+use pump::ResetCause;
 use std::path::Path;
 use therapy::Bounds;
-use units::{DoseRate, Duration, Volume};
+use units::{DoseRate, Duration, Volume, WallTime};
 
 /// Where chance starts in a scenario that does not say.
 const USUAL_SEED: u64 = 1;
@@ -20,6 +21,8 @@ const USUAL_SAMPLES: u64 = 360;
 const LONGEST_OFF: Duration = Duration::from_days(365);
 /// Time without power of a restart that does not say how long.
 const USUAL_OFF: Duration = Duration::from_seconds(1);
+/// How far off a time of day may be that a scenario sets without saying: a phone's.
+const USUAL_UNCERTAINTY: Duration = Duration::from_seconds(2);
 /// Smallest and largest step a calibrated pump of this kind can have: 1 nL to 4 nL around the nominal 2.5 nL `[P]`.
 const STEP_VOLUMES: [Volume; 2] = [Volume::from_nanolitres(1), Volume::from_nanolitres(4)];
 /// Smallest and largest reservoir of this kind: 1 mL to 50 mL, implants being built with 20 mL and 40 mL `[P]`.
@@ -260,6 +263,54 @@ impl Checker<'_> {
         }
     }
 
+    fn cause(&self, field: &str, cause: Option<file::Cause>) -> Result<ResetCause, ScenarioError> {
+        match cause {
+            Some(file::Cause::Watchdog) => Ok(ResetCause::Watchdog),
+            // K_ERR_KERNEL_PANIC: what a Rust panic is to Zephyr.
+            Some(file::Cause::FatalError) => Ok(ResetCause::Fatal { reason: 4 }),
+            Some(file::Cause::LowSupply) => Ok(ResetCause::BrownOut),
+            Some(file::Cause::External) => Ok(ResetCause::External),
+            Some(file::Cause::Software) => Ok(ResetCause::Software),
+            None => self.refuse(
+                &format!("{field}.cause"),
+                "missing; of action \"reset\": \"watchdog\", \"fatal error\", \"low supply\", \"external\" or \"software\"",
+            ),
+        }
+    }
+
+    fn set_clock(&self, field: &str, event: &file::Event) -> Result<Happening, ScenarioError> {
+        let field_time = format!("{field}.time");
+        let Some(text) = &event.time else {
+            return self.refuse(
+                &field_time,
+                "missing; of action \"set clock\": a time of day such as \"2026-01-05T10:00:00Z\"",
+            );
+        };
+        let millis = match text.parse::<jiff::Timestamp>() {
+            Ok(time) => u64::try_from(time.as_millisecond()).ok(),
+            Err(_) => None,
+        };
+        let wall = millis.map(WallTime::from_millis);
+        let Some(wall) = wall.filter(|wall| (pump::EARLIEST..pump::END).contains(wall)) else {
+            return self.refuse(
+                &field_time,
+                format_args!(
+                    "not a time of day that a pump can be set to; one from \"{}\" to before \"{}\", with a zone such as Z",
+                    pump::EARLIEST,
+                    pump::END
+                ),
+            );
+        };
+        let uncertainty = event.uncertainty.unwrap_or(USUAL_UNCERTAINTY);
+        self.check_between(
+            &format!("{field}.uncertainty"),
+            uncertainty,
+            Duration::ZERO,
+            pump::TRUSTED_UNCERTAINTY,
+        )?;
+        Ok(Happening::SetClock { wall, uncertainty })
+    }
+
     fn happening(
         &self,
         field: &str,
@@ -280,6 +331,10 @@ impl Checker<'_> {
                 )?;
                 Happening::Restart { off }
             }
+            (None, Some(file::Action::Reset)) => Happening::Reset {
+                cause: self.cause(field, event.cause)?,
+            },
+            (None, Some(file::Action::SetClock)) => self.set_clock(field, event)?,
             (None, Some(file::Action::Stall)) => Happening::Stall,
             (None, Some(file::Action::ClearStall)) => Happening::ClearStall,
             (None, Some(file::Action::Slip)) => Happening::Slip {
@@ -299,11 +354,39 @@ impl Checker<'_> {
                 "belongs to action \"restart\" only",
             );
         }
-        if event.one_in.is_some() && !matches!(happening, Happening::Slip { .. }) {
-            return self.refuse(
-                &format!("{field}.one_in"),
-                "belongs to action \"slip\" only",
-            );
+        let belongs = [
+            (
+                "one_in",
+                event.one_in.is_some(),
+                matches!(happening, Happening::Slip { .. }),
+                "slip",
+            ),
+            (
+                "cause",
+                event.cause.is_some(),
+                matches!(happening, Happening::Reset { .. }),
+                "reset",
+            ),
+            (
+                "time",
+                event.time.is_some(),
+                matches!(happening, Happening::SetClock { .. }),
+                "set clock",
+            ),
+            (
+                "uncertainty",
+                event.uncertainty.is_some(),
+                matches!(happening, Happening::SetClock { .. }),
+                "set clock",
+            ),
+        ];
+        for (name, there, wanted, action) in belongs {
+            if there && !wanted {
+                return self.refuse(
+                    &format!("{field}.{name}"),
+                    format_args!("belongs to action \"{action}\" only"),
+                );
+            }
         }
         Ok(happening)
     }

@@ -63,12 +63,19 @@ pub(super) struct Event {
     pub(super) action: Option<Action>,
     pub(super) off: Option<Duration>,
     pub(super) one_in: Option<Whole>,
+    pub(super) cause: Option<Cause>,
+    pub(super) time: Option<String>,
+    pub(super) uncertainty: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) enum Action {
     #[serde(rename = "restart")]
     Restart,
+    #[serde(rename = "reset")]
+    Reset,
+    #[serde(rename = "set clock")]
+    SetClock,
     #[serde(rename = "stall")]
     Stall,
     #[serde(rename = "clear stall")]
@@ -77,6 +84,21 @@ pub(super) enum Action {
     Slip,
     #[serde(rename = "clear slip")]
     ClearSlip,
+}
+
+/// Why a processor is reset that keeps its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum Cause {
+    #[serde(rename = "watchdog")]
+    Watchdog,
+    #[serde(rename = "fatal error")]
+    FatalError,
+    #[serde(rename = "low supply")]
+    LowSupply,
+    #[serde(rename = "external")]
+    External,
+    #[serde(rename = "software")]
+    Software,
 }
 
 /// A whole number, 0 or more.
