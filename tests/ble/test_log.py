@@ -4,6 +4,7 @@ import asyncio
 
 import history
 import wire
+from pump import RESET_STATUS
 
 PROGRAM = wire.Program("baclofen", 50_000, fill_nl=20_000_000, dose_ng=1_195_000)
 # 2026-01-05T10:00:00Z.
@@ -99,3 +100,48 @@ async def test_the_clock_is_known_after_it_was_set_and_lost_after_a_power_cut(ri
         assert after.powered_s >= 60
         await phone.command(wire.set_clock(MONDAY, 0))
         assert not (await phone.interrogate()).faults & 1 << 8
+
+
+async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
+    async with rig:
+        # Ends the delivery thread after 12 s, which is a fatal error: motor off, cause and totals retained, reset.
+        rig.pump.arguments = ["--fault=return", "--fault-after=12"]
+        await rig.cut_power()
+        await rig.boot()
+        phone = await rig.connect()
+        await phone.command(wire.set_clock(MONDAY, 0))
+        await phone.program(PROGRAM)
+        last = await phone.interrogate()
+        while rig.pump.process.poll() is None:
+            try:
+                last = await asyncio.wait_for(phone.interrogate(), 2)
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001: the link dies with the process, in any of its ways
+                break
+            await asyncio.sleep(0.2)
+        assert rig.pump.process.wait(5) == RESET_STATUS
+        rig.pump.arguments = []
+        await rig.cut_power()
+        await rig.boot()
+        phone = await rig.connect()
+        after = await phone.interrogate()
+        # Counted goes on from the last call before the reset, and nothing handed to the motor is forgotten.
+        assert after.counted_steps >= last.counted_steps > 0
+        assert after.at_most_steps >= last.at_most_steps
+        assert after.at_most_steps - last.at_most_steps <= 1000 + 111 * 3
+        # Bit 12: restarted by a fault.
+        assert after.faults == 1 << 12
+        assert after.clock.kind == "known"
+        await settled(phone)
+        records, _ = await history.read(phone, wire.EVENTS, history.Chain())
+        boots = [record for record in records if record.kind == BOOT]
+        reader = wire.Reader(boots[-1].body)
+        # Session none; cause 2 is a fatal error, with its reason.
+        assert (reader.unsigned(32), reader.variant(6)) == (0, 2)
+        reader.unsigned(32)
+        assert wire.Clock.read(reader).kind == "known"
+        # Totals 1: retained.
+        assert reader.variant(4) == 1
+        counted, at_most = reader.signed(64), reader.unsigned(64)
+        assert counted <= after.counted_steps and at_most <= after.at_most_steps
+        await phone.command(wire.reset_status_changed(1 << 1))
+        assert (await phone.interrogate()).faults == 0

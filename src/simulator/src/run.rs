@@ -6,7 +6,7 @@ use crate::ledger::{Contents, Ledger};
 use crate::phone::{Phone, Programmed};
 use crate::scenario::{Happening, Scenario, ScenarioEvent};
 use crate::words;
-use crate::world::{Build, Carrier, LogEntry, Usage, World};
+use crate::world::{Build, Carrier, LogEntry, Usage, Wear, World};
 use anyhow::{Context, Result};
 use journal::VirtualFlash;
 use protocol::{Mtu, Program, Status};
@@ -47,6 +47,8 @@ pub struct Outcome {
     pub boots: u32,
     /// What the flash went through.
     pub flash: Usage,
+    /// The same for each partition.
+    pub wear: Vec<Wear>,
 }
 
 /// Runs a scenario. `progress` is told how far it has come.
@@ -87,6 +89,7 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
         log: run.world.log()?,
         boots: run.world.boots(),
         flash: run.world.flash_usage(),
+        wear: run.world.wear(),
     })
 }
 

@@ -8,7 +8,7 @@ mod processor;
 
 use anyhow::{Context, Result, bail, ensure};
 use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
-use journal::VirtualFlash;
+use journal::{PageWear, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
 use protocol::info::capability;
 use protocol::{Info, Mtu, SessionId};
@@ -81,6 +81,15 @@ struct Memory {
     retained: Option<Retained>,
     /// What was burnt into one-time memory; none while it is blank.
     one_time: Option<[u8; ONE_TIME_BYTES]>,
+}
+
+/// What the flash of one partition went through since the world began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wear {
+    /// Its name in the device tree.
+    pub partition: &'static str,
+    /// What each of its pages went through.
+    pub pages: Vec<PageWear>,
 }
 
 /// A virtual pump and its time.
@@ -369,6 +378,15 @@ impl World {
         match &mut self.power {
             Power::On { processor, .. } => processor.log(),
             Power::Off { .. } | Power::Changing => bail!("the pump has no power"),
+        }
+    }
+
+    /// What each partition of the flash went through; nothing while the pump has no power.
+    #[must_use]
+    pub fn wear(&self) -> Vec<Wear> {
+        match &self.power {
+            Power::On { processor, .. } => processor.wear(),
+            Power::Off { .. } | Power::Changing => Vec::new(),
         }
     }
 

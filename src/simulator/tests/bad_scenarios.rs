@@ -295,7 +295,7 @@ fn events() {
         ),
         (
             "action = \"set clock\"\ntime = \"2026-01-05T10:00:00Z\"\nuncertainty = \"31 min\"",
-            "line 19: event[0].uncertainty: \"31 min\": not allowed; 0 us to 30 min",
+            "line 19: event[0].uncertainty: \"31 min\": not allowed; 0 s to 30 min",
         ),
     ] {
         is(with_event(&format!("at = \"1 day\"\n{event}")), reason);

@@ -1,6 +1,6 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::{LogEntry, Memory, Pushed, Usage};
+use super::{LogEntry, Memory, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{EmulatedMotor, Faults, Interlock, MotorError, Order};
 use journal::{Envelope, Journal, Log, Partition, Stamp};
@@ -340,10 +340,19 @@ impl Processor {
         Ok(entries)
     }
 
+    pub(super) fn wear(&self) -> Vec<Wear> {
+        Partition::ALL
+            .map(|partition| Wear {
+                partition: partition.name(),
+                pages: self.journal.flash().wear(partition).to_vec(),
+            })
+            .to_vec()
+    }
+
     pub(super) fn flash_usage(&self) -> Usage {
         let mut usage = Usage::default();
-        for partition in Partition::ALL {
-            for page in self.journal.flash().wear(partition) {
+        for wear in self.wear() {
+            for page in wear.pages {
                 usage.words_written += page.words_written;
                 usage.page_erases += u64::from(page.erases);
                 usage.most_erases_of_a_page = usage.most_erases_of_a_page.max(page.erases);
