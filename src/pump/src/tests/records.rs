@@ -298,3 +298,67 @@ proptest! {
         let _ = Record::decode(kind, 1, &body);
     }
 }
+
+/// docs/memory.md has the same table.
+#[test]
+fn the_table_in_the_docs_is_this_one() {
+    let page = include_str!("../../../../docs/memory.md");
+    let (_, rest) = page.split_once("<!-- table: Record::TABLE -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- end of table -->").unwrap();
+    let mut expected = std::string::String::from("| kind | kept in | what |\n|---|---|---|\n");
+    for (kind, placement, title) in Record::TABLE {
+        let place = match placement {
+            Placement::State => "state banks",
+            Placement::Checkpoint => "checkpoints",
+            Placement::Event => "event log",
+            Placement::Critical => "critical log",
+        };
+        expected.push_str(&std::format!("| {} | {place} | {title} |\n", kind.0));
+    }
+    assert_eq!(table, expected);
+}
+
+/// What the features to come will keep in the state banks, at its longest, fits: put, replaced, and there after a restart.
+#[test]
+fn the_state_of_the_finished_pump_fits() {
+    use journal::{Envelope, Stamp, VirtualFlash};
+    let mut lengths = vec![
+        260, // program: 24 steps of a flex day of 10 bytes, and 20
+        20,  // commissioning
+        400, // drug library: eight drugs of 50 bytes
+        40,  // catheter
+        330, // reservoir: 40 refills of 8 bytes, and 10
+        160, // bridge queue: four slugs of 40 bytes
+        60,  // alarms
+        48,  // command numbers of eight slots
+        16,  // clock: zone and corrections
+    ];
+    // Key slots: public key, pre-shared key, role.
+    lengths.extend([66; 8]);
+    let (mut journal, _) = journal::Journal::open(VirtualFlash::nrf52840()).unwrap();
+    journal.make_key(&[7; 32]).unwrap();
+    for round in 0..3_u8 {
+        for (kind, length) in (1_000..).map(Kind).zip(&lengths) {
+            let body = vec![round; *length];
+            let envelope = Envelope {
+                kind,
+                version: 1,
+                stamp: Stamp {
+                    boot: u32::MAX,
+                    monotonic: PumpTime::MAX,
+                    wall: KNOWN,
+                },
+                body: &body,
+            };
+            journal
+                .put(&envelope)
+                .unwrap_or_else(|error| panic!("{length} bytes in round {round}: {error}"));
+        }
+    }
+    let (mut journal, _) = journal::Journal::open(journal.into_flash()).unwrap();
+    let mut body = [0; journal::BODY_BYTES];
+    for (kind, length) in (1_000..).map(Kind).zip(&lengths) {
+        let found = journal.get(kind, &mut body).unwrap().unwrap();
+        assert_eq!(found.body, vec![2; *length]);
+    }
+}
