@@ -1,11 +1,13 @@
 //! What the commands of `thecal` do.
 
-use crate::command_line::{RunArguments, ServeArguments};
-use crate::progress::Progress;
+use crate::command_line::{LogArguments, LogChoice, RunArguments, ServeArguments};
+use crate::history::{self, Output, Source};
+use crate::progress::{Progress, Reading};
 use crate::report::{self, Destination, FILES};
 use crate::scenario::Scenario;
 use crate::{run, serve};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use journal::Log;
 use std::path::Path;
 
 /// `thecal run`.
@@ -48,4 +50,48 @@ pub fn serve(arguments: &ServeArguments) -> Result<()> {
         page: arguments.page.clone(),
         flash: arguments.flash.clone(),
     })
+}
+
+/// `thecal log`. Whether the log is whole.
+///
+/// # Errors
+/// A source that cannot be read, a folder that cannot take the export.
+pub fn log(arguments: &LogArguments) -> Result<bool> {
+    let output = match &arguments.output {
+        Some(folder) => Output::Folder(folder.clone()),
+        None if arguments.check => Output::Nowhere,
+        None => Output::ByName,
+    };
+    let options = history::Options {
+        source: source(arguments)?,
+        log: arguments.log.map(|log| match log {
+            LogChoice::Events => Log::Events,
+            LogChoice::Critical => Log::Critical,
+        }),
+        output,
+        key: arguments.key.clone(),
+        save_key: arguments.save_key.clone(),
+    };
+    let mut progress = Reading::new();
+    let report = history::run(&options, &mut |done, of| progress.reached(done, of));
+    progress.end();
+    let report = report?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report.json())?);
+    } else {
+        print!("{}", report.in_words());
+    }
+    Ok(report.is_whole())
+}
+
+fn source(arguments: &LogArguments) -> Result<Source> {
+    #[cfg(feature = "bluetooth")]
+    if let Some(name) = &arguments.bluetooth {
+        return Ok(Source::Bluetooth(name.clone()));
+    }
+    match (&arguments.connect, &arguments.source) {
+        (Some(address), _) => Ok(Source::Loopback(address.clone())),
+        (None, Some(path)) => Ok(Source::of_path(path)),
+        (None, None) => bail!("a flash file, an export or a link is wanted"),
+    }
 }

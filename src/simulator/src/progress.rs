@@ -1,4 +1,4 @@
-//! A progress bar, for runs that take longer than two seconds.
+//! Progress bars, for what takes longer than two seconds.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration as RealTime, Instant};
@@ -62,5 +62,42 @@ impl Progress {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.with_style(style).with_elapsed(self.began.elapsed())
+    }
+}
+
+/// How far the reading of a log has come, on standard error.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Reading {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            bar: None,
+        }
+    }
+
+    /// So many records of so many are there.
+    pub(crate) fn reached(&mut self, done: u32, of: u32) {
+        if self.bar.is_none() && self.began.elapsed() >= UNNOTICED {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{bar:40} record {pos} of {len}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar = Some(bar.with_style(style).with_elapsed(self.began.elapsed()));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(of.into());
+            bar.set_position(done.into());
+        }
+    }
+
+    /// The reading has ended, well or not.
+    pub(crate) fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }

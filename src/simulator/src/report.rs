@@ -18,7 +18,9 @@ mod table;
 mod text;
 
 pub use folder::{Destination, FILES};
+pub(crate) use page::{STYLE, escape};
 pub use summary::Summary;
+pub(crate) use text::{grouped, spelled};
 
 use crate::run::Outcome;
 use crate::scenario::Scenario;

@@ -8,6 +8,7 @@ mod machine;
 mod pace;
 mod simulation;
 
+pub(crate) use attribute::Attribute;
 pub use pace::{HIGHEST_SPEED, LOWEST_SPEED};
 
 use crate::world::{Build, Carrier, World};

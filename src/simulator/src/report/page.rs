@@ -13,12 +13,13 @@ use anyhow::Result;
 use std::fmt::Write;
 use units::{Duration, Flow, StepVolume, Volume};
 
-const STYLE: &str = include_str!("report.css");
+/// What the pages look like.
+pub(crate) const STYLE: &str = include_str!("report.css");
 /// Rows of the table of events; the rest is in `events.jsonl`.
 const MOST_EVENTS: usize = 100;
 
 /// Text as it may stand in a page.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

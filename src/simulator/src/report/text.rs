@@ -3,7 +3,7 @@
 use units::{Duration, Mass, Volume};
 
 /// Digits in groups of three: `4,500,000`.
-pub(super) fn grouped(number: u128) -> String {
+pub(crate) fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -31,7 +31,7 @@ pub(super) fn times(count: u32) -> String {
 }
 
 /// In days, hours, minutes and seconds: `1 day 6 h`, `0.085 s`. Rounded down to a millisecond.
-pub(super) fn spelled(duration: Duration) -> String {
+pub(crate) fn spelled(duration: Duration) -> String {
     let millis = duration.millis_rounded_down();
     let (days, millis) = (millis / 86_400_000, millis % 86_400_000);
     let (hours, millis) = (millis / 3_600_000, millis % 3_600_000);

@@ -5,7 +5,7 @@ use protocol::{Mtu, uuid};
 /// A characteristic, by the low byte of its UUID's 16-bit part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Attribute {
+pub(crate) enum Attribute {
     Info = low_byte(uuid::INFO),
     Command = low_byte(uuid::COMMAND),
     Response = low_byte(uuid::RESPONSE),
