@@ -125,8 +125,9 @@ fn host_and_port(text: &str) -> Result<String, String> {
         {
             Ok(text.to_owned())
         }
-        Some(_) | None => {
-            Err("HOST:PORT is wanted, with a port from 1 to 65535, for example 127.0.0.1:8480".to_owned())
-        }
+        Some(_) | None => Err(
+            "HOST:PORT is wanted, with a port from 1 to 65535, for example 127.0.0.1:8480"
+                .to_owned(),
+        ),
     }
 }

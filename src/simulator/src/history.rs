@@ -230,7 +230,7 @@ impl Report {
         for note in self.checked.notes() {
             line(format!("Note: {note}."));
         }
-        if let Some(round_trips) = self.checked.round_trips() {
+        if let Some(round_trips) = self.checked.round_trips().filter(|_| self.fresh > 0) {
             line(format!("Read in {round_trips} round trips."));
         }
         if let Some(path) = &self.saved_key {

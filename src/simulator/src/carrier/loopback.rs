@@ -42,19 +42,21 @@ impl Loopback {
                     "{address} is no address of this network; HOST:PORT is wanted, for example 127.0.0.1:8480"
                 )
             })?;
-        let stream = TcpStream::connect_timeout(&target, OPENING).map_err(|error| match error.kind() {
-            ErrorKind::ConnectionRefused => {
-                anyhow!("no virtual pump listens at {address}; `thecal serve` starts one")
-            }
-            _ => anyhow!(error).context(format!("{address} cannot be reached")),
-        })?;
+        let stream =
+            TcpStream::connect_timeout(&target, OPENING).map_err(|error| match error.kind() {
+                ErrorKind::ConnectionRefused => {
+                    anyhow!("no virtual pump listens at {address}; `thecal serve` starts one")
+                }
+                _ => anyhow!(error).context(format!("{address} cannot be reached")),
+            })?;
         stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(OPENING)))
             .and_then(|()| stream.set_write_timeout(Some(WRITING)))
             .with_context(|| format!("the connection to {address}"))?;
         let link = format!("ws://{address}/link?mtu={}", Mtu::HIGHEST.bytes());
-        let (socket, _) = tungstenite::client(link, stream).map_err(|error| refused(address, error))?;
+        let (socket, _) =
+            tungstenite::client(link, stream).map_err(|error| refused(address, error))?;
         Ok(Self {
             socket,
             fragments: std::collections::VecDeque::new(),
@@ -108,7 +110,9 @@ impl Carrier for Loopback {
         {
             match (attribute, value.as_slice()) {
                 (attribute, _) if attribute == wanted => return Ok(value),
-                (0, [_, code]) => bail!("the pump refuses to be asked for Info (error {code:#04x})"),
+                (0, [_, code]) => {
+                    bail!("the pump refuses to be asked for Info (error {code:#04x})")
+                }
                 (attribute, _) if attribute == Attribute::Response as u8 => {
                     self.fragments.push_back(value);
                 }

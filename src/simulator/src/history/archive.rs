@@ -74,7 +74,8 @@ impl Archive {
                     (READING, text.as_slice())
                 }
             };
-            let length = u16::try_from(content.len()).context("records.bin: an item is too long")?;
+            let length =
+                u16::try_from(content.len()).context("records.bin: an item is too long")?;
             bytes.push(sort);
             bytes.extend(length.to_le_bytes());
             bytes.extend(content);
@@ -102,10 +103,12 @@ impl Archive {
         };
         let mut offset = MAGIC.len() + 1;
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
-            let item = rest.split_first_chunk().and_then(|([sort, low, high], rest)| {
-                let length = usize::from(u16::from_le_bytes([*low, *high]));
-                Some((*sort, rest.get(..length)?))
-            });
+            let item = rest
+                .split_first_chunk()
+                .and_then(|([sort, low, high], rest)| {
+                    let length = usize::from(u16::from_le_bytes([*low, *high]));
+                    Some((*sort, rest.get(..length)?))
+                });
             let Some((sort, content)) = item else {
                 archive.damaged(offset, Damage::CutShort);
                 return Ok(archive);

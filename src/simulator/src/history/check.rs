@@ -69,7 +69,9 @@ pub(super) fn check(archive: &Archive, key: Option<&[u8; KEY_BYTES]>) -> Checked
 
 impl Checked {
     fn record(&mut self, log: Log, verifier: &mut Verifier, record: &Record<'_>) {
-        verifier.take(record, |finding| self.findings.push(Finding::Chain(finding)));
+        verifier.take(record, |finding| {
+            self.findings.push(Finding::Chain(finding))
+        });
         let entry = Entry::new(log, record);
         if entry.is_malformed() {
             self.findings.push(Finding::Body {
@@ -85,13 +87,7 @@ impl Checked {
     }
 
     /// Trouble that a later reading no longer had is past, except where records are missing for it.
-    fn reading(
-        &mut self,
-        log: Log,
-        reading: &Reading,
-        last: bool,
-        key: Option<&[u8; KEY_BYTES]>,
-    ) {
+    fn reading(&mut self, log: Log, reading: &Reading, last: bool, key: Option<&[u8; KEY_BYTES]>) {
         let mut reading = reading.clone();
         let read = self.position.map(|position| position.sequence);
         for trouble in &reading.trouble {
@@ -155,7 +151,10 @@ impl Checked {
 
     /// The first and the last record.
     pub(super) fn range(&self) -> Option<(u32, u32)> {
-        Some((self.entries.first()?.sequence, self.entries.last()?.sequence))
+        Some((
+            self.entries.first()?.sequence,
+            self.entries.last()?.sequence,
+        ))
     }
 
     pub(super) fn range_in_words(&self) -> String {

@@ -117,7 +117,8 @@ impl Finding {
     pub const fn at(&self) -> Option<u32> {
         match self {
             Self::Chain(
-                journal::Finding::Missing { to, .. } | journal::Finding::OutOfOrder { after: to, .. },
+                journal::Finding::Missing { to, .. }
+                | journal::Finding::OutOfOrder { after: to, .. },
             ) => Some(to.saturating_add(1)),
             Self::Chain(
                 journal::Finding::NotFollowing { sequence }
@@ -180,7 +181,9 @@ impl Finding {
                 "Nothing shows that no newer record was left away. After damage the pump signs again when its chain has a new beginning."
             }
             Self::LogUnreadable => "The memory was damaged, or holds something else than a log.",
-            Self::KeyLost => "The pump can no longer sign the end of its logs until it is given a new key.",
+            Self::KeyLost => {
+                "The pump can no longer sign the end of its logs until it is given a new key."
+            }
             Self::Archive { .. } => {
                 "The export was damaged or changed after it was written. Read the pump again into another folder, and keep this one."
             }

@@ -99,7 +99,9 @@ pub(super) fn read(path: &Path, log: Log) -> Result<(Facts, Option<[u8; KEY_BYTE
     if head.is_some() {
         notes.push("the head was signed here, with the key in the flash file: it protects this export, and says nothing of what was done to the flash before".to_owned());
     } else if key.is_none() && trouble.is_empty() {
-        notes.push("the flash file holds no log key, so the end of the log is not signed".to_owned());
+        notes.push(
+            "the flash file holds no log key, so the end of the log is not signed".to_owned(),
+        );
     }
     if !settled {
         notes.push("a pump was writing to the file while it was read; what it was writing may be missing or seem damaged".to_owned());
@@ -219,7 +221,10 @@ fn notes(opening: &Opening) -> Vec<String> {
     let done: Vec<String> = [
         (repairs.copies, "copies of state written anew"),
         (repairs.banks, "banks of state written anew"),
-        (repairs.pages_sealed, "pages taken out of use until the log comes round"),
+        (
+            repairs.pages_sealed,
+            "pages taken out of use until the log comes round",
+        ),
         (repairs.pages_erased, "pages erased"),
         (repairs.pages_retired, "pages taken out of use for good"),
     ]
@@ -270,7 +275,11 @@ mod tests {
                 assert!(error.contains(allowed), "{error}");
             }
         }
-        for (size, what) in [(442_368, "virtual"), (524_288, "512"), (1_052_672, "native")] {
+        for (size, what) in [
+            (442_368, "virtual"),
+            (524_288, "512"),
+            (1_052_672, "native"),
+        ] {
             let layout = layout(Path::new("x.bin"), size).expect("a layout");
             assert!(layout.what.contains(what));
         }

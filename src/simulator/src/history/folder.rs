@@ -32,7 +32,8 @@ impl Files {
     /// Everything is made of the archive alone, so that anybody can make it again.
     pub(super) fn of(archive: &Archive, checked: &Checked) -> Result<Self> {
         let verification = verification::json(archive.log, checked);
-        let mut verification = serde_json::to_vec_pretty(&verification).context("verification.json")?;
+        let mut verification =
+            serde_json::to_vec_pretty(&verification).context("verification.json")?;
         verification.push(b'\n');
         Ok(Self([
             archive.encode()?,
@@ -44,9 +45,7 @@ impl Files {
     }
 
     fn each(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        FILES
-            .into_iter()
-            .zip(self.0.iter().map(Vec::as_slice))
+        FILES.into_iter().zip(self.0.iter().map(Vec::as_slice))
     }
 }
 

@@ -128,9 +128,13 @@ fn head(page: &mut String, checked: &Checked) -> Result<()> {
         HeadState::Unknown => "which cannot be compared, because the chain before it is not known",
     };
     let signed = match signature {
-        Signature::NotChecked => "The signature was <strong>not checked</strong>: there was no key.",
+        Signature::NotChecked => {
+            "The signature was <strong>not checked</strong>: there was no key."
+        }
         Signature::Good => "The signature is good: it was made with the key of this pump.",
-        Signature::Wrong => "The signature was <strong>not</strong> made with the key that it was checked with.",
+        Signature::Wrong => {
+            "The signature was <strong>not</strong> made with the key that it was checked with."
+        }
     };
     writeln!(
         page,
@@ -160,12 +164,16 @@ fn counts(page: &mut String, checked: &Checked) -> Result<()> {
     let mut counts: BTreeMap<(&str, bool), (u32, &Entry)> = BTreeMap::new();
     for entry in &checked.entries {
         let critical = entry.critical() == Some(true);
-        let (count, last) = counts.entry((entry.event(), critical)).or_insert((0, entry));
+        let (count, last) = counts
+            .entry((entry.event(), critical))
+            .or_insert((0, entry));
         *count += 1;
         *last = entry;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by_key(|((event, critical), (count, _))| (!critical, std::cmp::Reverse(*count), *event));
+    counts.sort_by_key(|((event, critical), (count, _))| {
+        (!critical, std::cmp::Reverse(*count), *event)
+    });
     page.push_str("<section>\n<h2>What happened, and how often</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Event</th><th scope=\"col\" class=\"number\">Times</th><th scope=\"col\">Last</th></tr></thead>\n<tbody>\n");
     for ((event, critical), (count, last)) in counts {
         writeln!(
@@ -270,7 +278,12 @@ fn event_row(page: &mut String, log: Log, entry: &Entry) -> Result<()> {
         Clock::Known { .. } => {
             let uncertainty = entry
                 .uncertainty()
-                .map(|uncertainty| format!(" <span class=\"quiet\">&plusmn; {}</span>", spelled(uncertainty)))
+                .map(|uncertainty| {
+                    format!(
+                        " <span class=\"quiet\">&plusmn; {}</span>",
+                        spelled(uncertainty)
+                    )
+                })
                 .unwrap_or_default();
             format!("{}{uncertainty}", when(entry))
         }
@@ -316,10 +329,7 @@ fn readings(page: &mut String, checked: &Checked) -> Result<()> {
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{signature}</td></tr>",
             escape(&moment(&reading.at)),
             escape(&reading.source),
-            reading
-                .to
-                .map(|to| to.to_string())
-                .unwrap_or_default()
+            reading.to.map(|to| to.to_string()).unwrap_or_default()
         )?;
     }
     page.push_str("</tbody>\n</table></div>\n</section>\n");

@@ -52,7 +52,11 @@ impl Facts {
             (Some(_), Some(_)) => Signature::Wrong,
             (None, _) | (_, None) => Signature::NotChecked,
         };
-        let last = self.records.iter().rev().find_map(|bytes| Record::decode(bytes));
+        let last = self
+            .records
+            .iter()
+            .rev()
+            .find_map(|bytes| Record::decode(bytes));
         let reading = Reading {
             at: now(),
             thecal: env!("CARGO_PKG_VERSION").to_owned(),
@@ -82,10 +86,10 @@ impl Source {
     /// What an export is called after it; none for what is one already.
     pub(super) fn name(&self) -> Option<String> {
         match self {
-            Self::FlashFile(path) => Some(path.file_stem().map_or_else(
-                || "flash".to_owned(),
-                |name| plain(&name.to_string_lossy()),
-            )),
+            Self::FlashFile(path) => Some(
+                path.file_stem()
+                    .map_or_else(|| "flash".to_owned(), |name| plain(&name.to_string_lossy())),
+            ),
             Self::Export(_) => None,
             Self::Loopback(address) => Some(plain(address)),
             #[cfg(feature = "bluetooth")]
