@@ -79,12 +79,51 @@ def wrong_scenarios(folder):
         verdict(f"{what} begins no report", not report.exists())
 
 
+def logs(folder):
+    """A pump's log is read from a flash file that is in use and over the link, verified again, and broken where it was broken."""
+    flash = folder / "pump.bin"
+    pump = subprocess.Popen(
+        [THECAL, "serve", "--port", "0", "--flash", str(flash)],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )
+    try:
+        address = "127.0.0.1:" + pump.stdout.readline().split("127.0.0.1:")[1].split("/")[0]
+        for attempt in ("the first", "the second"):
+            done = run([THECAL, "log", "--connect", address, "--output", str(folder / "link")])
+            verdict(f"{attempt} reading over the link", done.returncode == 0, done.stdout + done.stderr)
+        done = run([THECAL, "log", str(flash), "--output", str(folder / "file"), "--save-key", str(folder / "key")])
+        verdict("a flash file in use is read", done.returncode == 0, done.stdout + done.stderr)
+        done = run([THECAL, "log", str(folder / "link"), "--key", str(folder / "key")])
+        verdict("the link's head has the file's key", "signature good" in done.stdout, done.stdout + done.stderr)
+    finally:
+        pump.terminate()
+        pump.wait()
+    rows = {}
+    for name in ("link", "file"):
+        with (folder / name / "events.csv").open(newline="") as table:
+            rows[name] = list(csv.DictReader(table))
+        lines = [json.loads(line) for line in (folder / name / "events.jsonl").read_text().splitlines()]
+        same = [str(line["sequence"]) for line in lines] == [row["sequence"] for row in rows[name]]
+        verdict(f"the {name}'s CSV and JSON Lines have the same records", same and len(lines) > 2)
+    verdict("file and link have the same events", rows["file"][: len(rows["link"])] == rows["link"])
+    records = folder / "file/records.bin"
+    content = bytearray(records.read_bytes())
+    first = 17 + 3 + content[18] + 256 * content[19]
+    # The last byte of the second record, a number of a session.
+    content[first + 2 + content[first + 1]] ^= 1
+    records.write_bytes(content)
+    refused("a changed record is named", [THECAL, "log", str(folder / "file")], 3, "record 2 does not follow")
+    refused("a file that is no flash", [THECAL, "log", str(records)], 1, "442368", "524288", "1048576")
+    refused("no source", [THECAL, "log"], 2, "SOURCE")
+
+
 def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for path in sorted((ROOT / "tests/scenarios").glob("*.toml")):
             scenario(path, folder)
         wrong_scenarios(folder)
+        logs(folder)
         refused("a scenario that is not there", [THECAL, "run", "no-such-file.toml"], 1, "no-such-file.toml")
         refused("an unknown option", [THECAL, "run", "--sped", "3"], 2, "--sped")
         refused("a speed that is no number", [THECAL, "serve", "--speed", "fast"], 2, "--speed", "fast")

@@ -6,7 +6,7 @@
 //! archive ────┘   records, reading   entries, findings
 //! ```
 //!
-//! `records.bin` ([`archive`]) is the export: raw records and what was said of each reading. Everything else in the folder is made of it
+//! `records.bin` (`archive`) is the export: raw records and what was said of each reading. Everything else in the folder is made of it
 //! and can be made again, so that an export is verified without the pump, and what was edited in it shows.
 
 mod archive;

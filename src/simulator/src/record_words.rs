@@ -1,6 +1,7 @@
 //! A record of the event log for people and for programs: its name, its contents as JSON, and both in a line of words.
 
-use crate::words::{ProgramText, capitalised};
+use crate::words::{ProgramText, capitalised, decimal};
+use protocol::Program;
 use protocol::status::{changed, fault};
 use pump::{FillRecord, ProgramRecord, Record, ResetCause};
 use serde_json::{Value, json};
@@ -94,15 +95,53 @@ pub(crate) fn clock_words(clock: Clock) -> String {
     }
 }
 
+/// A committed program in one line.
+fn program_record_words(record: &ProgramRecord) -> String {
+    let program = record
+        .program
+        .as_ref()
+        .map_or_else(|| "none".to_owned(), program_words);
+    format!("number {}, {program}", record.number)
+}
+
+fn program_words(program: &Program) -> String {
+    let text = ProgramText::of(program);
+    let mut words = text.drug.name().to_owned();
+    if let Some(concentration) = text.concentration {
+        words.push_str(&format!(" {concentration}"));
+    }
+    words.push_str(&format!(", {}", text.mode));
+    if let Some(dose) = text.dose {
+        words.push_str(&format!(" {dose}"));
+    }
+    if let Some(fill) = text.fill {
+        words.push_str(&format!(", filled with {fill}"));
+    }
+    words
+}
+
 /// A record for a reader, in one line.
 pub(crate) fn in_words(record: &Record) -> String {
     let more = match record {
         Record::Boot { cause, clock, .. } => {
             format!("{}, clock {}", cause_words(*cause), clock_words(*clock))
         }
-        Record::ProgramCommitted { record, .. } | Record::Program { record } => {
-            format!("number {}", record.number)
+        Record::ProgramCommitted { before, record } => {
+            let before = before.as_ref().map_or_else(
+                || "none before it".to_owned(),
+                |before| format!("before it {}", program_words(before)),
+            );
+            format!("{}; {before}", program_record_words(record))
         }
+        Record::Program { record } => program_record_words(record),
+        Record::DeliveryChanged {
+            delivery,
+            flow_nl_per_day,
+        } => format!(
+            "{}, {} mL/day",
+            delivery.text(),
+            decimal(u128::from(*flow_nl_per_day), 6)
+        ),
         Record::ClockSet { before, after } => {
             format!("from {} to {}", clock_words(*before), clock_words(*after))
         }

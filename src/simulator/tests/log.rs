@@ -191,8 +191,11 @@ impl Drop for Server {
     }
 }
 
-/// The items of a `records.bin` as docs/log.md describes it: where each begins, its sort, its content.
-fn items(records: &[u8]) -> Vec<(usize, u8, Vec<u8>)> {
+/// Where it begins, its sort, its content.
+type Item = (usize, u8, Vec<u8>);
+
+/// The items of a `records.bin` as docs/log.md describes it.
+fn items(records: &[u8]) -> Vec<Item> {
     assert_eq!(&records[..16], b"thecal records 1");
     let mut items = Vec::new();
     let mut at = 17;
@@ -212,7 +215,7 @@ fn raw_records(records: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn rebuilt(before: &[u8], items: &[(usize, u8, Vec<u8>)]) -> Vec<u8> {
+fn rebuilt(before: &[u8], items: &[Item]) -> Vec<u8> {
     let mut records = before[..17].to_vec();
     for (_, sort, content) in items {
         records.push(*sort);
@@ -365,7 +368,7 @@ fn records_changed_exchanged_or_taken_out_of_an_export_are_named() {
     let last = good["records"]["last"].as_u64().expect("a number");
     assert!(last > 192);
     let original = desk.read("export/records.bin");
-    let alter = |change: &dyn Fn(&mut Vec<(usize, u8, Vec<u8>)>)| {
+    let alter = |change: &dyn Fn(&mut Vec<Item>)| {
         let mut items = items(&original);
         change(&mut items);
         desk.write("export/records.bin", &rebuilt(&original, &items));
@@ -376,7 +379,7 @@ fn records_changed_exchanged_or_taken_out_of_an_export_are_named() {
         findings
     };
     // The number of a session, the last byte: the record decodes as before.
-    let session = |item: &mut (usize, u8, Vec<u8>)| {
+    let session = |item: &mut Item| {
         let byte = item.2.last_mut().expect("a byte");
         *byte ^= 1;
     };
@@ -819,6 +822,69 @@ fn dumps_of_whole_chips_are_read_where_their_logs_lie() {
     assert_eq!(
         desk.log(0, &["512.bin", "--log", "critical"])["records"]["count"],
         count
+    );
+}
+
+/// A chip of 512 KB with a key and this many small records.
+fn filled_chip(records: u32) -> Vec<u8> {
+    let flash = VirtualFlash::with_sizes([0x2_0000, 0x8000, 0x2000, 0x2000]);
+    let (mut journal, _) = Journal::open(flash).expect("a journal");
+    journal.make_key(&[9; 32]).expect("a key");
+    let stamp = Stamp {
+        boot: 1,
+        monotonic: PumpTime::ZERO,
+        wall: Clock::Lost,
+    };
+    for number in 0..records {
+        append(&mut journal, Kind(999), 1, stamp, &number.to_le_bytes());
+    }
+    let places = [0x4_C000, 0x6_C000, 0x7_4000, 0x7_6000];
+    chip(&journal.into_flash(), 512 * 1024, places)
+}
+
+#[test]
+fn a_log_that_has_come_round_begins_where_it_begins_and_its_head_vouches_from_an_anchor_on() {
+    let desk = Desk::new();
+    desk.write("young.bin", &filled_chip(50));
+    desk.write("old.bin", &filled_chip(6000));
+    let young = desk.log(0, &["young.bin", "--output", "export"]);
+    assert_eq!(young["vouched_for_from"], 0);
+    let old = desk.log(0, &["old.bin", "--check"]);
+    let first = old["records"]["first"].as_u64().expect("a number");
+    assert!(first > 1000, "{first}");
+    assert_eq!(
+        old["vouched_for_from"].as_u64(),
+        Some(first.next_multiple_of(64))
+    );
+    assert_eq!(old["head"]["is_end_of_these_records"], true);
+    let note = format!("records 0 to {} are no longer there", first - 1);
+    assert!(old["notes"].to_string().contains(&note), "{}", old["notes"]);
+    // Nothing ties the two together any more.
+    let before = desk.content("export");
+    let error = desk.refused(&["old.bin", "--output", "export"]);
+    assert!(
+        error.contains("holds none of the last records in export any more"),
+        "{error}"
+    );
+    assert_eq!(desk.content("export"), before);
+}
+
+#[test]
+fn a_head_vouches_for_nothing_before_a_break() {
+    let desk = Desk::new();
+    desk.write("chip.bin", &filled_chip(200));
+    desk.log(0, &["chip.bin", "--output", "export"]);
+    let original = desk.read("export/records.bin");
+    let mut items = items(&original);
+    items.remove(70);
+    desk.write("export/records.bin", &rebuilt(&original, &items));
+    let report = desk.log(3, &["export"]);
+    assert_eq!(findings(&report)[0], found("missing", 70));
+    assert_eq!(report["vouched_for_from"], 128);
+    let text = desk.thecal(&["log", "export"]).stdout;
+    assert!(
+        text.contains("the end of records 128 to 199, and says nothing of those before"),
+        "{text}"
     );
 }
 

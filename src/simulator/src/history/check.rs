@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::finding::Finding;
 use super::reading::{Reading, Signature, Trouble};
 use crate::report::grouped;
-use journal::{Head, KEY_BYTES, Link, Log, Position, Record, Verifier};
+use journal::{Head, KEY_BYTES, Log, Position, Record, Verifier};
 
 /// What verifying found.
 #[derive(Clone, Debug)]
@@ -14,8 +14,8 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
     /// Where the chain stands behind the last record.
     pub(super) position: Option<Position>,
-    /// The first record that an anchor, and so a head, vouches for.
-    pub(super) anchored_from: Option<u32>,
+    /// Since which record the chain has been followed up to the end from an anchor that nothing contradicts: what a signed end vouches for.
+    pub(super) vouched_from: Option<u32>,
     /// Every reading with what is now said of its signature.
     pub(super) readings: Vec<Reading>,
     /// The last signed end that there is.
@@ -41,7 +41,7 @@ pub(super) fn check(archive: &Archive, key: Option<&[u8; KEY_BYTES]>) -> Checked
         entries: Vec::new(),
         findings: Vec::new(),
         position: None,
-        anchored_from: None,
+        vouched_from: None,
         readings: Vec::new(),
         head: None,
     };
@@ -69,8 +69,17 @@ pub(super) fn check(archive: &Archive, key: Option<&[u8; KEY_BYTES]>) -> Checked
 
 impl Checked {
     fn record(&mut self, log: Log, verifier: &mut Verifier, record: &Record<'_>) {
+        let mut follows = true;
+        let before = verifier.position();
         verifier.take(record, |finding| {
-            self.findings.push(Finding::Chain(finding))
+            follows &= !matches!(
+                finding,
+                journal::Finding::Missing { .. }
+                    | journal::Finding::OutOfOrder { .. }
+                    | journal::Finding::AnchorMismatch { .. }
+                    | journal::Finding::BeginsAnew { .. }
+            );
+            self.findings.push(Finding::Chain(finding));
         });
         let entry = Entry::new(log, record);
         if entry.is_malformed() {
@@ -79,9 +88,13 @@ impl Checked {
                 kind: entry.kind,
             });
         }
-        let anchored = record.sequence == 0 || matches!(record.link, Link::Anchor { .. });
-        if anchored && self.anchored_from.is_none() {
-            self.anchored_from = Some(record.sequence);
+        if before != verifier.position() {
+            let known_before = before.is_some_and(|before| before.state.is_some());
+            if verifier.position().is_none_or(|now| now.state.is_none()) {
+                self.vouched_from = None;
+            } else if !(follows && known_before) {
+                self.vouched_from = Some(record.sequence);
+            }
         }
         self.entries.push(entry);
     }
@@ -166,6 +179,14 @@ impl Checked {
         }
     }
 
+    /// The records that a fitting head vouches for, if these are not all.
+    pub(super) fn vouched(&self) -> Option<(u32, u32)> {
+        let (first, last) = self.range()?;
+        self.vouched_from
+            .filter(|from| *from > first)
+            .map(|from| (from, last))
+    }
+
     pub(super) fn verdict_in_words(&self) -> String {
         match (self.findings.len(), self.range()) {
             (0, None) => "Nothing is wrong, and nothing was logged.".to_owned(),
@@ -180,10 +201,17 @@ impl Checked {
             return "Head: none; the end of this log is not signed.".to_owned();
         };
         let belongs = match state {
-            HeadState::Same => "the end of exactly these records",
-            HeadState::Other => "NOT the end of these records",
-            HeadState::Elsewhere => "NOT at the end of what was read",
-            HeadState::Unknown => "not comparable, because the chain is not known before it",
+            HeadState::Same => match self.vouched() {
+                Some((from, to)) => {
+                    format!("the end of records {from} to {to}, and says nothing of those before")
+                }
+                None => "the end of exactly these records".to_owned(),
+            },
+            HeadState::Other => "NOT the end of these records".to_owned(),
+            HeadState::Elsewhere => "NOT at the end of what was read".to_owned(),
+            HeadState::Unknown => {
+                "not comparable, because the chain is not known before it".to_owned()
+            }
         };
         let signed = match signature {
             Signature::NotChecked => "signature not checked: no key",
@@ -212,17 +240,9 @@ impl Checked {
             && first > 0
         {
             notes.push(format!(
-                "records 0 to {} are no longer there: a full log overwrites its oldest",
+                "records 0 to {} are no longer there: a full log overwrites its oldest. The first records behind them, up to the next whose number is a multiple of 64, are tied to their neighbours alone",
                 first - 1
             ));
-            match self.anchored_from {
-                Some(anchor) if anchor > first => notes.push(format!(
-                    "records {first} to {} are tied to each other and to record {anchor}, but no head vouches for them",
-                    anchor - 1
-                )),
-                Some(_) => {}
-                None => notes.push("no head vouches for these records: the first of them that could be signed for is still to come".to_owned()),
-            }
         }
         let unknown = self
             .entries

@@ -178,7 +178,7 @@ impl Finding {
                 "Another pump, another key file, or a signature that was made up."
             }
             Self::NotSigned { .. } => {
-                "Nothing shows that no newer record was left away. After damage the pump signs again when its chain has a new beginning."
+                "Nothing shows that no newer record was left away. Behind damage, or while it has no key, a pump signs nothing; its next records give the chain a new beginning."
             }
             Self::LogUnreadable => "The memory was damaged, or holds something else than a log.",
             Self::KeyLost => {

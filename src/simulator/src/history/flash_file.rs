@@ -95,6 +95,9 @@ pub(super) fn read(path: &Path, log: Log) -> Result<(Facts, Option<[u8; KEY_BYTE
             .with_context(|| format!("{}: the log's end", path.display()))?,
         None => None,
     };
+    if key.is_some() && head.is_none() && !records.is_empty() {
+        trouble.push(Trouble::NotSigned);
+    }
     let mut notes = notes(&opening);
     if head.is_some() {
         notes.push("the head was signed here, with the key in the flash file: it protects this export, and says nothing of what was done to the flash before".to_owned());

@@ -365,7 +365,7 @@ mod tests {
         });
         let checked = checked(pump.read(None).expect("read"));
         assert!(checked.findings.is_empty(), "{:?}", checked.findings);
-        let (head, _, _) = checked.head.clone().expect("a head");
+        let (head, _, _) = checked.head.expect("a head");
         assert_eq!(checked.range(), Some((0, head.sequence)));
         assert!(head.sequence > 100);
     }

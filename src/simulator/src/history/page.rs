@@ -71,12 +71,18 @@ fn days(entries: &[Entry]) -> Option<(String, String)> {
     Some((moment(&first), moment(&last)))
 }
 
-/// `2026-01-05T10:00:00.000Z` as `2026-01-05 10:00:00 UTC`.
+/// `2026-01-05T10:00:00.950Z` as `2026-01-05 10:00:00 UTC`: no reader asks for less than a second, and the files have it.
 fn moment(iso: &str) -> String {
     let (day, time) = iso.split_once('T').unwrap_or((iso, ""));
-    let time = time.trim_end_matches('Z');
-    let time = time.strip_suffix(".000").unwrap_or(time);
+    let time = time.split_once('.').map_or(time, |(seconds, _)| seconds);
     format!("{day} {time} UTC")
+}
+
+/// A length of time in whole seconds.
+fn length(time: Duration) -> String {
+    spelled(Duration::from_millis(
+        time.seconds_rounded_down().saturating_mul(1000),
+    ))
 }
 
 fn verdict(page: &mut String, checked: &Checked) -> Result<()> {
@@ -84,11 +90,13 @@ fn verdict(page: &mut String, checked: &Checked) -> Result<()> {
         let (title, words) = match checked.range() {
             None => (
                 "Nothing was logged",
-                "The log is empty, and nothing is wrong with it.",
+                "The log is empty, and nothing is wrong with it.".to_owned(),
             ),
-            Some(_) => (
+            Some((first, last)) => (
                 "The chain is whole",
-                "No record is missing, and each follows the one before it.",
+                format!(
+                    "No record from {first} to {last} is missing, and each follows the one before it."
+                ),
             ),
         };
         writeln!(
@@ -122,10 +130,19 @@ fn head(page: &mut String, checked: &Checked) -> Result<()> {
         return Ok(());
     };
     let belongs = match state {
-        HeadState::Same => "and that is the end of exactly these records",
-        HeadState::Other => "and that is <strong>not</strong> the end of these records",
-        HeadState::Elsewhere => "and that is <strong>not</strong> where these records end",
-        HeadState::Unknown => "which cannot be compared, because the chain before it is not known",
+        HeadState::Same => match checked.vouched() {
+            Some((from, to)) => format!(
+                "and that is the end of records {from} to {to}; it says nothing of those before"
+            ),
+            None => "and that is the end of exactly these records".to_owned(),
+        },
+        HeadState::Other => "and that is <strong>not</strong> the end of these records".to_owned(),
+        HeadState::Elsewhere => {
+            "and that is <strong>not</strong> where these records end".to_owned()
+        }
+        HeadState::Unknown => {
+            "which cannot be compared, because the chain before it is not known".to_owned()
+        }
     };
     let signed = match signature {
         Signature::NotChecked => {
@@ -202,15 +219,13 @@ const fn mark(critical: bool) -> &'static str {
     }
 }
 
+fn since_start(entry: &Entry) -> Duration {
+    Duration::from_micros(entry.monotonic.micros())
+}
+
 /// The time of day as far as it is known, else the time since the boot.
 fn when(entry: &Entry) -> String {
-    let since = || {
-        format!(
-            "boot {}, {}",
-            entry.boot,
-            spelled(Duration::from_micros(entry.monotonic.micros()))
-        )
-    };
+    let since = || format!("boot {}, {}", entry.boot, length(since_start(entry)));
     let text = match (entry.clock, entry.wall()) {
         (Clock::Known { .. }, Some(wall)) => moment(&wall),
         (Clock::Suspect { .. }, Some(wall)) => format!("{} (doubtful)", moment(&wall)),
@@ -223,7 +238,11 @@ fn events(page: &mut String, log: Log, checked: &Checked) -> Result<()> {
     if checked.entries.is_empty() {
         return Ok(());
     }
-    page.push_str("<section>\n<h2>Events, the newest first</h2>\n<div class=\"scroll\"><table class=\"events\">\n<thead><tr><th scope=\"col\" class=\"number\">Record</th><th scope=\"col\">When</th><th scope=\"col\">Since start</th><th scope=\"col\">What</th><th scope=\"col\" class=\"number\">Session</th></tr></thead>\n<tbody>\n");
+    page.push_str("<section>\n<h2>Events, the newest first</h2>\n");
+    if log == Log::Events {
+        page.push_str("<p class=\"filter\"><label><input type=\"checkbox\" id=\"only\"> Critical events only</label></p>\n");
+    }
+    page.push_str("<div class=\"scroll\"><table class=\"events\">\n<thead><tr><th scope=\"col\" class=\"number\">Record</th><th scope=\"col\">When</th><th scope=\"col\">Since start</th><th scope=\"col\">What</th><th scope=\"col\" class=\"number\">Session</th></tr></thead>\n<tbody>\n");
     // A finding stands above the first record that it touches or, of missing ones, below the first behind them.
     let mut findings: Vec<&Finding> = checked
         .findings
@@ -241,10 +260,10 @@ fn events(page: &mut String, log: Log, checked: &Checked) -> Result<()> {
                 finding_row(page, finding)?;
             }
         }
-        if boot.is_some_and(|boot| boot != entry.boot) {
+        if boot != Some(entry.boot) {
             writeln!(
                 page,
-                "<tr class=\"boot\"><td colspan=\"5\">boot {}</td></tr>",
+                "<tr class=\"boot\"><td colspan=\"5\">Boot {}</td></tr>",
                 entry.boot
             )?;
         }
@@ -295,7 +314,7 @@ fn event_row(page: &mut String, log: Log, entry: &Entry) -> Result<()> {
         "<tr{}><td class=\"number\">{}</td><td>{time}</td><td>{}</td><td>{}{}</td><td class=\"number\">{}</td></tr>",
         row_class(critical && log == Log::Events),
         entry.sequence,
-        escape(&spelled(Duration::from_micros(entry.monotonic.micros()))),
+        length(since_start(entry)),
         escape(&entry.in_words()),
         mark(critical && log == Log::Events),
         entry

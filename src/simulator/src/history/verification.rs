@@ -43,7 +43,7 @@ pub(super) fn json(log: Log, checked: &Checked) -> Value {
             "first": checked.range().map(|(first, _)| first),
             "last": checked.range().map(|(_, last)| last),
         },
-        "vouched_for_from": checked.anchored_from,
+        "vouched_for_from": checked.vouched_from,
         "head": head,
         "position": position,
         "readings": checked.readings,
