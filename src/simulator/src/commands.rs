@@ -8,6 +8,7 @@ use crate::scenario::Scenario;
 use crate::{run, serve};
 use anyhow::{Context, Result, bail};
 use journal::Log;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// `thecal run`.
@@ -76,10 +77,18 @@ pub fn log(arguments: &LogArguments) -> Result<bool> {
     let report = history::run(&options, &mut |done, of| progress.reached(done, of));
     progress.end();
     let report = report?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report.json())?);
+    let mut text = if arguments.json {
+        serde_json::to_string(&report.json())?
     } else {
-        print!("{}", report.in_words());
+        report.in_words()
+    };
+    if arguments.json {
+        text.push('\n');
+    }
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("standard output")?,
     }
     Ok(report.is_whole())
 }

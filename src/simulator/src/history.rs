@@ -147,10 +147,13 @@ fn export(
     key: Option<&[u8; KEY_BYTES]>,
 ) -> Result<Report> {
     let before = known.as_ref().map_or(0, |known| known.records().count());
-    let archive = match known {
+    let mut archive = match known {
         None => batch.archive,
         Some(known) => join::join(known, batch.archive, folder.path())?,
     };
+    if let Some(key) = key {
+        archive.judge(key);
+    }
     let checked = check::check(&archive, key);
     let files = folder::Files::of(&archive, &check::check(&archive, None))?;
     let written = folder.write(&files)?;
@@ -196,6 +199,7 @@ impl Report {
         let mut value = verification::json(self.log, &self.checked);
         if let Value::Object(fields) = &mut value {
             fields.insert("new_records".into(), json!(self.fresh));
+            fields.insert("round_trips".into(), json!(self.checked.round_trips()));
             fields.insert(
                 "folder".into(),
                 json!(self.folder.as_ref().map(|(path, _)| path)),

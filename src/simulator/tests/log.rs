@@ -489,6 +489,18 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     let wrong = desk.log(3, &[&connect[..], &["--key", "other-key"]].concat());
     assert_eq!(wrong["head"]["signature_checked"], "wrong");
     assert_eq!(findings(&wrong)[0].0, "head_key");
+    // An export that is written again says what the key said.
+    desk.log(3, &["export", "--key", "other-key", "--output", "judged"]);
+    assert!(
+        desk.text("judged/report.html")
+            .contains("<strong>not</strong> made with the key")
+    );
+    desk.log(0, &["export", "--key", "key", "--output", "judged"]);
+    assert!(
+        desk.text("judged/report.html")
+            .contains("The signature is good")
+    );
+    assert!(desk.text("export/report.html").contains("not checked"));
     // And of an export, later.
     assert_eq!(
         desk.log(0, &["export", "--key", "key"])["head"]["signature_checked"],
@@ -867,6 +879,49 @@ fn a_log_that_has_come_round_begins_where_it_begins_and_its_head_vouches_from_an
         "{error}"
     );
     assert_eq!(desk.content("export"), before);
+}
+
+/// Whatever the instant of a crash, the records are the old ones or the new ones, and the next reading makes the export whole.
+#[test]
+fn a_reading_that_is_killed_leaves_the_old_export_or_the_new_one() {
+    let desk = Desk::new();
+    desk.write("chip-0.bin", &filled_chip(100));
+    desk.log(0, &["chip-0.bin", "--output", "export"]);
+    let (mut old, mut new) = (0, 0);
+    for round in 1..=25_u32 {
+        let name = format!("chip-{round}.bin");
+        desk.write(&name, &filled_chip(100 + round * 20));
+        let before = desk.content("export");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_thecal"))
+            .args(["log", &name, "--output", "export"])
+            .current_dir(desk.0.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("thecal runs");
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 1400));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let records = desk.read("export/records.bin");
+        if records == before["records.bin"] {
+            old += 1;
+        } else {
+            new += 1;
+            assert!(raw_records(&records).len() > raw_records(&before["records.bin"]).len());
+        }
+        let report: Value =
+            serde_json::from_str(&desk.thecal(&["log", "export", "--json"]).stdout).expect("JSON");
+        assert!(
+            findings(&report).iter().all(|(kind, _)| kind == "derived"),
+            "{report}"
+        );
+        desk.log(0, &[&name, "--output", "export"]);
+        assert_eq!(desk.log(0, &["export"])["whole"], true);
+        assert_eq!(
+            desk.content("export").into_keys().collect::<Vec<_>>(),
+            FILES
+        );
+    }
+    assert!(old > 0, "old {old}, new {new}");
 }
 
 #[test]

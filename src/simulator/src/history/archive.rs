@@ -12,7 +12,7 @@
 use super::finding::{Damage, Finding};
 use super::reading::Reading;
 use anyhow::{Context, Result, bail};
-use journal::{Log, Record};
+use journal::{KEY_BYTES, Log, Record};
 
 const MAGIC: &[u8; 16] = b"thecal records 1";
 const RECORD: u8 = 1;
@@ -32,6 +32,8 @@ pub(super) struct Archive {
 pub(super) enum Item {
     Record(Vec<u8>),
     Reading(Reading),
+    /// Not understood, and kept as it is: its sort, its content.
+    Other(u8, Vec<u8>),
 }
 
 impl Archive {
@@ -50,8 +52,17 @@ impl Archive {
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
         self.items.iter().filter_map(|item| match item {
             Item::Record(bytes) => Some(bytes.as_slice()),
-            Item::Reading(_) => None,
+            Item::Reading(_) | Item::Other(..) => None,
         })
+    }
+
+    /// What this key says of every signed end takes the place of what was said before.
+    pub(super) fn judge(&mut self, key: &[u8; KEY_BYTES]) {
+        for item in &mut self.items {
+            if let Item::Reading(reading) = item {
+                reading.judge(self.log, key);
+            }
+        }
     }
 
     /// The number of the last record that is one.
@@ -63,9 +74,21 @@ impl Archive {
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
+        self.encode_noting(|_| {})
+    }
+
+    /// Where each item begins in the file, bytes.
+    pub(super) fn offsets(&self) -> Result<Vec<usize>> {
+        let mut offsets = Vec::new();
+        self.encode_noting(|offset| offsets.push(offset))?;
+        Ok(offsets)
+    }
+
+    fn encode_noting(&self, mut begins: impl FnMut(usize)) -> Result<Vec<u8>> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(self.log.number());
         for item in &self.items {
+            begins(bytes.len());
             let text;
             let (sort, content) = match item {
                 Item::Record(content) => (RECORD, content.as_slice()),
@@ -73,6 +96,7 @@ impl Archive {
                     text = serde_json::to_vec(reading).context("records.bin")?;
                     (READING, text.as_slice())
                 }
+                Item::Other(sort, content) => (*sort, content.as_slice()),
             };
             let length =
                 u16::try_from(content.len()).context("records.bin: an item is too long")?;
@@ -117,9 +141,15 @@ impl Archive {
                 RECORD => archive.items.push(Item::Record(content.to_vec())),
                 READING => match serde_json::from_slice(content) {
                     Ok(reading) => archive.items.push(Item::Reading(reading)),
-                    Err(_) => archive.damaged(offset, Damage::BadReading),
+                    Err(_) => {
+                        archive.items.push(Item::Other(sort, content.to_vec()));
+                        archive.damaged(offset, Damage::BadReading);
+                    }
                 },
-                tag => archive.damaged(offset, Damage::UnknownItem { tag }),
+                tag => {
+                    archive.items.push(Item::Other(tag, content.to_vec()));
+                    archive.damaged(offset, Damage::UnknownItem { tag });
+                }
             }
             offset += 3 + content.len();
         }
@@ -131,16 +161,6 @@ impl Archive {
 
     fn damaged(&mut self, offset: usize, damage: Damage) {
         self.damage.push(Finding::Archive { offset, damage });
-    }
-
-    /// Where in the file the record of this position begins, bytes.
-    pub(super) fn offset_of_item(&self, position: usize) -> Result<usize> {
-        let before = Self {
-            log: self.log,
-            items: self.items.get(..position).unwrap_or_default().to_vec(),
-            damage: Vec::new(),
-        };
-        Ok(before.encode()?.len())
     }
 }
 
@@ -181,7 +201,7 @@ mod tests {
     #[test]
     fn every_cut_is_noticed_but_one_at_the_end_of_a_reading() {
         let bytes = archive().encode().expect("bytes");
-        let first_reading = archive().offset_of_item(3).expect("an offset");
+        let first_reading = archive().offsets().expect("offsets")[3];
         for length in 17..bytes.len() {
             let cut = Archive::decode(&bytes[..length]).expect("an archive");
             assert_eq!(cut.damage.is_empty(), length == first_reading, "{length}");
@@ -206,7 +226,8 @@ mod tests {
         let end = bytes.len();
         bytes.extend([7, 1, 0, 0xFF, 2, 2, 0, b'{', b'x']);
         let read = Archive::decode(&bytes).expect("an archive");
-        assert_eq!(read.items, archive().items);
+        assert_eq!(read.items[..5], archive().items);
+        assert_eq!(read.encode().expect("bytes"), bytes, "kept as they are");
         let damage = |offset, damage| Finding::Archive { offset, damage };
         assert_eq!(
             read.damage,

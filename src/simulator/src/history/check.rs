@@ -46,15 +46,21 @@ pub(super) fn check(archive: &Archive, key: Option<&[u8; KEY_BYTES]>) -> Checked
         head: None,
     };
     let mut verifier = Verifier::new();
+    let mut offsets = None;
     for (number, item) in archive.items.iter().enumerate() {
         match item {
             Item::Record(bytes) => match Record::decode(bytes) {
                 Some(record) => checked.record(archive.log, &mut verifier, &record),
                 None => checked.findings.push(Finding::NotARecord {
                     after: verifier.position().map(|position| position.sequence),
-                    offset: archive.offset_of_item(number).unwrap_or_default(),
+                    offset: offsets
+                        .get_or_insert_with(|| archive.offsets().unwrap_or_default())
+                        .get(number)
+                        .copied()
+                        .unwrap_or_default(),
                 }),
             },
+            Item::Other(..) => {}
             Item::Reading(reading) => {
                 checked.position = verifier.position();
                 let last = number + 1 == archive.items.len();
@@ -102,6 +108,9 @@ impl Checked {
     /// Trouble that a later reading no longer had is past, except where records are missing for it.
     fn reading(&mut self, log: Log, reading: &Reading, last: bool, key: Option<&[u8; KEY_BYTES]>) {
         let mut reading = reading.clone();
+        if let Some(key) = key {
+            reading.judge(log, key);
+        }
         let read = self.position.map(|position| position.sequence);
         for trouble in &reading.trouble {
             let finding = match *trouble {
@@ -122,13 +131,6 @@ impl Checked {
                 sequence: text.sequence,
             }),
             Some((_, Some(head))) => {
-                if let Some(key) = key {
-                    reading.signature = if head.is_signed_with(key) {
-                        Signature::Good
-                    } else {
-                        Signature::Wrong
-                    };
-                }
                 let state = self.compare(&head);
                 match state {
                     HeadState::Same | HeadState::Unknown => {}

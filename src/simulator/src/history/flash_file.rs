@@ -7,7 +7,7 @@ use journal::{
     Journal, JournalError, KEY_BYTES, Log, Opening, Partition, RingCondition, StateCondition,
     VirtualFlash,
 };
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -139,9 +139,10 @@ fn still(path: &Path) -> Result<(Vec<u8>, u64, bool)> {
 
 fn whole(path: &Path) -> Result<(Vec<u8>, u64)> {
     let reading = || path.display().to_string();
-    let file = File::open(path).with_context(reading)?;
-    let metadata = file.metadata().with_context(reading)?;
+    // Before it is opened: a pipe would wait for a writer.
+    let metadata = fs::metadata(path).with_context(reading)?;
     ensure!(metadata.is_file(), "{} is no ordinary file", path.display());
+    let file = File::open(path).with_context(reading)?;
     let mut bytes = Vec::new();
     file.take(MOST)
         .read_to_end(&mut bytes)

@@ -75,6 +75,7 @@ pub(super) fn join(known: Archive, fresh: Archive, folder: &Path) -> Result<Arch
                     items.push(Item::Record(bytes));
                 }
             }
+            Item::Other(..) => {}
             // What was said of fewer records than are known says nothing of these.
             Item::Reading(reading) if reading.to < last => {}
             Item::Reading(mut reading) => {

@@ -1,6 +1,6 @@
 //! What is said of one reading of a log, beside its records.
 
-use journal::{Head, Log};
+use journal::{Head, KEY_BYTES, Log};
 use serde::{Deserialize, Serialize};
 
 /// One reading, as `records.bin` keeps it.
@@ -24,6 +24,19 @@ pub struct Reading {
     pub trouble: Vec<Trouble>,
     /// What is worth knowing and wrong with nothing.
     pub notes: Vec<String>,
+}
+
+impl Reading {
+    /// Notes what a key says of the signed end.
+    pub(super) fn judge(&mut self, log: Log, key: &[u8; KEY_BYTES]) {
+        if let Some(head) = self.head.as_ref().and_then(|text| text.head(log)) {
+            self.signature = if head.is_signed_with(key) {
+                Signature::Good
+            } else {
+                Signature::Wrong
+            };
+        }
+    }
 }
 
 /// What a key says of a signed end.

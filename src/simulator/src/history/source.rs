@@ -47,27 +47,25 @@ pub(super) struct Facts {
 impl Facts {
     /// As an archive. With a key the signature is judged.
     pub(super) fn archive(self, key: Option<&[u8; KEY_BYTES]>) -> Archive {
-        let signature = match (&self.head, key) {
-            (Some(head), Some(key)) if head.is_signed_with(key) => Signature::Good,
-            (Some(_), Some(_)) => Signature::Wrong,
-            (None, _) | (_, None) => Signature::NotChecked,
-        };
         let last = self
             .records
             .iter()
             .rev()
             .find_map(|bytes| Record::decode(bytes));
-        let reading = Reading {
+        let mut reading = Reading {
             at: now(),
             thecal: env!("CARGO_PKG_VERSION").to_owned(),
             source: self.source,
             to: last.map(|record| record.sequence),
             round_trips: self.round_trips,
             head: self.head.as_ref().map(HeadText::of),
-            signature,
+            signature: Signature::NotChecked,
             trouble: self.trouble,
             notes: self.notes,
         };
+        if let Some(key) = key {
+            reading.judge(self.log, key);
+        }
         Archive::new(self.log, self.records, reading)
     }
 }
