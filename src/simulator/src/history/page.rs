@@ -148,7 +148,9 @@ fn head(page: &mut String, checked: &Checked) -> Result<()> {
         Signature::NotChecked => {
             "The signature was <strong>not checked</strong>: there was no key."
         }
-        Signature::Good => "The signature is good: it was made with the key of this pump.",
+        Signature::Good => {
+            "The signature is good: it was made with the key that it was checked with."
+        }
         Signature::Wrong => {
             "The signature was <strong>not</strong> made with the key that it was checked with."
         }
