@@ -8,7 +8,7 @@ use crate::area::Area;
 use crate::chain::{Head, KEY_BYTES, Log, Position};
 use crate::envelope::{BODY_BYTES, Envelope, Kind, Stamp};
 use crate::error::JournalError;
-use crate::flash::{Flash, FlashError, PAGE, Partition};
+use crate::flash::{Flash, PAGE, Partition};
 use crate::frame::ITEM_BYTES;
 use crate::index::Retired;
 use crate::opening::{Opening, Repairs, RingCondition, StateCondition};
@@ -516,12 +516,11 @@ impl<F: Flash> Journal<F> {
             repairs,
             ..
         } = self.parts(ring);
-        ring.survey(flash, scratch, repairs)
-            .unwrap_or_else(|_: FlashError| Survey {
-                condition: RingCondition::Failing,
-                newest: None,
-                boot: 0,
-            })
+        ring.survey(flash, scratch, repairs).unwrap_or(Survey {
+            condition: RingCondition::Failing,
+            newest: None,
+            boot: 0,
+        })
     }
 
     fn recover(&mut self) {

@@ -103,6 +103,7 @@ impl Timekeeper {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Erase cycles that the nRF52840 guarantees (reference/protocol.md 3.2).
-const CYCLES: f64 = 10_000.0;
+const CYCLES: u64 = 10_000;
 /// What the flash has to last, with a reserve over the seven years of a pump.
-const YEARS: f64 = 10.0;
+const YEARS: u64 = 10;
 /// Bytes of a page beside its two markers.
-const PAGE: f64 = 4088.0;
+const PAGE: u64 = 4088;
 
 /// Pages of each ring, in the order of the flash: events and critical events share a partition.
 const PARTS: [(&str, &str, std::ops::Range<usize>); 5] = [
@@ -69,10 +69,10 @@ fn program(micrograms: usize) -> String {
 
 const SET_CLOCK: &str = "action = \"set clock\"\ntime = \"2026-01-05T10:00:00Z\"";
 
-/// Years until the page that is used most has been erased 10,000 times, for each part.
-fn years(outcome: &Outcome, days: u32, what: &str) -> f64 {
-    let days = f64::from(days);
-    let mut least = f64::INFINITY;
+/// Days until the page that is used most has been erased 10,000 times, the least of all parts.
+fn days_of_life(outcome: &Outcome, days: u32, what: &str) -> u64 {
+    let days = u64::from(days);
+    let mut least = u64::MAX;
     println!("{what}:");
     for (name, partition, pages) in PARTS {
         let wear = outcome
@@ -81,21 +81,19 @@ fn years(outcome: &Outcome, days: u32, what: &str) -> f64 {
             .find(|wear| wear.partition == partition)
             .expect("a partition");
         let pages = &wear.pages[pages];
-        let words: u64 = pages.iter().map(|page| page.words_written).sum();
-        let erases: u32 = pages.iter().map(|page| page.erases).sum();
+        let bytes: u64 = pages.iter().map(|page| page.words_written * 4).sum();
         let most = pages.iter().map(|page| page.erases).max().unwrap_or(0);
-        let count = pages.len() as f64;
-        let bytes_a_day = words as f64 * 4.0 / days;
-        // A ring that has not gone round yet will be erased for every page that is written; and no page more often than was seen.
-        let by_bytes = bytes_a_day / PAGE / count;
-        let by_count = f64::from(most.saturating_sub(1)) / days;
-        let erases_a_day = by_bytes.max(by_count);
-        let years = CYCLES / erases_a_day / 365.25;
+        let count = u64::try_from(pages.len()).expect("small");
+        // A ring that has not gone round yet will be erased for every page that is written; and no page less often than was seen.
+        let by_bytes = CYCLES * PAGE * count * days / bytes.max(1);
+        let by_count = (CYCLES * days).checked_div(u64::from(most.saturating_sub(1)));
+        let life = by_count.map_or(by_bytes, |by_count| by_count.min(by_bytes));
         println!(
-            "  {name:16} {bytes_a_day:9.0} bytes a day, {:7.2} erases a day, {erases_a_day:8.4} of a page: {years:8.1} years ({erases} erases seen)",
-            erases_a_day * count
+            "  {name:16} {:7} bytes a day, {:8} years",
+            bytes / days,
+            life / 365
         );
-        least = least.min(years);
+        least = least.min(life);
     }
     least
 }
@@ -110,8 +108,8 @@ fn a_typical_therapy_wears_for_more_than_ten_years() {
     });
     let outcome = play(&scenario(days, "12.5 mcg/day", &events));
     assert_eq!(outcome.boots, 1);
-    let years = years(&outcome, days, "typical");
-    assert!(years > YEARS, "{years}");
+    let life = days_of_life(&outcome, days, "typical");
+    assert!(life > YEARS * 366, "{life} days");
 }
 
 /// The highest rate, a change of dose every two hours and as many clocks set, and the processor reset four times a day.
@@ -125,6 +123,6 @@ fn a_worst_therapy_wears_for_more_than_ten_years() {
     });
     let outcome = play(&scenario(days, "1195 mcg/day", &events));
     assert!(outcome.boots > 30, "{}", outcome.boots);
-    let years = years(&outcome, days, "worst");
-    assert!(years > YEARS, "{years}");
+    let life = days_of_life(&outcome, days, "worst");
+    assert!(life > YEARS * 366, "{life} days");
 }

@@ -223,7 +223,7 @@ fn the_longest_record_of_a_log_fits_into_one_part() {
         assert!(body <= RECORD_BYTES, "{record:?}: {body}");
     }
     // Sequence 5, link 19, kind 3, version 1, boot 5, times 31, length 2, and the length before it 2.
-    assert!(5 + 19 + 3 + 1 + 5 + 31 + 2 + 2 + RECORD_BYTES <= protocol::LOG_PART_BYTES);
+    const { assert!(5 + 19 + 3 + 1 + 5 + 31 + 2 + 2 + RECORD_BYTES <= protocol::LOG_PART_BYTES) };
 }
 
 #[test]
