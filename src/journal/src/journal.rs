@@ -138,8 +138,8 @@ impl<F: Flash> Journal<F> {
         journal.boot = boot;
         let boot_kept = journal.keep_boot(boot);
         journal.remember_retired_pages();
-        let continued = |ring: &Ring| {
-            ring.next_sequence() == Some(0)
+        let continued = |ring: &Ring, survey: &Survey| {
+            survey.condition == RingCondition::Blank
                 || ring
                     .position()
                     .is_some_and(|position| position.state.is_some())
@@ -153,7 +153,7 @@ impl<F: Flash> Journal<F> {
             events: events.condition,
             critical: critical.condition,
             checkpoints: checkpoints.condition,
-            chained: continued(&journal.events) && continued(&journal.critical),
+            chained: continued(&journal.events, &events) && continued(&journal.critical, &critical),
             pages_retired: journal.pages_retired(),
             repairs: journal.repairs,
         };

@@ -13,7 +13,7 @@ use sequential_storage::cache::Cache;
 use sequential_storage::queue::{QueueConfig, QueueStorage};
 
 use crate::area::Area;
-use crate::chain::Position;
+use crate::chain::{AnchorDistance, Position};
 use crate::envelope::Envelope;
 use crate::error::JournalError;
 use crate::flash::{Flash, FlashError, PAGE};
@@ -22,7 +22,7 @@ use crate::opening::{Repairs, RingCondition};
 use crate::port::{Erases, Region, is_blank};
 use crate::record::{Link, Record};
 use crate::scan::{
-    END_MARK, FIRST_ITEM_END, Marks, interior_is_blank, marks, page_offset, scan_page,
+    END_MARK, FIRST_ITEM_END, Marks, interior_is_blank, item_bytes, marks, page_offset, scan_page,
 };
 
 /// Most page erases of one call, for each page that is not retired in it.
@@ -40,6 +40,8 @@ pub(crate) struct Ring {
     next_sequence: Option<u32>,
     /// Where the chain stands.
     position: Option<Position>,
+    /// How far back its last anchor is.
+    anchor: AnchorDistance,
     /// Whether the pages are known to be as the library needs them.
     surveyed: bool,
 }
@@ -61,6 +63,7 @@ impl Ring {
             chained,
             next_sequence: Some(0),
             position: None,
+            anchor: AnchorDistance::UNKNOWN,
             surveyed: false,
         }
     }
@@ -78,11 +81,6 @@ impl Ring {
     /// Where the chain stands behind the newest record; none before the first record.
     pub(crate) const fn position(&self) -> Option<Position> {
         self.position
-    }
-
-    /// The sequence number the next record gets.
-    pub(crate) const fn next_sequence(&self) -> Option<u32> {
-        self.next_sequence
     }
 
     /// Adds a record. `Ok` means it is on the flash; an error means that it certainly is not, except
@@ -161,7 +159,7 @@ impl Ring {
         }
         let sequence = self.next_sequence.ok_or(JournalError::SequenceExhausted)?;
         let link = if self.chained {
-            Position::next_link(self.position, sequence)
+            Position::next_link(self.position, self.anchor.is_due())
         } else {
             Link::Missing
         };
@@ -182,6 +180,7 @@ impl Ring {
                         bytes,
                     };
                     self.position = Some(Position::behind(self.position, &record));
+                    self.anchor.take(&link, item_bytes(bytes));
                 }
                 Ok(())
             }
@@ -378,11 +377,13 @@ impl Ring {
         self.next_sequence = survey
             .newest
             .map_or(Some(0), |newest| newest.checked_add(1));
-        self.position = match (self.chained, youngest) {
-            (true, Some(youngest)) => self
-                .follow(flash, youngest.page, scratch)?
-                .filter(|position| Some(position.sequence) == survey.newest),
-            (true | false, _) => None,
+        (self.position, self.anchor) = match (self.chained, youngest) {
+            (true, Some(youngest)) => {
+                let (position, anchor) = self.follow(flash, youngest.page, scratch)?;
+                let newest = |position: &Position| Some(position.sequence) == survey.newest;
+                (position.filter(newest), anchor)
+            }
+            (true | false, _) => (None, AnchorDistance::UNKNOWN),
         };
         self.surveyed = true;
         Ok(survey)
@@ -438,13 +439,14 @@ impl Ring {
         Ok(())
     }
 
-    /// Follows the chain to its end, from the last anchor that is not in vain: where it stands behind the newest record.
+    /// Follows the chain to its end, from the last page with an anchor on: where it stands behind the newest record, and how far back on the
+    /// youngest page its last anchor is.
     fn follow<F: Flash>(
         &self,
         flash: &mut F,
         youngest: u32,
         scratch: &mut [u8; ITEM_BYTES],
-    ) -> Result<Option<Position>, FlashError> {
+    ) -> Result<(Option<Position>, AnchorDistance), FlashError> {
         let pages = self.pages(flash);
         let back = |steps: u32| wrap(youngest, pages.saturating_sub(steps), pages);
         let mut farthest = 0;
@@ -465,17 +467,20 @@ impl Ring {
             }
         }
         let mut position: Option<Position> = None;
+        let mut anchor = AnchorDistance::UNKNOWN;
         for steps in (0..=farthest).rev() {
+            anchor = AnchorDistance::UNKNOWN;
             scan_page(flash, self.area.partition, back(steps), scratch, |bytes| {
                 if let Some(record) = Record::decode(bytes)
                     && position.is_none_or(|before| before.sequence < record.sequence)
                 {
                     position = Some(Position::behind(position, &record));
+                    anchor.take(&record.link, item_bytes(bytes));
                 }
                 ControlFlow::Continue(())
             })?;
         }
-        Ok(position)
+        Ok((position, anchor))
     }
 
     /// The page with the newest records, by the first record of each page.

@@ -92,6 +92,11 @@ pub(crate) struct Tail {
     pub(crate) spoiled: bool,
 }
 
+/// What an item takes up on the flash, with its header and padding, bytes.
+pub(crate) fn item_bytes(item: &[u8]) -> usize {
+    item.len().saturating_add(8).next_multiple_of(WORD_BYTES)
+}
+
 /// Calls `each` with every whole item of a page, in the order they were written, until it breaks.
 ///
 /// `buffer` must hold [`crate::frame::ITEM_BYTES`]. The tail is only known if `each` never breaks.
@@ -110,10 +115,7 @@ pub(crate) fn scan_page<F: Flash>(
     // What the whole items take up, with their headers and padding.
     let mut items = 0_u32;
     let mut count = |item: &[u8]| {
-        let length = u32::try_from(item.len()).unwrap_or(PAGE);
-        items = items
-            .saturating_add(HEADER_BYTES)
-            .saturating_add(length.next_multiple_of(WORD));
+        items = items.saturating_add(u32::try_from(item_bytes(item)).unwrap_or(PAGE));
         each(item)
     };
     let mut from = WORD;

@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod behaviour;
+mod chain;
 mod cuts;
 mod damage;
 mod library_format;

@@ -158,18 +158,19 @@ fn a_cut_at_every_operation_leaves_old_or_new() {
 #[test]
 fn a_cut_at_every_operation_of_a_page_turn_leaves_old_or_new() {
     let mut tally = Tally::default();
-    let mut turns = [0_u64; 3];
+    let mut turns = [0_u64; 4];
     let mut world = world_after(50, 300);
     let mut random = Random(7);
     let mut number = 10_000;
     let wanted = seeds(1).end;
-    while turns != [wanted; 3] {
+    while turns != [wanted; 4] {
         number += 1;
         let step = Step::random(&mut random, number);
         let turn = match &step {
             Step::Append(_) => &mut turns[0],
             Step::Checkpoint(_) => &mut turns[1],
             Step::Put(..) => &mut turns[2],
+            Step::Critical(_) => &mut turns[3],
             Step::Reopen => continue,
         };
         let before = erases(&world);
@@ -194,15 +195,16 @@ fn torn_erases_of_every_mixture_are_recovered_from() {
     let mut tally = Tally::default();
     let mut world = world_after(60, 300);
     let mut random = Random(8);
-    let mut seen = [0; 3];
+    let mut seen = [0; 4];
     let mut number = 20_000;
-    while seen != [1, 1, 1] {
+    while seen != [1; 4] {
         number += 1;
         let step = Step::random(&mut random, number);
         let place = match &step {
             Step::Append(_) => 0,
             Step::Checkpoint(_) => 1,
             Step::Put(..) => 2,
+            Step::Critical(_) => 3,
             Step::Reopen => continue,
         };
         for operation in erase_operations(&world, &step) {

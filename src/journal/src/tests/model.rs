@@ -7,8 +7,8 @@ use std::vec::Vec;
 use units::{Clock, Duration, PumpTime, WallTime};
 
 use crate::{
-    BODY_BYTES, Envelope, Flash, Journal, JournalError, Kind, Log, Opening, Partition, Stamp,
-    StateCondition, VirtualFlash,
+    BODY_BYTES, Envelope, Finding, Flash, Journal, JournalError, Kind, Log, Opening, Partition,
+    Position, Record, Stamp, StateCondition, Verifier, VirtualFlash,
 };
 
 pub(crate) const EVENT: Kind = Kind(1);
@@ -35,6 +35,7 @@ impl Random {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Append(Vec<u8>),
+    Critical(Vec<u8>),
     Checkpoint(Vec<u8>),
     Put(Kind, Vec<u8>),
     Reopen,
@@ -48,10 +49,11 @@ impl Step {
         let filler = [0xFF, 0xFF, 0x00, 0x5A][usize::try_from(random.below(4)).unwrap()];
         let mut body = number.to_le_bytes().to_vec();
         body.resize(4 + length, filler);
-        match random.below(8) {
+        match random.below(10) {
             0..=2 => Self::Append(body),
-            3..=4 => Self::Checkpoint(body),
-            5..=6 => {
+            3..=4 => Self::Critical(body),
+            5..=6 => Self::Checkpoint(body),
+            7..=8 => {
                 body.resize(4 + length + 30, filler);
                 Self::Put(Kind(16 + u16::try_from(random.below(4)).unwrap()), body)
             }
@@ -65,6 +67,7 @@ impl Step {
 pub(crate) struct Model {
     pub(crate) boot: u32,
     pub(crate) events: Vec<Vec<u8>>,
+    pub(crate) critical: Vec<Vec<u8>>,
     pub(crate) checkpoints: Vec<Vec<u8>>,
     pub(crate) values: BTreeMap<Kind, Vec<u8>>,
     /// Every value ever put.
@@ -76,6 +79,10 @@ impl Model {
     pub(crate) fn acknowledge(&mut self, step: &Step) {
         match step {
             Step::Append(body) => self.events.push(body.clone()),
+            Step::Critical(body) => {
+                self.critical.push(body.clone());
+                self.events.push(body.clone());
+            }
             Step::Checkpoint(body) => self.checkpoints.push(body.clone()),
             Step::Put(kind, body) => {
                 self.values.insert(*kind, body.clone());
@@ -91,15 +98,25 @@ impl Model {
         let pages = |partition| journal.flash().size(partition) / crate::PAGE;
         let (journal_pages, checkpoint_pages) =
             (pages(Partition::Journal), pages(Partition::Critical));
-        let event_pages = journal_pages - crate::critical_pages(journal_pages);
-        let mut found = Vec::new();
-        journal
-            .read(Log::Events, |record| {
-                found.push(record.envelope.body.to_vec())
-            })
-            .unwrap();
+        let critical_pages = crate::critical_pages(journal_pages);
+        let event_pages = journal_pages - critical_pages;
+        let mut found = bodies(journal, Log::Critical);
+        let begun = match pending {
+            Some(Step::Critical(body)) => Some(body),
+            _ => None,
+        };
+        let landed = check_ring(
+            "critical events",
+            &mut self.critical,
+            &found,
+            begun,
+            critical_pages,
+        );
+        found = bodies(journal, Log::Events);
         let begun = match pending {
             Some(Step::Append(body)) => Some(body),
+            // Its own log comes first.
+            Some(Step::Critical(body)) if landed => Some(body),
             _ => None,
         };
         check_ring("events", &mut self.events, &found, begun, event_pages);
@@ -163,14 +180,14 @@ impl Model {
 }
 
 /// The found records are the newest of the acknowledged ones without a gap, and the begun one behind them or not. Before them there may be
-/// leftovers of a page whose erase was cut, in order.
+/// leftovers of a page whose erase was cut, in order. Whether the begun one is there.
 fn check_ring(
     name: &str,
     acknowledged: &mut Vec<Vec<u8>>,
     found: &[Vec<u8>],
     begun: Option<&Vec<u8>>,
     pages: u32,
-) {
+) -> bool {
     let mut found = found;
     let mut landed = false;
     if let Some(begun) = begun
@@ -216,6 +233,16 @@ fn check_ring(
     if landed {
         acknowledged.extend(begun.cloned());
     }
+    landed
+}
+
+/// The bodies of a log.
+pub(crate) fn bodies<F: Flash>(journal: &mut Journal<F>, log: Log) -> Vec<Vec<u8>> {
+    let mut bodies = vec![];
+    journal
+        .read(log, |record| bodies.push(record.envelope.body.to_vec()))
+        .unwrap();
+    bodies
 }
 
 fn tail(records: &[Vec<u8>]) -> Vec<Vec<u8>> {
@@ -297,10 +324,34 @@ pub(crate) fn call<F: Flash>(
 ) -> Result<(), JournalError> {
     match step {
         Step::Append(body) => journal.append(&envelope(EVENT, boot, body)),
+        Step::Critical(body) => journal.append_critical(&envelope(EVENT, boot, body)),
         Step::Checkpoint(body) => journal.checkpoint(&envelope(TOTALS, boot, body)),
         Step::Put(kind, body) => journal.put(&envelope(*kind, boot, body)),
         Step::Reopen => Ok(()),
     }
+}
+
+/// Every record of a log as it is stored.
+pub(crate) fn records<F: Flash>(journal: &mut Journal<F>, log: Log) -> Vec<Vec<u8>> {
+    let mut records = vec![];
+    journal
+        .read(log, |record| records.push(record.bytes.to_vec()))
+        .unwrap();
+    records
+}
+
+/// What a verifier finds in records, and where it stands behind them.
+pub(crate) fn verify<'r>(
+    verifier: Verifier,
+    records: impl IntoIterator<Item = &'r Vec<u8>>,
+) -> (Vec<Finding>, Option<Position>) {
+    let mut verifier = verifier;
+    let mut findings = vec![];
+    for bytes in records {
+        let record = Record::decode(bytes).unwrap();
+        verifier.take(&record, |finding| findings.push(finding));
+    }
+    (findings, verifier.position())
 }
 
 /// An envelope as the pump would make it.
