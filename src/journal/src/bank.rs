@@ -7,6 +7,7 @@
 use core::ops::ControlFlow;
 
 use embassy_futures::block_on;
+use heapless::Vec;
 use sequential_storage::cache::Cache;
 use sequential_storage::map::{MapConfig, MapStorage};
 
@@ -14,6 +15,8 @@ use crate::envelope::Kind;
 use crate::error::JournalError;
 use crate::flash::{Flash, FlashError, PAGE, Partition};
 use crate::frame::{Frame, ITEM_BYTES, KEY_BYTES};
+use crate::index::KINDS;
+use crate::opening::Repairs;
 use crate::port::{Erases, Region, is_blank};
 use crate::scan::{Marks, interior_is_blank, marks, page_offset, scan_page};
 
@@ -119,6 +122,68 @@ impl Bank {
             }
         }
         Ok(())
+    }
+
+    /// Makes the pages such that the library can write without repairing them, if nothing is lost by it: unless they are, all but one page that has
+    /// all `count` wanted values, which `wanted` numbers, are erased. Whether the library can write.
+    pub(crate) fn make_usable<F: Flash>(
+        self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+        wanted: impl Fn(&Frame<'_>) -> Option<usize>,
+        count: usize,
+        repairs: &mut Repairs,
+    ) -> Result<bool, FlashError> {
+        if self.is_usable(flash, scratch)? {
+            return Ok(true);
+        }
+        let mut best = None;
+        for page in 0..self.pages(flash) {
+            let mut has = Vec::<usize, { KINDS + 1 }>::new();
+            let tail = scan_page(flash, self.partition, page, scratch, |item| {
+                if let Some(number) = read_item(item).and_then(|found| wanted(&found.frame))
+                    && !has.contains(&number)
+                {
+                    let _ = has.push(number);
+                }
+                ControlFlow::Continue(())
+            })?;
+            let state = marks(flash, self.partition, page)?;
+            // The library goes on behind the last value of a page in use, or copies a full one as after a cut in a page turn.
+            let usable = state == Marks::Closed || state == Marks::Partial && tail.blank;
+            if has.len() == count && usable && (best.is_none() || state == Marks::Partial) {
+                best = Some(page);
+            }
+        }
+        let Some(best) = best else {
+            return Ok(false);
+        };
+        let mut erases = self.every_page(flash);
+        for page in 0..self.pages(flash) {
+            let start = page_offset(page)?;
+            let end = start.checked_add(PAGE).ok_or(FlashError::OutOfRange)?;
+            if page != best && !is_blank(flash, self.partition, start, end)? {
+                Region::new(flash, self.partition, &mut erases).erase_page(start)?;
+                repairs.pages_erased = repairs.pages_erased.saturating_add(1);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the library can write without repairing anything: pages in order, and nothing behind the last value of the one in use.
+    fn is_usable<F: Flash>(
+        self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+    ) -> Result<bool, FlashError> {
+        let mut usable = self.pages_in_order(flash)?;
+        for page in 0..self.pages(flash) {
+            let tail = scan_page(flash, self.partition, page, scratch, |_| {
+                ControlFlow::Continue(())
+            })?;
+            usable &= tail.blank || marks(flash, self.partition, page)? == Marks::Closed;
+        }
+        Ok(usable)
     }
 
     /// Whether nothing from this offset on has ever been written.

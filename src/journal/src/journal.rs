@@ -64,7 +64,7 @@ pub struct Part {
 ///
 /// After a failed call the next one first looks at the pages again, and repairs them: in a ring two word writes a page, in a bank
 /// at most an erase of each of its pages and a copy of what is live. A page that does not erase costs two attempts, once, and its ring goes
-/// on without it; no call takes more than two such pages.
+/// on without it, which is kept in the state as by a [`Journal::put`]; no call takes more than two such pages out of a ring.
 ///
 /// Nothing is cached: a call reads two words of every page of its partition and the headers on the page in use.
 #[derive(Clone, Debug)]
@@ -197,8 +197,8 @@ impl<F: Flash> Journal<F> {
     /// replaced by one of its size.
     ///
     /// # Errors
-    /// The old value holds, for certain, also after the next [`Journal::open`]; except with [`JournalError::Undecided`]. If only the
-    /// second copy failed the value is kept, and [`Journal::redundant`] tells.
+    /// The old value holds, for certain, also after the next [`Journal::open`]; except with [`JournalError::Undecided`]. If only one
+    /// of the two copies failed the value is kept, and [`Journal::redundant`] tells.
     pub fn put(&mut self, envelope: &Envelope<'_>) -> Result<(), JournalError> {
         check(envelope)?;
         self.put_value(envelope)

@@ -5,12 +5,14 @@
 //! | partition | holds | when it is full |
 //! |---|---|---|
 //! | `journal` | events, oldest to newest ([`Journal::append`], [`Journal::read`]) | the page with the oldest events is erased |
+//! | its last pages ([`critical_pages`]) | the critical events once more ([`Journal::append_critical`]) | the page with the oldest of these is erased |
 //! | `critical` | checkpoints of the delivered totals ([`Journal::checkpoint`]) | the page with the oldest checkpoints is erased |
 //! | `state_a`, `state_b` | the newest value of each kind, twice ([`Journal::put`], [`Journal::get`]) | superseded values are dropped |
 //!
 //! Everything that is kept is an [`Envelope`]: what kind of record in which version, when, and bytes that only the owner of the
 //! kind understands. The pages are written by [`sequential_storage`]; what this crate adds is said in the modules
-//! `ring` (sequence numbers, repair without losing evidence) and `state` (two banks, the index, which copy counts).
+//! `ring` (sequence numbers, repair without losing evidence), `chain` (what shows a removed, changed or reordered record) and
+//! `state` (two banks, the index, which copy counts). docs/journal.md has the formats.
 //!
 //! # What holds after a power cut at any write or erase
 //!
@@ -59,4 +61,4 @@ pub use journal::{Journal, Part, critical_pages};
 pub use opening::{Opening, Repairs, RingCondition, StateCondition};
 pub use record::{Link, Record};
 #[cfg(any(test, feature = "virtual-flash"))]
-pub use virtual_flash::{ImageError, PageWear, Tear, Timing, VirtualFlash, WordState};
+pub use virtual_flash::{ImageError, PageWear, Tear, Timing, VirtualFlash, WordState, Worn};

@@ -69,7 +69,7 @@ pub struct Repairs {
     pub banks: u32,
     /// Pages of a ring taken out of use until the ring comes round, with what they hold.
     pub pages_sealed: u32,
-    /// Pages of a ring erased because no other was left to write to.
+    /// Pages of a ring erased because no other was left to write to, and of the only bank left to write to because a cut had spoiled them.
     pub pages_erased: u32,
     /// Pages of a ring that did not erase and are out of use from now on.
     pub pages_retired: u32,

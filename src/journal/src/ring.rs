@@ -223,7 +223,7 @@ impl Ring {
             .map_err(|error| JournalError::library(self.area.partition, &error))
     }
 
-    /// Calls `each` with every record whose number is `from` or higher, from the oldest to the newest, until it breaks.
+    /// Calls `each` with every record whose number is `from` or higher, from the oldest to the newest and each once, until it breaks.
     pub(crate) fn read<F: Flash>(
         &self,
         flash: &mut F,
@@ -234,33 +234,101 @@ impl Ring {
         let flash = &mut self.area.view(flash);
         let pages = self.pages(flash);
         let youngest = self.youngest(flash, scratch)?.map_or(0, |found| found.page);
-        let mut first = 1;
-        if from > 0 {
-            // The last page that begins at or before the record that is wanted.
-            for step in 1..=pages {
-                let page = wrap(youngest, step, pages);
-                let begins = self.first_record(flash, scratch, page)?;
-                if begins.is_some_and(|begins| begins.sequence <= from) {
-                    first = step;
-                }
+        // Begin with the last page that begins at or before the record that is wanted; or with the first.
+        let mut before: Option<First> = None;
+        let mut oldest: Option<First> = None;
+        let mut newest = None;
+        let mut in_order = true;
+        for step in 1..=pages {
+            let page = wrap(youngest, step, pages);
+            let Some(first) = self.first_record(flash, scratch, page)? else {
+                continue;
+            };
+            in_order &= newest < Some(first.sequence);
+            newest = newest.max(Some(first.sequence));
+            if oldest.is_none_or(|oldest| first.place() < oldest.place()) {
+                oldest = Some(first);
+            }
+            if first.sequence <= from && before.is_none_or(|before| first.place() > before.place())
+            {
+                before = Some(first);
             }
         }
-        for step in first..=pages {
-            let page = wrap(youngest, step, pages);
+        let mut next = from;
+        let mut exhausted = false;
+        let mut turn = before.or(oldest);
+        while let Some(first) = turn {
             let mut flow = ControlFlow::Continue(());
-            scan_page(flash, self.area.partition, page, scratch, |bytes| {
+            scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
                 if let Some(record) = Record::decode(bytes)
-                    && record.sequence >= from
+                    && record.sequence >= next
+                    && !exhausted
                 {
+                    exhausted = record.sequence == u32::MAX;
+                    next = record.sequence.saturating_add(1);
                     flow = each(&record);
                 }
                 flow
             })?;
-            if flow.is_break() {
-                break;
-            }
+            turn = if flow.is_break() {
+                None
+            } else if in_order {
+                self.following(flash, scratch, first.page, youngest)?
+            } else {
+                // A page that was to be erased and does not, or one that somebody has copied, stands among younger ones.
+                self.neighbour(flash, scratch, first, Towards::Newer)?
+            };
         }
         Ok(())
+    }
+
+    /// The next page behind `page` that has records, up to the youngest.
+    fn following<F: Flash>(
+        &self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+        page: u32,
+        youngest: u32,
+    ) -> Result<Option<First>, FlashError> {
+        let pages = self.pages(flash);
+        let mut page = page;
+        while page != youngest {
+            page = wrap(page, 1, pages);
+            if let Some(first) = self.first_record(flash, scratch, page)? {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The page with the next older or newer records.
+    fn neighbour<F: Flash>(
+        &self,
+        flash: &mut F,
+        scratch: &mut [u8; ITEM_BYTES],
+        of: First,
+        towards: Towards,
+    ) -> Result<Option<First>, FlashError> {
+        let mut nearest: Option<First> = None;
+        for page in 0..self.pages(flash) {
+            let Some(first) = self.first_record(flash, scratch, page)? else {
+                continue;
+            };
+            let nearer = match towards {
+                Towards::Newer => {
+                    first.place() > of.place()
+                        && nearest.is_none_or(|nearest| first.place() < nearest.place())
+                }
+                Towards::Older => {
+                    first.place() < of.place()
+                        && nearest.is_none_or(|nearest| first.place() > nearest.place())
+                }
+            };
+            if nearer {
+                nearest = Some(first);
+            }
+        }
+        Ok(nearest)
     }
 
     /// Finds the newest record that `wanted` accepts and hands it to `take`; whether there is one.
@@ -272,25 +340,23 @@ impl Ring {
         mut take: impl FnMut(&Record<'_>),
     ) -> Result<bool, FlashError> {
         let flash = &mut self.area.view(flash);
-        let pages = self.pages(flash);
-        let Some(youngest) = self.youngest(flash, scratch)? else {
-            return Ok(false);
-        };
-        for step in (1..=pages).rev() {
-            let page = wrap(youngest.page, step, pages);
-            let mut found = false;
-            scan_page(flash, self.area.partition, page, scratch, |bytes| {
+        let mut turn = self.youngest(flash, scratch)?;
+        while let Some(first) = turn {
+            let mut newest = None;
+            scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
                 if let Some(record) = Record::decode(bytes)
                     && wanted(&record.envelope)
+                    && newest < Some(record.sequence)
                 {
                     take(&record);
-                    found = true;
+                    newest = Some(record.sequence);
                 }
                 ControlFlow::Continue(())
             })?;
-            if found {
+            if newest.is_some() {
                 return Ok(true);
             }
+            turn = self.neighbour(flash, scratch, first, Towards::Older)?;
         }
         Ok(false)
     }
@@ -379,7 +445,7 @@ impl Ring {
             .map_or(Some(0), |newest| newest.checked_add(1));
         (self.position, self.anchor) = match (self.chained, youngest) {
             (true, Some(youngest)) => {
-                let (position, anchor) = self.follow(flash, youngest.page, scratch)?;
+                let (position, anchor) = self.follow(flash, youngest, scratch)?;
                 let newest = |position: &Position| Some(position.sequence) == survey.newest;
                 (position.filter(newest), anchor)
             }
@@ -444,16 +510,13 @@ impl Ring {
     fn follow<F: Flash>(
         &self,
         flash: &mut F,
-        youngest: u32,
+        youngest: First,
         scratch: &mut [u8; ITEM_BYTES],
     ) -> Result<(Option<Position>, AnchorDistance), FlashError> {
-        let pages = self.pages(flash);
-        let back = |steps: u32| wrap(youngest, pages.saturating_sub(steps), pages);
-        let mut farthest = 0;
-        for steps in 0..pages {
-            farthest = steps;
+        let mut oldest = youngest;
+        loop {
             let mut anchored = false;
-            scan_page(flash, self.area.partition, back(steps), scratch, |bytes| {
+            scan_page(flash, self.area.partition, oldest.page, scratch, |bytes| {
                 anchored = Record::decode(bytes)
                     .is_some_and(|record| matches!(record.link, Link::Anchor { .. }));
                 if anchored {
@@ -465,12 +528,19 @@ impl Ring {
             if anchored {
                 break;
             }
+            match self.neighbour(flash, scratch, oldest, Towards::Older)? {
+                Some(older) => oldest = older,
+                None => break,
+            }
         }
         let mut position: Option<Position> = None;
-        let mut anchor = AnchorDistance::UNKNOWN;
-        for steps in (0..=farthest).rev() {
-            anchor = AnchorDistance::UNKNOWN;
-            scan_page(flash, self.area.partition, back(steps), scratch, |bytes| {
+        let mut turn = Some(oldest);
+        loop {
+            let Some(first) = turn else {
+                return Ok((position, AnchorDistance::UNKNOWN));
+            };
+            let mut anchor = AnchorDistance::UNKNOWN;
+            scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
                 if let Some(record) = Record::decode(bytes)
                     && position.is_none_or(|before| before.sequence < record.sequence)
                 {
@@ -479,8 +549,11 @@ impl Ring {
                 }
                 ControlFlow::Continue(())
             })?;
+            if first.page == youngest.page {
+                return Ok((position, anchor));
+            }
+            turn = self.neighbour(flash, scratch, first, Towards::Newer)?;
         }
-        Ok((position, anchor))
     }
 
     /// The page with the newest records, by the first record of each page.
@@ -492,7 +565,7 @@ impl Ring {
         let mut youngest: Option<First> = None;
         for page in 0..self.pages(flash) {
             if let Some(first) = self.first_record(flash, scratch, page)?
-                && youngest.is_none_or(|youngest| first.sequence > youngest.sequence)
+                && youngest.is_none_or(|youngest| first.place() > youngest.place())
             {
                 youngest = Some(first);
             }
@@ -572,6 +645,20 @@ struct First {
     page: u32,
     sequence: u32,
     boot: u32,
+}
+
+impl First {
+    /// By which pages are put in order, also two that begin with the same record.
+    const fn place(&self) -> (u32, u32) {
+        (self.sequence, self.page)
+    }
+}
+
+/// Which neighbour of a page.
+#[derive(Clone, Copy)]
+enum Towards {
+    Older,
+    Newer,
 }
 
 /// The page `step` pages further on.

@@ -6,6 +6,10 @@
 //! least one bank is whole, and a value counts from the moment the index that names it is whole in bank A. A value that no index names
 //! is one whose call did not succeed.
 //!
+//! A bank that cannot be written is passed over, and the other one goes on alone if it is *fit*: it holds every newest value, and its pages are
+//! as the library leaves them between its operations, so that no repair of the library's can touch the only copies. When the first bank
+//! comes back with what it held then, its index is the older one. A value counts then from the moment its index is whole in bank B.
+//!
 //! # Reading
 //!
 //! Of each kind the copy with the sequence number that the newest index names counts, in whichever bank. If neither bank has it, it was
@@ -130,8 +134,8 @@ pub(crate) struct State {
     stale: bool,
     /// Why nothing could be read. That is not the same as nothing being there: it is read again before it is erased.
     unread: Option<JournalError>,
-    /// Whether both banks hold everything.
-    redundant: bool,
+    /// Which banks hold everything and can be written to as they are: A, B.
+    fit: [bool; 2],
 }
 
 impl State {
@@ -144,7 +148,7 @@ impl State {
             condition: StateCondition::Blank,
             stale: true,
             unread: None,
-            redundant: false,
+            fit: [false; 2],
         }
     }
 
@@ -157,8 +161,25 @@ impl State {
         self.condition
     }
 
+    /// Whether both banks hold everything.
     pub(crate) const fn redundant(&self) -> bool {
-        self.redundant && !self.stale
+        matches!(self.fit, [true, true]) && !self.stale
+    }
+
+    const fn is_fit(&self, side: Side) -> bool {
+        let [a, b] = self.fit;
+        match side {
+            Side::A => a,
+            Side::B => b,
+        }
+    }
+
+    const fn set_fit(&mut self, side: Side, fit: bool) {
+        let [a, b] = &mut self.fit;
+        match side {
+            Side::A => *a = fit,
+            Side::B => *b = fit,
+        }
     }
 
     /// Kinds that were acknowledged and have no good copy left.
@@ -202,8 +223,9 @@ impl State {
         let trusted = [survey_a, survey_b]
             .into_iter()
             .any(|survey| survey.is_ok_and(|survey| survey.in_order && survey.indexed));
-        let unnamed_a = self.collect(flash, Side::A, trusted, buffers);
-        let unnamed_b = self.collect(flash, Side::B, trusted, buffers);
+        let mut unnamed = Vec::new();
+        let unnamed_a = self.collect(flash, Side::A, trusted, &mut unnamed, buffers);
+        let unnamed_b = self.collect(flash, Side::B, trusted, &mut unnamed, buffers);
         for value in &self.values {
             if let Some(newest) = value.newest().filter(|_| value.kind != Kind::INDEX)
                 && self.index.note(value.kind, newest).is_none()
@@ -226,11 +248,12 @@ impl State {
             } else {
                 StateCondition::Unreadable
             };
+            self.fit = [self.condition == StateCondition::Blank; 2];
             if self.condition == StateCondition::Blank && order_a != Ok(true) {
                 // What a cut in the very first write has left.
-                self.erase(flash, Side::A, repairs).ok();
+                let erased = self.erase(flash, Side::A, repairs).is_ok();
+                self.set_fit(Side::A, erased);
             }
-            self.redundant = self.condition == StateCondition::Blank;
             self.unread = unread(Side::A, order_a).or(unread(Side::B, order_b));
             self.stale = self.unread.is_some();
             return;
@@ -265,15 +288,20 @@ impl State {
             }
         };
         let (side, anew) = first;
-        let first = self.heal(flash, side, anew, buffers, repairs);
+        let healed = self.heal(flash, side, anew, buffers, repairs).is_ok();
+        self.set_fit(side, healed);
         let (side, anew) = second;
-        let whole = if first.is_err() && anew {
-            // What only this bank has would be gone.
-            false
+        let fit = if healed || !anew {
+            self.heal(flash, side, anew, buffers, repairs).is_ok()
         } else {
-            self.heal(flash, side, anew, buffers, repairs).is_ok() && first.is_ok()
+            // What only this bank has would be gone.
+            self.make_do(flash, side, buffers, repairs)
         };
-        self.redundant = whole;
+        self.set_fit(side, fit);
+        if !healed && fit {
+            self.supersede(flash, side, &unnamed, buffers);
+        }
+        let whole = self.fit == [true; 2];
         self.stale = false;
 
         let complete = self.lost().next().is_none() && !self.index.forgotten;
@@ -450,7 +478,7 @@ impl State {
         };
         let b = fetch(Side::B);
         let a = fetch(Side::A);
-        if a.is_some() && b.is_some() || !self.redundant {
+        if a.is_some() && b.is_some() || self.fit != [true; 2] {
             return a.or(b);
         }
         self.recover(flash, buffers, repairs);
@@ -505,51 +533,76 @@ impl State {
             link: Link::Missing,
             envelope: index_envelope,
         };
-        let redundant = self.redundant;
         let mut kept = false;
+        let mut failure = Err(JournalError::Damaged {
+            partition: Partition::StateA,
+        });
         for side in [Side::A, Side::B] {
-            let result = write_bank(flash, side, value, index_frame, reclaim, buffers);
-            let Err(error) = result else {
-                kept = true;
+            if !reclaim && !self.is_fit(side) {
+                // It can be healed at the next call.
+                self.stale = true;
                 continue;
-            };
-            self.stale = true;
-            if !kept {
-                let mut is_there = |frame: Frame<'_>| {
-                    side.bank()
-                        .fetch(
-                            flash,
-                            frame.envelope.kind,
-                            frame.sequence,
-                            buffers.scratch,
-                            buffers.frame,
-                        )
-                        .map(|length| length.is_some())
-                        .map_err(|_| JournalError::Undecided)
-                };
-                // Bank A may have both although its answer was bad.
-                kept = is_there(index_frame)?;
-                if let (false, false, Some(value)) = (kept, redundant, value)
-                    && is_there(value)?
-                {
-                    // Without a good bank B nobody can tell it from one whose index was lost.
-                    return Err(JournalError::Undecided);
+            }
+            let result = write_bank(flash, side, value, index_frame, reclaim, buffers);
+            self.set_fit(side, result.is_ok());
+            if let Err(error) = result {
+                self.stale = true;
+                // It may have both although its answer was bad.
+                match is_there(flash, side, index_frame, buffers) {
+                    Ok(there) => kept |= there,
+                    Err(undecided) => failure = Err(undecided),
                 }
+                if let Err(JournalError::Damaged { .. }) = failure {
+                    failure = Err(error);
+                }
+            } else {
+                kept = true;
             }
-            if !kept {
-                return Err(error);
+        }
+        if !kept {
+            if let Some(value) = value
+                && failure != Err(JournalError::Undecided)
+            {
+                self.not_taken_for_new(flash, value, buffers)?;
             }
+            return failure;
         }
         for frame in [value, Some(index_frame)].into_iter().flatten() {
             let length = frame.encode_state(buffers.frame).map_or(0, <[u8]>::len);
-            self.note(frame.envelope.kind, Side::A, frame.sequence, length);
-            self.note(frame.envelope.kind, Side::B, frame.sequence, length);
+            for side in [Side::A, Side::B] {
+                if self.is_fit(side) {
+                    self.note(frame.envelope.kind, side, frame.sequence, length);
+                }
+            }
         }
         self.index = index;
         self.index_sequence = Some(index_sequence);
         if reclaim {
             self.condition = StateCondition::Incomplete;
-            self.redundant = true;
+        }
+        Ok(())
+    }
+
+    /// After a put that no bank has kept: whether the next opening is sure not to take the value for one that was acknowledged. It is where the
+    /// value is not to be found, and where the bank is in order and its index does not name it.
+    fn not_taken_for_new<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        value: Frame<'_>,
+        buffers: &mut Buffers<'_>,
+    ) -> Result<(), JournalError> {
+        for side in [Side::A, Side::B] {
+            if !is_there(flash, side, value, buffers)? {
+                continue;
+            }
+            let mut indexed = false;
+            let in_order = side.bank().scan(flash, buffers.scratch, |found| {
+                indexed |= found.frame.envelope.kind == Kind::INDEX
+                    && Index::decode(found.frame.envelope.body).is_some();
+            });
+            if !indexed || in_order != Ok(true) {
+                return Err(JournalError::Undecided);
+            }
         }
         Ok(())
     }
@@ -584,26 +637,34 @@ impl State {
         })
     }
 
-    /// Reads one bank into [`State::values`]; if `trusted`, without the values that are newer than the index says. Whether
-    /// there are such.
+    /// Reads one bank into [`State::values`], without the values that certainly do not count: the newest index is newer and does not name
+    /// them, or, if `trusted`, no index does. Whether there are such; their kinds are added to `unnamed`.
     fn collect<F: Flash>(
         &mut self,
         flash: &mut F,
         side: Side,
         trusted: bool,
+        unnamed: &mut Vec<Kind, KINDS>,
         buffers: &mut Buffers<'_>,
     ) -> Result<bool, FlashError> {
-        let mut unnamed = false;
+        let mut any = false;
         side.bank().scan(flash, buffers.scratch, |found| {
             let Envelope { kind, .. } = found.frame.envelope;
             let sequence = found.frame.sequence;
-            if trusted && kind != Kind::INDEX && self.index.sequence(kind) < Some(sequence) {
-                unnamed = true;
+            if kind != Kind::INDEX
+                && self.index.sequence(kind) < Some(sequence)
+                && (trusted || Some(sequence) < self.index_sequence)
+            {
+                any = true;
+                if !unnamed.contains(&kind) {
+                    // One more than there can be kinds is one that no index names.
+                    let _ = unnamed.push(kind);
+                }
             } else {
                 self.note(kind, side, sequence, found.bytes.len());
             }
         })?;
-        Ok(unnamed)
+        Ok(any)
     }
 
     /// Notes that a bank holds a value.
@@ -630,6 +691,65 @@ impl State {
             value.length = length;
         }
         value.set_bank(side, value.in_bank(side).max(Some(sequence)));
+    }
+
+    /// A bank that is not as it should be, and the only one there is to write to: whether it holds every newest value and can go on. Pages
+    /// that a cut has left in a wrong state are erased if another page has everything.
+    fn make_do<F: Flash>(
+        &self,
+        flash: &mut F,
+        side: Side,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> bool {
+        let complete = self
+            .values
+            .iter()
+            .all(|value| value.in_bank(side) == value.newest());
+        let wanted = |frame: &Frame<'_>| {
+            self.values.iter().position(|value| {
+                value.kind == frame.envelope.kind && value.newest() == Some(frame.sequence)
+            })
+        };
+        let count = self.values.len();
+        complete
+            && matches!(
+                side.bank()
+                    .make_usable(flash, buffers.scratch, wanted, count, repairs),
+                Ok(true)
+            )
+    }
+
+    /// In the only bank there is to write to, values that do not count stand behind those that do, and the library would keep them instead. So
+    /// the ones that count are written once more. Without success the bank is not fit.
+    #[inline(never)]
+    fn supersede<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        unnamed: &[Kind],
+        buffers: &mut Buffers<'_>,
+    ) {
+        let mut copy = [0; ITEM_BYTES];
+        for kind in unnamed {
+            let mut index = self.index.clone();
+            let again = self.acknowledged(*kind).and_then(|sequence| {
+                let bank = side.bank();
+                let length = bank
+                    .fetch(flash, *kind, sequence, buffers.scratch, &mut copy)
+                    .ok()??;
+                index.note(*kind, self.next_sequence?)?;
+                Frame::decode_state(copy.get(..length)?)
+            });
+            let envelope = again.map(|frame| frame.envelope);
+            if self
+                .write(flash, envelope.as_ref(), index, buffers)
+                .is_err()
+            {
+                self.set_fit(side, false);
+                return;
+            }
+        }
     }
 
     /// Gives a bank every newest value that it lacks, after erasing it if `anew`.
@@ -771,6 +891,25 @@ fn item_bytes(frame: usize) -> usize {
         .checked_next_multiple_of(4)
         .unwrap_or(usize::MAX)
         .saturating_add(ITEM_HEADER_BYTES)
+}
+
+/// Whether a bank has this frame; [`JournalError::Undecided`] if it cannot be read.
+fn is_there<F: Flash>(
+    flash: &mut F,
+    side: Side,
+    frame: Frame<'_>,
+    buffers: &mut Buffers<'_>,
+) -> Result<bool, JournalError> {
+    side.bank()
+        .fetch(
+            flash,
+            frame.envelope.kind,
+            frame.sequence,
+            buffers.scratch,
+            buffers.frame,
+        )
+        .map(|length| length.is_some())
+        .map_err(|_| JournalError::Undecided)
 }
 
 /// Writes a value, if any, and the index behind it to one bank.

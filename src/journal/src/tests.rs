@@ -8,3 +8,4 @@ mod damage;
 mod library_format;
 mod measure;
 mod model;
+mod worn;

@@ -72,6 +72,15 @@ pub enum Tear {
     Done,
 }
 
+/// How a page at the end of its life answers an erase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worn {
+    /// As if all were well; one word keeps a bit, and others can keep more. The number is the seed.
+    Silently(u64),
+    /// With [`FlashError::Failed`], and nothing is erased.
+    Refusing,
+}
+
 /// What one page has been through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageWear {
@@ -164,6 +173,10 @@ pub struct VirtualFlash {
     bytes: Vec<u8>,
     words: Vec<WordState>,
     wear: Vec<PageWear>,
+    /// How each page that no longer erases fails.
+    worn: Vec<Option<Worn>>,
+    /// Erases after which a page no longer does.
+    endurance: Option<u32>,
     power: Power,
     operations: u64,
     refused: u64,
@@ -181,6 +194,8 @@ impl Clone for VirtualFlash {
             bytes: self.bytes.clone(),
             words: self.words.clone(),
             wear: self.wear.clone(),
+            worn: self.worn.clone(),
+            endurance: self.endurance,
             power: self.power,
             operations: self.operations,
             refused: self.refused,
@@ -291,7 +306,7 @@ impl VirtualFlash {
                 }
             })
             .collect();
-        let wear = bytes
+        let wear: Vec<PageWear> = bytes
             .chunks_exact(PAGE_BYTES)
             .map(|_| PageWear::default())
             .collect();
@@ -306,7 +321,9 @@ impl VirtualFlash {
             places,
             bytes,
             words,
+            worn: vec![None; wear.len()],
             wear,
+            endurance: None,
             power: Power::On,
             operations: 0,
             refused: 0,
@@ -325,6 +342,24 @@ impl VirtualFlash {
     /// Gives power, and forgets a cut that has not come.
     pub fn power_on(&mut self) {
         self.power = Power::On;
+    }
+
+    /// Lets a page be at the end of its life: it can be read and what is erased can be written, but it no longer erases. Nothing outside the
+    /// partition. `None` makes it good again.
+    pub fn wear_out(&mut self, partition: Partition, page: u32, worn: Option<Worn>) {
+        let place = self.place(partition);
+        let page = usize::try_from(page).unwrap_or(usize::MAX);
+        let number = (place.start / PAGE_BYTES).saturating_add(page);
+        if number < place.end / PAGE_BYTES
+            && let Some(one) = self.worn.get_mut(number)
+        {
+            *one = worn;
+        }
+    }
+
+    /// Lets every page wear out after so many erases, each in a way of its own.
+    pub fn set_endurance(&mut self, erases: u32) {
+        self.endurance = Some(erases);
     }
 
     /// Whether the power has failed. Every call then answers [`FlashError::NoPower`].
@@ -551,14 +586,34 @@ impl VirtualFlash {
         {
             wear.erases = wear.erases.saturating_add(1);
         }
+        let erases = self.wear.get(page).map_or(0, |wear| wear.erases);
+        if self.endurance.is_some_and(|endurance| erases > endurance)
+            && let Some(worn @ None) = self.worn.get_mut(page)
+        {
+            let seed = u64::try_from(page).unwrap_or_default();
+            *worn = Some(if page.is_multiple_of(2) {
+                Worn::Silently(seed)
+            } else {
+                Worn::Refusing
+            });
+        }
+        let worn = self.worn.get(page).copied().flatten();
         match tear {
             Tear::NotBegun => {}
-            Tear::Done => {
+            Tear::Torn(_) | Tear::Done if worn == Some(Worn::Refusing) => {
+                self.answer()?;
+                return Err(FlashError::Failed(-5));
+            }
+            Tear::Done if worn.is_none() => {
                 for word in first..last {
                     self.set_word(word, u32::MAX, WordState::Erased);
                 }
             }
-            Tear::Torn(seed) => {
+            Tear::Torn(_) | Tear::Done => {
+                let seed = match (tear, worn) {
+                    (Tear::Torn(seed), _) | (_, Some(Worn::Silently(seed))) => seed,
+                    _ => 0,
+                };
                 let mut random = Random::new(seed, page);
                 // From hardly begun to nearly done; and the markers, on which the library's view hangs, in every combination.
                 // The extremes, all unchanged or all erased between the markers, more often than the rest.
@@ -576,6 +631,14 @@ impl VirtualFlash {
                         u32::MAX
                     };
                     self.set_word(word, value, WordState::Torn);
+                }
+                if worn.is_some() {
+                    let words = u64::try_from(last.saturating_sub(first)).unwrap_or_default();
+                    let stuck = usize::try_from(random.below(words)).unwrap_or_default();
+                    let bit = u32::try_from(random.below(32)).unwrap_or_default();
+                    let bits = 1_u32.checked_shl(bit).unwrap_or_default();
+                    let word = first.saturating_add(stuck);
+                    self.set_word(word, self.word(word) & !bits, WordState::Torn);
                 }
             }
         }
@@ -860,6 +923,55 @@ mod tests {
         assert_eq!(flash.erase(p, 0, PAGE), Err(FlashError::NoPower));
         flash.power_on();
         assert_eq!(flash.word_state(p, 0), Some(WordState::Erased));
+    }
+
+    #[test]
+    fn a_worn_page_keeps_something_or_says_so() {
+        let p = Partition::Critical;
+        for seed in 0..200 {
+            let mut flash = small();
+            flash.wear_out(p, 1, Some(Worn::Silently(seed)));
+            flash.write(p, PAGE, &[0x5A; 4096]).unwrap();
+            flash.erase(p, PAGE, 2 * PAGE).unwrap();
+            assert!(flash.contents(p)[4096..].iter().any(|byte| *byte != 0xFF));
+            flash.wear_out(p, 1, None);
+            flash.erase(p, PAGE, 2 * PAGE).unwrap();
+            assert!(flash.contents(p).iter().all(|byte| *byte == 0xFF));
+        }
+        let mut flash = small();
+        flash.wear_out(p, 0, Some(Worn::Refusing));
+        flash.wear_out(p, 2, Some(Worn::Refusing));
+        flash.write(p, 0, &WORD_OF_0S).unwrap();
+        assert_eq!(flash.erase(p, 0, PAGE), Err(FlashError::Failed(-5)));
+        assert_eq!(flash.contents(p)[..4], WORD_OF_0S);
+        flash.erase(Partition::StateA, 0, PAGE).unwrap();
+    }
+
+    #[test]
+    fn pages_last_as_long_as_their_endurance() {
+        let mut flash = small();
+        flash.set_endurance(3);
+        for page in 0..2 {
+            let (from, to) = (page * PAGE, (page + 1) * PAGE);
+            for _ in 0..3 {
+                flash.erase(Partition::StateB, from, to).unwrap();
+                assert!(
+                    flash
+                        .contents(Partition::StateB)
+                        .iter()
+                        .all(|byte| *byte == 0xFF)
+                );
+            }
+            let answer = flash.erase(Partition::StateB, from, to);
+            let blank = flash.contents(Partition::StateB)[..8192]
+                .iter()
+                .all(|byte| *byte == 0xFF);
+            assert!(answer.is_err() || !blank);
+            flash.wear_out(Partition::StateB, page, None);
+            flash.set_endurance(u32::MAX);
+            flash.erase(Partition::StateB, from, to).unwrap();
+            flash.set_endurance(3);
+        }
     }
 
     #[test]

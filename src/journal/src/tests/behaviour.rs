@@ -302,6 +302,8 @@ struct Failing {
     worn: Option<(Partition, u32)>,
     /// Whether the banks cannot be read.
     mute: bool,
+    /// Whether the banks cannot be written.
+    dead_banks: bool,
 }
 
 impl Failing {
@@ -312,12 +314,14 @@ impl Failing {
             always: None,
             worn: None,
             mute: false,
+            dead_banks: false,
         }
     }
 
     /// Whether this word write or erase fails.
     fn fails(&mut self, partition: Partition) -> Result<(), FlashError> {
-        if self.always == Some(partition) {
+        let bank = matches!(partition, Partition::StateA | Partition::StateB);
+        if self.always == Some(partition) || self.dead_banks && bank {
             return Err(FlashError::Failed(-5));
         }
         match &mut self.once_in {
@@ -495,19 +499,45 @@ fn a_dead_second_bank_costs_the_second_copy_only() {
     assert_eq!(value(&mut journal, PROGRAM), Ok(Some(b"newer".to_vec())));
 }
 
+/// The second bank goes on alone, and what it has outlives the return of the first with what that had.
 #[test]
-fn a_dead_first_bank_refuses_puts_and_keeps_the_old() {
+fn a_dead_first_bank_costs_the_first_copy_only() {
     let (mut journal, _) = open(Failing::new(VirtualFlash::with_sizes(SMALL)));
     journal.put(&envelope(PROGRAM, 1, b"old")).unwrap();
     journal.flash_mut().always = Some(Partition::StateA);
+    for number in 0..200_u8 {
+        journal.put(&envelope(PROGRAM, 1, &[number; 30])).unwrap();
+        assert!(!journal.redundant());
+        assert_eq!(value(&mut journal, PROGRAM), Ok(Some(vec![number; 30])));
+    }
+    journal.append(&envelope(EVENT, 1, b"event")).unwrap();
+    for boot in 2..5 {
+        let opening;
+        (journal, opening) = open(journal.into_flash());
+        assert_eq!(opening.boot, boot);
+        assert!(opening.boot_kept && !opening.redundant);
+        assert_eq!(opening.state, StateCondition::Repaired);
+        assert_eq!(value(&mut journal, PROGRAM), Ok(Some(vec![199; 30])));
+    }
+    journal.flash_mut().always = None;
+    let (mut journal, opening) = open(journal.into_flash());
+    assert_eq!(opening.state, StateCondition::Repaired);
+    assert!(opening.redundant);
+    assert_eq!(value(&mut journal, PROGRAM), Ok(Some(vec![199; 30])));
+    let (_, opening) = open(journal.into_flash());
+    assert_eq!(opening.state, StateCondition::Good);
+}
+
+/// With both banks dead nothing is acknowledged and nothing changes.
+#[test]
+fn two_dead_banks_refuse_puts_and_keep_the_old() {
+    let (mut journal, _) = open(Failing::new(VirtualFlash::with_sizes(SMALL)));
+    journal.put(&envelope(PROGRAM, 1, b"old")).unwrap();
+    journal.flash_mut().dead_banks = true;
     for _ in 0..3 {
-        assert_eq!(
-            journal.put(&envelope(PROGRAM, 1, b"new")),
-            Err(JournalError::Flash {
-                partition: Partition::StateA,
-                error: FlashError::Failed(-5)
-            })
-        );
+        let error = journal.put(&envelope(PROGRAM, 1, b"new")).unwrap_err();
+        assert!(!matches!(error, JournalError::Undecided), "{error}");
+        assert!(!journal.redundant());
         assert_eq!(value(&mut journal, PROGRAM), Ok(Some(b"old".to_vec())));
     }
     // Events and checkpoints do not care, and boot numbers go on.
