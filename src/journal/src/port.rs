@@ -15,6 +15,9 @@ pub(crate) const WORD_BYTES: usize = 4;
 /// How many bytes are compared at a time.
 const CHUNK_BYTES: usize = 256;
 
+/// Offset of a page's last word.
+const LAST_WORD: u32 = PAGE.saturating_sub(WORD);
+
 /// What erased flash reads as.
 const ERASED: [u8; CHUNK_BYTES] = [u8::MAX; CHUNK_BYTES];
 
@@ -23,10 +26,14 @@ const ERASED: [u8; CHUNK_BYTES] = [u8::MAX; CHUNK_BYTES];
 /// - A write is refused where a bit is needed that is no longer erased: it would damage what is there.
 /// - A write or erase that does not read back is an error.
 /// - No more pages are erased than the call allows, which bounds how long it can take.
+/// - If it is told where a page's last record ends, nothing is written before that: the content of a record with a damaged header can
+///   look like free space.
 pub(crate) struct Region<'f, F> {
     flash: &'f mut F,
     partition: Partition,
     erases: &'f mut Erases,
+    /// Where the free part of the page in use begins, if known.
+    free: Option<u32>,
 }
 
 /// The page erases of one call.
@@ -57,10 +64,30 @@ impl<'f, F: Flash> Region<'f, F> {
             flash,
             partition,
             erases,
+            free: None,
         }
     }
 
+    /// The same, where the free part of the page in use is known to begin at an offset.
+    pub(crate) fn with_free(mut self, free: Option<u32>) -> Self {
+        self.free = free;
+        self
+    }
+
+    /// Where the free part of the page in use begins, after what was written.
+    pub(crate) const fn free(&self) -> Option<u32> {
+        self.free
+    }
+
     pub(crate) fn write_words(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        let marker = matches!(offset % PAGE, 0 | LAST_WORD);
+        if !marker
+            && let Some(free) = self.free
+            && offset < free
+            && offset / PAGE == free.saturating_sub(1) / PAGE
+        {
+            return Err(FlashError::NotErased);
+        }
         self.compare(offset, bytes, FlashError::NotErased, |there, new| {
             is_erased(there)
                 || there
@@ -71,7 +98,11 @@ impl<'f, F: Flash> Region<'f, F> {
         attempt(|| self.flash.write(self.partition, offset, bytes))?;
         self.compare(offset, bytes, FlashError::NotKept, |there, new| {
             there == new
-        })
+        })?;
+        if !marker {
+            self.free = Some(advance(offset, bytes.len())?);
+        }
+        Ok(())
     }
 
     /// A page that does not read back as erased is erased a second time before it is given up.

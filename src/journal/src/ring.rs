@@ -42,6 +42,8 @@ pub(crate) struct Ring {
     position: Option<Position>,
     /// How far back its last anchor is.
     anchor: AnchorDistance,
+    /// Where the free part of the page in use begins, if that is known.
+    free: Option<u32>,
     /// Whether the pages are known to be as the library needs them.
     surveyed: bool,
 }
@@ -64,6 +66,7 @@ impl Ring {
             next_sequence: Some(0),
             position: None,
             anchor: AnchorDistance::UNKNOWN,
+            free: None,
             surveyed: false,
         }
     }
@@ -94,6 +97,7 @@ impl Ring {
         repairs: &mut Repairs,
     ) -> Result<(), JournalError> {
         let mut retired = 0;
+        let mut again = true;
         loop {
             let area = self.area.clone();
             let mut erases = Erases::allow(ERASES);
@@ -106,9 +110,16 @@ impl Ring {
                 &mut erases,
             );
             let certain = !matches!(result, Ok(()) | Err(JournalError::Undecided));
-            if !certain || !self.retire(erases, &mut retired, repairs) {
-                return result;
+            if certain && self.retire(erases, &mut retired, repairs) {
+                continue;
             }
+            // A record on the page in use has gone bad since it was looked at. By now the page has been sealed.
+            let not_erased = JournalError::flash(self.area.partition, FlashError::NotErased);
+            if result == Err(not_erased) && self.surveyed && again {
+                again = false;
+                continue;
+            }
+            return result;
         }
     }
 
@@ -215,12 +226,14 @@ impl Ring {
             partition: self.area.partition,
             size,
         })?;
-        let region = Region::new(flash, self.area.partition, erases);
+        let region = Region::new(flash, self.area.partition, erases).with_free(self.free);
         // No cache: a cache can disagree with the flash after a failed write, and some of the library's panic on pages
         // in a wrong order. The reads it would save are from memory-mapped flash.
         let mut storage = QueueStorage::new(region, config, Cache::new_uncached());
-        block_on(storage.push(bytes, true))
-            .map_err(|error| JournalError::library(self.area.partition, &error))
+        let result = block_on(storage.push(bytes, true));
+        let (region, _) = storage.destroy();
+        self.free = region.free();
+        result.map_err(|error| JournalError::library(self.area.partition, &error))
     }
 
     /// Calls `each` with every record whose number is `from` or higher, from the oldest to the newest and each once, until it breaks.
@@ -398,6 +411,7 @@ impl Ring {
             }
         };
 
+        self.free = None;
         let mut current = false;
         if youngest.is_some() {
             current = self.settle_current(flash, anchor, scratch, repairs, erases)?;
@@ -458,7 +472,7 @@ impl Ring {
     /// Whether the page can be the one that is written to: in use, not full, and erased behind its last record. If it holds something
     /// and cannot, it is sealed.
     fn settle_current<F: Flash>(
-        &self,
+        &mut self,
         flash: &mut F,
         page: u32,
         scratch: &mut [u8; ITEM_BYTES],
@@ -471,7 +485,9 @@ impl Ring {
                 let tail = scan_page(flash, self.area.partition, page, scratch, |_| {
                     ControlFlow::Continue(())
                 })?;
-                if !tail.blank {
+                if tail.blank {
+                    self.free = page_offset(page)?.checked_add(tail.free);
+                } else {
                     self.seal(flash, page, repairs, erases)?;
                 }
                 Ok(tail.blank)

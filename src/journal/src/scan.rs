@@ -90,6 +90,8 @@ pub(crate) struct Tail {
     pub(crate) blank: bool,
     /// Whether something between the items or behind them is none: a write that was cut, or damage.
     pub(crate) spoiled: bool,
+    /// Where in the page that is, if `blank`.
+    pub(crate) free: u32,
 }
 
 /// What an item takes up on the flash, with its header and padding, bytes.
@@ -111,6 +113,7 @@ pub(crate) fn scan_page<F: Flash>(
     let mut tail = Tail {
         blank: true,
         spoiled: false,
+        free: WORD,
     };
     // What the whole items take up, with their headers and padding.
     let mut items = 0_u32;
@@ -143,6 +146,7 @@ pub(crate) fn scan_page<F: Flash>(
             // was its content: go on behind that, and do not let the library write there.
             Outcome::Finished => {
                 let free = if last.blank { last.offset } else { END_MARK };
+                tail.free = free;
                 let from_here = page_start.checked_add(free).ok_or(FlashError::OutOfRange)?;
                 let to = page_start
                     .checked_add(END_MARK)

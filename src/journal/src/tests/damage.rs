@@ -5,10 +5,10 @@ use std::println;
 use std::vec;
 use std::vec::Vec;
 
-use super::model::{EVENT, Random, Step, TOTALS, World, envelope, seeds, steps};
+use super::model::{EVENT, Random, Step, TOTALS, World, envelope, records, seeds, steps, verify};
 use crate::{
-    BODY_BYTES, Journal, JournalError, Kind, Log, Opening, PAGE, Partition, RingCondition,
-    StateCondition, VirtualFlash,
+    BODY_BYTES, Finding, Head, Journal, JournalError, Kind, Log, Opening, PAGE, Partition, Record,
+    RingCondition, StateCondition, Verifier, VirtualFlash,
 };
 
 const PROGRAM: Kind = Kind(16);
@@ -133,6 +133,192 @@ fn a_flipped_bit_in_the_log_costs_one_record() {
     assert!(sealed > 0);
 }
 
+/// The same while the journal is open: the next record goes behind the damage or onto another page, never into it.
+#[test]
+fn a_bit_that_flips_at_run_time_in_the_log_costs_one_record() {
+    for length in [20, 90] {
+        let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
+        for number in 0..12_u8 {
+            let mut body = vec![number; 3];
+            body.resize(length, 0xFF);
+            world.apply(&Step::Append(body));
+        }
+        let contents = world.journal.flash().contents(Partition::Journal);
+        let end = contents[..4092].iter().rposition(|byte| *byte != 0xFF);
+        let end = u32::try_from(end.unwrap()).unwrap() + 1;
+        let originals = records(&mut world.journal, Log::Events);
+        let mut sealed = 0;
+        for bit in 4 * 8..(end + 60) * 8 {
+            let mut journal = world.journal.clone();
+            let flash = journal.flash_mut();
+            flash.flip_bit(Partition::Journal, bit / 8, bit % 8);
+            for body in [[7_u8; 40], [8; 40]] {
+                journal.append(&envelope(EVENT, 1, &body)).unwrap();
+            }
+            sealed += journal.repairs().pages_sealed;
+            let check = |journal: &mut Journal<VirtualFlash>| {
+                let all = records(journal, Log::Events);
+                let (old, new) = all.split_at(all.len() - 2);
+                for (bytes, body) in new.iter().zip([[7; 40], [8; 40]]) {
+                    assert_eq!(Record::decode(bytes).unwrap().envelope.body, body);
+                }
+                let missing: Vec<_> = originals.iter().filter(|one| !old.contains(one)).collect();
+                assert!(
+                    missing.len() <= 1 && old.len() + missing.len() == 12,
+                    "bit {bit}"
+                );
+                let (findings, position) = verify(Verifier::new(), &all);
+                let (position, known) = (position.unwrap(), journal.position(Log::Events).unwrap());
+                assert_eq!(
+                    (position.sequence, position.link),
+                    (known.sequence, known.link)
+                );
+                assert!(
+                    position.state.is_none() || position.state == known.state,
+                    "bit {bit}"
+                );
+                // In RAM the chain is known to the end, so that nothing begins anew.
+                for finding in findings {
+                    let number = missing
+                        .first()
+                        .map(|bytes| Record::decode(bytes).unwrap().sequence);
+                    let number = number.unwrap();
+                    let expected = [
+                        Finding::Missing {
+                            from: number,
+                            to: number,
+                        },
+                        Finding::BeginsAnew { sequence: 12 },
+                    ];
+                    assert!(expected.contains(&finding), "bit {bit}: {finding}");
+                }
+            };
+            check(&mut journal);
+            assert_eq!(journal.flash().refused(), 0, "bit {bit}");
+            check(&mut Journal::open(journal.into_flash()).unwrap().0);
+        }
+        assert!(sealed > 0, "{length}");
+    }
+}
+
+/// A pump's state: a program, settings, a library of drugs, counters; a dozen kinds of 8 to 400 bytes, their history, and the key.
+fn world_of_a_pump() -> World {
+    let mut world = World::on(VirtualFlash::with_sizes([0x4000, 0x2000, 0x2000, 0x2000]));
+    world.apply(&Step::Key(*b"the key that signs heads, 32 byt"));
+    let lengths = [60_u16, 44, 400, 8, 12, 33, 70, 20, 24, 150, 16, 90];
+    for round in 0..2_u8 {
+        for (kind, length) in (16..).zip(lengths) {
+            if round == 0 || length < 100 {
+                world.apply(&Step::Put(
+                    Kind(kind),
+                    vec![round ^ length.to_le_bytes()[0]; usize::from(length)],
+                ));
+            }
+        }
+    }
+    for number in 0..8_u8 {
+        world.apply(&Step::Critical(vec![number; 12]));
+        world.apply(&Step::Checkpoint(vec![number; 21]));
+    }
+    world
+}
+
+/// Where a partition has been written, as bits, without the page markers.
+fn written(flash: &VirtualFlash, partition: Partition, from: u32) -> core::ops::Range<u32> {
+    let contents = &flash.contents(partition)[usize::try_from(from).unwrap()..][..4092];
+    let end = contents.iter().rposition(|byte| *byte != 0xFF).unwrap();
+    (from + 4) * 8..(from + u32::try_from(end).unwrap() + 4) / 4 * 32
+}
+
+/// Every bit of everything that is in the banks: values of all kinds, older ones too, every index, the key.
+#[test]
+fn every_single_bit_of_a_pumps_state_is_repaired() {
+    let world = world_of_a_pump();
+    let mut flips = 0;
+    for bank in [Partition::StateA, Partition::StateB] {
+        let place = written(world.journal.flash(), bank, 0);
+        assert!(place.end > 1500 * 8);
+        for bit in place {
+            let mut world = world.clone();
+            let mut flash = world.flash();
+            flash.flip_bit(bank, bit / 8, bit % 8);
+            let (journal, opening) = Journal::open(flash).unwrap();
+            world.journal = journal;
+            world.model.check_opening(&opening);
+            world.model.check(&mut world.journal, None);
+            flips += 1;
+        }
+    }
+    println!("{flips} flipped bits of a pump's state");
+}
+
+/// Every bit of every checkpoint: at most that one is gone, and the latest that is whole is the latest.
+#[test]
+fn every_single_bit_of_a_checkpoint_costs_that_one() {
+    let world = world_of_a_pump();
+    for bit in written(world.journal.flash(), Partition::Critical, 0) {
+        let mut flash = world.flash();
+        flash.flip_bit(Partition::Critical, bit / 8, bit % 8);
+        let (mut journal, _) = Journal::open(flash).unwrap();
+        let mut found = vec![];
+        journal
+            .read_checkpoints(|record| found.push(record.envelope.body.to_vec()))
+            .unwrap();
+        let all = &world.model.checkpoints;
+        assert!(found.len() + 1 >= all.len() && found.iter().all(|one| all.contains(one)));
+        let mut body = [0; BODY_BYTES];
+        let latest = journal.latest_checkpoint(TOTALS, &mut body).unwrap();
+        assert_eq!(latest.unwrap().body, found.last().unwrap());
+    }
+}
+
+/// Every bit of every record of either log: that record is missing there, the verifier or the head says so, and a critical event is still in
+/// the other log.
+#[test]
+fn every_single_bit_of_a_critical_event_is_noticed_and_the_other_log_has_it() {
+    let mut world = world_of_a_pump();
+    let originals = Log::ALL.map(|log| records(&mut world.journal, log));
+    let heads = Log::ALL.map(|log| world.journal.head(log).unwrap().unwrap());
+    let mut lost = 0;
+    // Two pages of the four are the critical log's.
+    for (log, other, place) in [
+        (0, 1, written(world.journal.flash(), Partition::Journal, 0)),
+        (
+            1,
+            0,
+            written(world.journal.flash(), Partition::Journal, 0x2000),
+        ),
+    ] {
+        for bit in place {
+            let mut flash = world.flash();
+            flash.flip_bit(Partition::Journal, bit / 8, bit % 8);
+            let (mut journal, _) = Journal::open(flash).unwrap();
+            assert_eq!(records(&mut journal, Log::ALL[other]), originals[other]);
+            let found = records(&mut journal, Log::ALL[log]);
+            let missing = originals[log].iter().filter(|one| !found.contains(one));
+            let missing = missing.count();
+            assert!(missing <= 1 && found.len() + missing == originals[log].len());
+            assert_eq!(vouched(&found, &heads[log]), missing == 0, "bit {bit}");
+            lost += missing;
+        }
+    }
+    assert!(lost > 4500, "{lost}");
+}
+
+/// Whether a verifier has nothing to say of these records and comes by the head.
+fn vouched(records: &[Vec<u8>], head: &Head) -> bool {
+    let mut verifier = Verifier::new();
+    let mut good = true;
+    let mut reached = false;
+    for bytes in records {
+        let record = Record::decode(bytes).unwrap();
+        verifier.take(&record, |_| good = false);
+        let position = verifier.position().unwrap();
+        reached |= (position.sequence, position.state) == (head.sequence, Some(head.state));
+    }
+    good && reached
+}
+
 /// Makes a mess of a partition.
 fn damage(flash: &mut VirtualFlash, partition: Partition, random: &mut Random) {
     let size = flash.contents(partition).len() as u64;
@@ -179,7 +365,35 @@ fn damage(flash: &mut VirtualFlash, partition: Partition, random: &mut Random) {
 
 /// After any damage: opens, says something, hands out only what was once stored, and works again.
 fn open_damaged(world: &World, flash: VirtualFlash) -> Opening {
+    let mut before = world.journal.clone();
     let (mut journal, opening) = Journal::open(flash).unwrap();
+    for log in Log::ALL {
+        let originals = records(&mut before, log);
+        let found = records(&mut journal, log);
+        // A page of one log can have been copied into the other's.
+        let any = Log::ALL.map(|log| records(&mut before, log)).concat();
+        assert!(
+            found.iter().all(|one| any.contains(one)),
+            "{log}: never stored"
+        );
+        // A log that a verifier accepts and that comes by its old head is the old log, but for pages lost at its front.
+        if let Some(position) = before.position(log)
+            && let Some(state) = position.state
+        {
+            let head = Head {
+                log,
+                sequence: position.sequence,
+                state,
+                boot: 1,
+                signature: [0; 16],
+            };
+            let whole = originals.ends_with(&found);
+            assert!(
+                whole || !vouched(&found, &head),
+                "{log}: damage that nobody notices"
+            );
+        }
+    }
     let mut body = [0; BODY_BYTES];
     let ever = |model_bodies: &[Vec<u8>], body: &[u8]| model_bodies.iter().any(|one| one == body);
     let mut events = vec![];
@@ -231,7 +445,7 @@ fn open_damaged(world: &World, flash: VirtualFlash) -> Opening {
     for number in 0..150_u32 {
         let body = number.to_le_bytes();
         journal
-            .append(&envelope(EVENT, opening.boot, &body))
+            .append_critical(&envelope(EVENT, opening.boot, &body))
             .unwrap();
         journal
             .checkpoint(&envelope(TOTALS, opening.boot, &body))
@@ -256,6 +470,16 @@ fn open_damaged(world: &World, flash: VirtualFlash) -> Opening {
         })
         .unwrap();
     assert_eq!(events.last().unwrap(), &149_u32.to_le_bytes());
+    assert!(again.chained);
+    for log in Log::ALL {
+        let all = records(&mut journal, log);
+        let newest = Record::decode(all.last().unwrap()).unwrap();
+        assert_eq!(newest.envelope.body, 149_u32.to_le_bytes());
+        // The last hundred were written behind the damage.
+        let (findings, position) = verify(Verifier::new(), &all[all.len() - 100..]);
+        assert_eq!(findings, [], "{log}");
+        assert_eq!(position.unwrap().link, journal.position(log).unwrap().link);
+    }
     assert_eq!(
         journal
             .latest_checkpoint(TOTALS, &mut body)
