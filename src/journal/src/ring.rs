@@ -268,29 +268,30 @@ impl Ring {
             }
         }
         let mut next = from;
-        let mut exhausted = false;
         let mut turn = before.or(oldest);
         while let Some(first) = turn {
-            let mut flow = ControlFlow::Continue(());
-            scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
-                if let Some(record) = Record::decode(bytes)
-                    && record.sequence >= next
-                    && !exhausted
-                {
-                    exhausted = record.sequence == u32::MAX;
-                    next = record.sequence.saturating_add(1);
-                    flow = each(&record);
-                }
-                flow
-            })?;
-            turn = if flow.is_break() {
-                None
-            } else if in_order {
+            turn = if in_order {
                 self.following(flash, scratch, first.page, youngest)?
             } else {
                 // A page that was to be erased and does not, or one that somebody has copied, stands among younger ones.
                 self.neighbour(flash, scratch, first, Towards::Newer)?
             };
+            let end = turn.map(|behind| behind.sequence);
+            let mut flow = ControlFlow::Continue(());
+            scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
+                // A number from where the next page begins does not belong here: it would hide what does.
+                if let Some(record) = Record::decode(bytes)
+                    && record.sequence >= next
+                    && end.is_none_or(|end| record.sequence < end)
+                {
+                    next = record.sequence.saturating_add(1);
+                    flow = each(&record);
+                }
+                flow
+            })?;
+            if flow.is_break() {
+                break;
+            }
         }
         Ok(())
     }
@@ -354,12 +355,14 @@ impl Ring {
     ) -> Result<bool, FlashError> {
         let flash = &mut self.area.view(flash);
         let mut turn = self.youngest(flash, scratch)?;
+        let mut end = None;
         while let Some(first) = turn {
             let mut newest = None;
             scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
                 if let Some(record) = Record::decode(bytes)
                     && wanted(&record.envelope)
                     && newest < Some(record.sequence)
+                    && end.is_none_or(|end| record.sequence < end)
                 {
                     take(&record);
                     newest = Some(record.sequence);
@@ -370,6 +373,7 @@ impl Ring {
                 return Ok(true);
             }
             turn = self.neighbour(flash, scratch, first, Towards::Older)?;
+            end = Some(first.sequence);
         }
         Ok(false)
     }
@@ -434,7 +438,11 @@ impl Ring {
                     }
                 }
                 // The page after a full one, with no whole record yet.
-                Marks::Partial if step == 1 && !current => {
+                Marks::Partial
+                    if step == 1
+                        && !current
+                        && self.first_record(flash, scratch, page)?.is_none() =>
+                {
                     current = self.settle_current(flash, page, scratch, repairs, erases)?;
                     closed |= !current;
                 }

@@ -1,0 +1,7 @@
+//! A journal on an arbitrary flash.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::image(data));
