@@ -5,6 +5,7 @@
     missing_docs,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
+    clippy::disallowed_types,
     clippy::float_arithmetic,
     clippy::unwrap_used,
     clippy::indexing_slicing,

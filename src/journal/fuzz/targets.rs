@@ -324,7 +324,12 @@ fn mutate(flash: &mut VirtualFlash, script: &mut Script<'_>) -> bool {
         }
         // A marker.
         3 => {
-            let at = page(script) * PAGE + if script.byte() % 2 == 0 { 0 } else { PAGE - 4 };
+            let at = page(script) * PAGE
+                + if script.byte().is_multiple_of(2) {
+                    0
+                } else {
+                    PAGE - 4
+                };
             let word = [script.byte(); 4];
             flash.damage(partition, at, &word);
         }

@@ -304,7 +304,7 @@ impl<F: Flash> Journal<F> {
 
     /// Copies whole records of a log into `buffer`, from number `from` on, as many as fit: what a phone asks for piece by piece. A record
     /// that is missing is passed over. A record longer than the buffer is passed over too if it comes first; a buffer of
-    /// [`crate::RECORD_BYTES`] and [`LENGTH_BYTES`] more holds every record.
+    /// [`crate::RECORD_BYTES`] and two more holds every record.
     ///
     /// # Errors
     /// As for [`Journal::read`].

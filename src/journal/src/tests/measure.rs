@@ -93,6 +93,36 @@ fn ten_thousand_events_fit() {
     }
 }
 
+/// The log of critical events holds the last 400 of up to 48 bytes of flash each (44 are asked for), on every board.
+#[test]
+fn four_hundred_critical_events_fit() {
+    let append = |journal: &mut Journal<VirtualFlash>, event: &Envelope<'_>| {
+        journal.append_critical(event).unwrap();
+    };
+    for (length, words) in [(14, 11), (18, 12), (50, 20)] {
+        let body = [0x5A; 50];
+        let event = detailed(&body[..length], WHOLE_SECONDS);
+        for (board, sizes) in BOARDS {
+            let kept = kept(sizes, &event, Log::Critical, append);
+            // Both logs take it, with the same words.
+            assert_eq!(kept.words, 2 * words);
+            println!(
+                "{board}: critical event with {length} bytes of body, {words} words of flash: {} to {} kept",
+                kept.least, kept.most
+            );
+            assert!(kept.least >= 400 || words > 12, "{}", kept.least);
+        }
+    }
+}
+
+/// The tests stop at an overflow although the crate is compiled with optimisation for them (Cargo.toml).
+#[test]
+fn overflow_checks_and_debug_assertions_are_on() {
+    std::panic::catch_unwind(|| debug_assert!(core::hint::black_box(false))).unwrap_err();
+    let most = core::hint::black_box(u8::MAX);
+    std::panic::catch_unwind(|| most + 1).unwrap_err();
+}
+
 /// The checkpoint of the delivered totals every minute wears the critical partition for more than ten years.
 #[test]
 fn a_checkpoint_every_minute_wears_for_more_than_ten_years() {
