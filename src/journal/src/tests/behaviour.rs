@@ -96,7 +96,6 @@ fn the_oldest_page_goes_and_an_append_erases_at_most_one() {
             .map(|page| page.erases)
             .sum()
     };
-    let mut most_operations = 0;
     for number in 0..2000_u32 {
         let (erased, operations) = (erases(&journal), journal.flash().operations());
         journal
@@ -115,8 +114,6 @@ fn the_oldest_page_goes_and_an_append_erases_at_most_one() {
             "event {number}: {operations} operations, {erased} erases"
         );
     }
-    // The frame's words, its header's two, one erase, one end marker, one start marker.
-    assert_eq!(most_operations, 5 + 2 + 1 + 2);
     let kept = events(&mut journal);
     assert_eq!(kept.last().unwrap(), &1999_u32.to_le_bytes());
     for (one, next) in kept.iter().zip(&kept[1..]) {
@@ -126,13 +123,11 @@ fn the_oldest_page_goes_and_an_append_erases_at_most_one() {
     // Three full pages of the four, and what the youngest holds: of 4,088 bytes, 32 for an event and 16 more for each of two anchors.
     let page = (4088 - 32) / 32;
     assert!(
-        kept.len() > 3 * 146 - 1 && kept.len() <= 4 * 146,
+        kept.len() > 3 * page && kept.len() <= 4 * (page + 1),
         "{}",
         kept.len()
     );
-    let wear: Vec<_> = journal
-        .flash()
-        .wear(Partition::Journal)
+    let wear: Vec<_> = journal.flash().wear(Partition::Journal)[..4]
         .iter()
         .map(|page| page.erases)
         .collect();
@@ -260,14 +255,10 @@ fn a_33rd_kind_is_refused() {
 #[test]
 fn sizes_that_cannot_work_are_refused() {
     #[derive(Debug)]
-    struct Odd(u32);
+    struct Odd(Partition, u32);
     impl Flash for Odd {
         fn size(&self, partition: Partition) -> u32 {
-            if partition == Partition::StateA {
-                self.0
-            } else {
-                0x2000
-            }
+            if partition == self.0 { self.1 } else { 0x4000 }
         }
         fn read(&mut self, _: Partition, _: u32, _: &mut [u8]) -> Result<(), FlashError> {
             panic!("read")
@@ -279,16 +270,26 @@ fn sizes_that_cannot_work_are_refused() {
             panic!("erase")
         }
     }
-    for size in [0, PAGE, 2 * PAGE + 4, u32::MAX] {
-        let error = Journal::open(Odd(size)).unwrap_err();
-        assert_eq!(
-            error,
-            JournalError::UnsupportedSize {
-                partition: Partition::StateA,
-                size
-            }
-        );
-        assert!(error.to_string().contains("state_a"));
+    // Two pages are enough for any partition but that of the logs, which needs two for each.
+    let too_small = |partition| match partition {
+        Partition::Journal => 3 * PAGE,
+        _ => PAGE,
+    };
+    for partition in Partition::ALL {
+        let least = too_small(partition);
+        for size in [0, PAGE, least, least + PAGE + 4, u32::MAX] {
+            let error = Journal::open(Odd(partition, size)).unwrap_err();
+            assert_eq!(error, JournalError::UnsupportedSize { partition, size });
+            let text = error.to_string();
+            assert!(
+                text.contains(partition.name()) && text.contains(&(least + PAGE).to_string()),
+                "{text}"
+            );
+        }
+        let mut sizes = [0x4000; 4];
+        let place = Partition::ALL.iter().position(|one| *one == partition);
+        sizes[place.unwrap()] = least + PAGE;
+        Journal::open(VirtualFlash::with_sizes(sizes)).unwrap();
     }
 }
 
@@ -819,9 +820,9 @@ proptest! {
 
     /// Random steps on partitions of random sizes, reopened now and then.
     #[test]
-    fn any_partition_of_two_pages_or_more_works(
+    fn any_partition_that_is_large_enough_works(
         seed: u64,
-        pages in [2..6_u32, 2..4_u32, 2..5_u32, 2..5_u32],
+        pages in [4..9_u32, 2..4_u32, 2..5_u32, 2..5_u32],
     ) {
         let mut world = World::on(VirtualFlash::with_sizes(pages.map(|pages| pages * PAGE)));
         for (number, step) in steps(seed, 150).iter().enumerate() {

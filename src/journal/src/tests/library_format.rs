@@ -23,11 +23,13 @@ fn pages_are_marked_in_the_first_and_last_word() {
     assert_eq!(state(&world, PAGE - 4), WordState::Erased);
     let page = &world.journal.flash().contents(Partition::Journal)[..64];
     assert_eq!(page[..4], [0; 4]);
-    // Header: CRC-32C, length, CRC-16 of the length; then the frame, which begins with sequence 0 and an extension of length 0.
+    // Header: CRC-32C, length, CRC-16 of the length; then the frame, which begins with sequence 0 and an extension of 18 bytes: the link
+    // to no record and the anchor at the beginning of the chain.
     let length = u16::from_le_bytes([page[8], page[9]]);
-    assert_eq!(page[12..14], [0, 0]);
-    assert_eq!(page[14], 1, "kind");
-    assert!(length > 100 && length < 130);
+    assert_eq!(page[12..14], [0, 18]);
+    assert_eq!(page[14..32], [0; 18]);
+    assert_eq!(page[32], 1, "kind");
+    assert_eq!(length, 2 + 18 + 13 + 100);
 
     while state(&world, PAGE) == WordState::Erased {
         world.apply(&Step::Append(std::vec![0x11; 100]));
