@@ -16,6 +16,7 @@ from pathlib import Path
 
 import footprint
 import power_cuts
+import wire  # of tests/ble, which power_cuts has put on the path
 import stack_depth
 import zephyr_tools
 from native_sim import RESET_STATUS, boot
@@ -104,7 +105,10 @@ def run(stage, workspace, target):
             stage.tally.skip(f"zephyr: {part}", "there is no native_sim image")
         return
     resets(stage, native)
-    power_cuts.run(stage, native.program)
+    # Whatever it was built from before: it reads what the images write.
+    if stage.check("thecal", ["cargo", "build", "--release", "--locked", "--package", "simulator"]):
+        power_cuts.run(stage, native.program, target / "release/thecal")
+        full_queue(stage, native, target / "release/thecal")
     environment = environments["native_sim"]
     driver = twister(stage, target, environment)
     bluetooth(stage, python, native, driver)
@@ -221,6 +225,31 @@ def resets(stage, image):
                           and f"started after a fatal error: reason {reason}" in said, said)
         status, said = boot(image.program, flash, "--stop_at=2")
         stage.verdict("a cause is told once", status == 0 and "started by power" in said, said)
+
+
+def full_queue(stage, image, thecal):
+    """More records in a moment than the queue to the flash holds: counted, alarmed, told, and the rest is whole."""
+    with tempfile.TemporaryDirectory(prefix="thecal-queue-") as folder:
+        flash, export = Path(folder) / "flash.bin", Path(folder) / "export"
+        # Each sets the clock, a second later each time, and is a record.
+        commands = [wire.set_clock(1_767_607_200_000 + 1_000 * number, 0) for number in range(100)]
+        messages = [(wire.varint(0) + wire.varint(1) + wire.varint(number + 1) + command).hex()
+                    for number, command in enumerate(commands)]
+        status, said = boot(image.program, flash, f"--commands={','.join(messages)}", "--commands-every=1", "--stop_at=800")
+        done = subprocess.run([thecal, "log", flash, "--output", export], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=False)
+        stage.verdict("a full queue: the pump goes on and its log is whole", status == 0 and done.returncode == 0,
+                      said + done.stdout + done.stderr)
+        if done.returncode != 0:
+            return
+        events = [json.loads(line) for line in (export / "events.jsonl").read_text().splitlines()]
+        lost = sum(event["detail"]["records"] for event in events if event["event"] == "records lost")
+        kept = sum(event["event"] == "clock set" for event in events)
+        alarms = [event["event"] for event in events if event["event"].startswith("alarm")]
+        # The record of the alarm itself may be among the lost: it is told again with the next checkpoint.
+        stage.verdict("a full queue: what is lost is counted, alarmed and told",
+                      lost > 0 and 100 <= kept + lost <= 102 and alarms[-2:] == ["alarm raised", "alarm cleared"],
+                      f"{kept} kept, {lost} lost, {alarms}")
 
 
 def twister(stage, target, environment):

@@ -1,6 +1,6 @@
 """Power cuts within the flash, on native_sim: wherever the power fails, the next boot is a pump in therapy with nothing lost.
 
-    power_cuts.py IMAGE [--cuts N]       IMAGE: zephyr.exe, built with CONFIG_THECAL_FAULT_INJECTION
+    power_cuts.py IMAGE [--thecal FILE] [--cuts N]       IMAGE: zephyr.exe, built with CONFIG_THECAL_FAULT_INJECTION
 
 A cut is a number of a flash operation (a word written, a page erased) and a seed: it does not begin, is torn, or is done and nobody is
 told. Each begins from a copy of a flash file at an age at which something happens: the first boot of all, a later one, and the boots in
@@ -8,8 +8,10 @@ which a page of the state or of the checkpoints is erased. Everything is simulat
 """
 
 import argparse
+import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,13 +39,19 @@ class Unexpected(Exception):
     """A boot was not as it should be; says how, with what it said."""
 
 
-def check_flash(path):
-    """Verifies a flash file whose pump is off.
+def check_flash(thecal, path, gaps=False):
+    """Reads both logs of a flash file whose pump is off, as anybody would: whole, chained, and ending at their heads.
 
-    HERE: `target/release/thecal log FILE --json` reads the event log and the state from the file; it must end with status 0, find the
-    chain of records unbroken, and the committed program to be one of those before and after the cut. `path` is the file.
+    A page that no longer erases takes the records with it that were on it: with `gaps` such a hole is no surprise.
     """
-    del path
+    for log in ("events", "critical"):
+        command = [thecal, "log", path, "--check", "--json", "--log", log]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode not in ((0, 3) if gaps else (0,)):
+            raise Unexpected(f"thecal log --log {log} ended with status {done.returncode}\n{done.stdout}{done.stderr}")
+        found = json.loads(done.stdout)
+        if found["records"]["count"] == 0:
+            raise Unexpected(f"the log of {log} is empty")
 
 
 def commands(first, count):
@@ -116,8 +124,9 @@ class Age:
 class Cuts:
     """All of it in one folder."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, thecal, folder):
         self.program = program
+        self.thecal = thecal
         self.folder = folder
         self.boots = 0
 
@@ -194,7 +203,7 @@ class Cuts:
             second = 1 + seed * seed % (count if seed % 2 else min(count, 12))
             before = self.cut(flash, LOOK, before, second, seed // 3)
         before = check_recovery(self.boot(flash, *LOOK), before)
-        check_flash(flash)
+        check_flash(self.thecal, flash)
         # And what was mended stays so.
         said = self.boot(flash, "--stop_at=2")
         check_recovery(said, before)
@@ -211,6 +220,7 @@ class Cuts:
             if status != 0:
                 raise Unexpected(f"ended with status {status}\n{said}")
             before = check_recovery(said, before, whole=False)
+        check_flash(self.thecal, flash, gaps=True)
 
 
 def places(age, count):
@@ -225,12 +235,12 @@ def places(age, count):
     return wanted
 
 
-def run(stage, program, cuts=CUTS):
+def run(stage, program, thecal, cuts=CUTS):
     """Every cut counts as one test."""
     began = time.monotonic()
     done = failed = 0
     with tempfile.TemporaryDirectory(prefix="thecal-power-cuts-") as folder:
-        here = Cuts(program, Path(folder))
+        here = Cuts(program, thecal, Path(folder))
         try:
             ages = list(here.ages())
         except Unexpected as reason:
@@ -275,10 +285,11 @@ class Printed:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("image", type=Path)
+    parser.add_argument("--thecal", type=Path, default=ROOT / "target/release/thecal", help="the command line, for its `log`")
     parser.add_argument("--cuts", type=int, default=CUTS)
     arguments = parser.parse_args()
     stage = Printed()
-    run(stage, arguments.image.resolve(), arguments.cuts)
+    run(stage, arguments.image.resolve(), arguments.thecal.resolve(), arguments.cuts)
     return 1 if stage.failures else 0
 
 

@@ -862,6 +862,16 @@ impl Pump {
             if self.lost > 0 {
                 append(None, Record::RecordsLost { records: self.lost }, actions);
                 self.lost = 0;
+                if self.faults != 0 {
+                    // That one of them was raised may be among what was lost.
+                    append(
+                        None,
+                        Record::AlarmRaised {
+                            faults: self.faults,
+                        },
+                        actions,
+                    );
+                }
             }
             if self.counters_kept != Some(self.counters) || now.pump >= self.counters_at {
                 self.counters_kept = Some(self.counters);
