@@ -115,7 +115,8 @@ impl Ring {
             }
             // A record on the page in use has gone bad since it was looked at. By now the page has been sealed.
             let not_erased = JournalError::flash(self.area.partition, FlashError::NotErased);
-            if result == Err(not_erased) && self.surveyed && again {
+            if result == Err(not_erased) && erases.failed_page().is_none() && self.surveyed && again
+            {
                 again = false;
                 continue;
             }

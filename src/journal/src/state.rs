@@ -205,6 +205,20 @@ impl State {
         buffers: &mut Buffers<'_>,
         repairs: &mut Repairs,
     ) {
+        // One after the other, so that their stacks are not on top of each other.
+        if let Some((side, unnamed)) = self.heal_both(flash, buffers, repairs) {
+            self.supersede(flash, side, &unnamed, buffers);
+        }
+    }
+
+    /// Does that; if only one bank could be made fit, and as it is, which it is, and of which kinds there are values that do not count.
+    #[inline(never)]
+    fn heal_both<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        buffers: &mut Buffers<'_>,
+        repairs: &mut Repairs,
+    ) -> Option<(Side, Vec<Kind, KINDS>)> {
         let before = *repairs;
         self.unread = None;
         self.values.clear();
@@ -256,7 +270,7 @@ impl State {
             }
             self.unread = unread(Side::A, order_a).or(unread(Side::B, order_b));
             self.stale = self.unread.is_some();
-            return;
+            return None;
         }
 
         // A cut spoils one bank, and the next opening puts it right.
@@ -298,9 +312,6 @@ impl State {
             self.make_do(flash, side, buffers, repairs)
         };
         self.set_fit(side, fit);
-        if !healed && fit {
-            self.supersede(flash, side, &unnamed, buffers);
-        }
         let whole = self.fit == [true; 2];
         self.stale = false;
 
@@ -314,6 +325,7 @@ impl State {
         } else {
             StateCondition::Good
         };
+        (!healed && fit).then_some((side, unnamed))
     }
 
     /// Keeps a value. `Ok` means it is on the flash, in both banks unless [`State::redundant`] says otherwise. An error means that it
@@ -730,26 +742,46 @@ impl State {
         unnamed: &[Kind],
         buffers: &mut Buffers<'_>,
     ) {
-        let mut copy = [0; ITEM_BYTES];
         for kind in unnamed {
-            let mut index = self.index.clone();
-            let again = self.acknowledged(*kind).and_then(|sequence| {
-                let bank = side.bank();
-                let length = bank
-                    .fetch(flash, *kind, sequence, buffers.scratch, &mut copy)
-                    .ok()??;
-                index.note(*kind, self.next_sequence?)?;
-                Frame::decode_state(copy.get(..length)?)
-            });
-            let envelope = again.map(|frame| frame.envelope);
-            if self
-                .write(flash, envelope.as_ref(), index, buffers)
-                .is_err()
-            {
+            // A kind that has no value that counts only needs an index behind the one that does not.
+            let written = match self.acknowledged(*kind) {
+                Some(sequence) => self.write_again(flash, side, *kind, sequence, buffers),
+                None => Some(()),
+            };
+            let index = self.index.clone();
+            if written.is_none() || self.write(flash, None, index, buffers).is_err() {
                 self.set_fit(side, false);
-                return;
+                break;
             }
         }
+        self.stale = false;
+    }
+
+    /// Writes a value of a bank once more, with a new sequence number and without an index.
+    fn write_again<F: Flash>(
+        &mut self,
+        flash: &mut F,
+        side: Side,
+        kind: Kind,
+        sequence: u32,
+        buffers: &mut Buffers<'_>,
+    ) -> Option<()> {
+        let bank = side.bank();
+        let length = bank
+            .fetch(flash, kind, sequence, buffers.scratch, buffers.frame)
+            .ok()??;
+        let frame = Frame::decode_state(buffers.frame.get(..length)?)?;
+        let sequence = self.next_sequence?;
+        self.next_sequence = sequence.checked_add(1);
+        let again = Frame { sequence, ..frame };
+        let length = again.encode_state(buffers.scratch)?.len();
+        let bytes = buffers.frame.get_mut(..length)?;
+        bytes.copy_from_slice(buffers.scratch.get(..length)?);
+        let mut erases = bank.every_page(flash);
+        bank.store(flash, kind, bytes, buffers.scratch, &mut erases)
+            .ok()?;
+        self.note(kind, side, sequence, length);
+        self.index.note(kind, sequence)
     }
 
     /// Gives a bank every newest value that it lacks, after erasing it if `anew`.

@@ -4,7 +4,7 @@ use std::println;
 use std::vec;
 use std::vec::Vec;
 
-use super::model::{EVENT, Random, Step, TOTALS, World, envelope, records, seeds, verify};
+use super::model::{EVENT, Model, Random, Step, TOTALS, World, envelope, records, seeds, verify};
 use crate::{
     Flash, FlashError, Journal, JournalError, Kind, Log, Partition, RingCondition, StateCondition,
     Tear, Verifier, VirtualFlash, Worn,
@@ -467,7 +467,7 @@ impl Flash for OneBank {
 #[test]
 fn a_bank_alone_survives_a_cut_at_every_operation() {
     let mut cuts = 0;
-    let mut turns = 0;
+    let (mut turns, mut torn_erases) = (0, 0);
     for bank in [Partition::StateA, Partition::StateB] {
         for torn in [false, true] {
             let mut world = World::on(VirtualFlash::with_sizes(SIZES));
@@ -513,38 +513,33 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
                 let operations = whole.flash().flash.operations() - before;
                 turns += u32::from(operations > 100);
                 let stride = if operations > 100 { 3 } else { 1 };
+                let mut cut_at = |operation: u64, tear: Tear| {
+                    let mut cut = journal.clone();
+                    cut.flash_mut().flash.cut_after(operation, tear);
+                    super::model::call(&mut cut, model.boot, &step).ok();
+                    let mut flash = cut.into_flash();
+                    assert!(flash.flash.is_off());
+                    flash.flash.power_on();
+                    cuts += 1;
+                    // The dead bank comes back for one boot, or not.
+                    let mut dead = [Some(bank); 3];
+                    if let Some(back) = dead.get_mut(at(cuts % 4)) {
+                        *back = None;
+                    }
+                    boot_and_put(flash, dead, model.clone(), &step);
+                };
                 for operation in (0..operations).step_by(stride) {
-                    for tear in [Tear::NotBegun, Tear::Torn(operation + cuts), Tear::Done] {
-                        let mut cut = journal.clone();
-                        cut.flash_mut().flash.cut_after(operation, tear);
-                        super::model::call(&mut cut, model.boot, &step).ok();
-                        let mut flash = cut.into_flash();
-                        assert!(flash.flash.is_off());
-                        flash.flash.power_on();
-                        cuts += 1;
-                        let mut model = model.clone();
-                        // It may have come back, and gone again.
-                        let mut dead = [Some(bank); 3];
-                        dead[at(cuts % 4).min(2)] = (cuts % 4 == 3).then_some(bank);
-                        for dead in dead {
-                            flash.dead = dead;
-                            let (mut journal, opening) = Journal::open(flash).unwrap();
-                            model.check_opening(&opening);
-                            assert_eq!(opening.redundant, dead.is_none());
-                            let pending = model.values.get(&kind).cloned();
-                            model.check(&mut journal, Some(&step));
-                            if pending != model.values.get(&kind).cloned() {
-                                model.history.push((kind, vec![]));
-                            }
-                            for round in 0..2 {
-                                let other = Step::Put(Kind(16 + round), vec![0xEE; 30]);
-                                super::model::call(&mut journal, model.boot, &other).unwrap();
-                                model.acknowledge(&other);
-                            }
-                            model.check(&mut journal, None);
-                            flash = journal.into_flash();
+                    for tear in [Tear::NotBegun, Tear::Torn(operation * 7), Tear::Done] {
+                        cut_at(operation, tear);
+                    }
+                }
+                // Making room ends with an erase of the page with the older copies.
+                if operations > 100 {
+                    for operation in erase_operations(&journal, model.boot, &step, operations) {
+                        for seed in 0..150 {
+                            cut_at(operation, Tear::Torn(seed));
+                            torn_erases += 1;
                         }
-                        assert_eq!(flash.flash.refused(), 0);
                     }
                 }
                 super::model::call(&mut journal, model.boot, &step).unwrap();
@@ -553,8 +548,51 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
             }
         }
     }
-    println!("{cuts} cuts with one bank alone, {turns} page turns");
-    assert!(turns > 3 && cuts > 5_000);
+    println!("{cuts} cuts with one bank alone, {turns} page turns, {torn_erases} torn erases");
+    assert!(turns > 3 && cuts > 5_000 && torn_erases > 500);
+}
+
+/// Boots with or without the dead bank, and puts. What was begun is found at the first boot, whole, or never.
+fn boot_and_put(flash: OneBank, dead: [Option<Partition>; 3], model: Model, begun: &Step) {
+    let (mut flash, mut model) = (flash, model);
+    let mut pending = Some(begun);
+    for dead in dead {
+        flash.dead = dead;
+        let (mut journal, opening) = Journal::open(flash).unwrap();
+        model.check_opening(&opening);
+        assert_eq!(opening.redundant, dead.is_none());
+        model.check(&mut journal, pending.take());
+        for round in 0..2 {
+            let other = Step::Put(Kind(16 + round), vec![0xEE; 30]);
+            super::model::call(&mut journal, model.boot, &other).unwrap();
+            model.acknowledge(&other);
+        }
+        model.check(&mut journal, None);
+        flash = journal.into_flash();
+    }
+    assert_eq!(flash.flash.refused(), 0);
+}
+
+/// Which operations of a step are page erases.
+fn erase_operations(
+    journal: &Journal<OneBank>,
+    boot: u32,
+    step: &Step,
+    operations: u64,
+) -> Vec<u64> {
+    let erased = |operation: u64, tear: Tear| -> u32 {
+        let mut cut = journal.clone();
+        cut.flash_mut().flash.cut_after(operation, tear);
+        super::model::call(&mut cut, boot, step).ok();
+        [Partition::StateA, Partition::StateB]
+            .into_iter()
+            .flat_map(|bank| cut.flash().flash.wear(bank))
+            .map(|page| page.erases)
+            .sum()
+    };
+    (0..operations)
+        .filter(|operation| erased(*operation, Tear::Done) > erased(*operation, Tear::NotBegun))
+        .collect()
 }
 
 fn at(number: u64) -> usize {
