@@ -348,7 +348,7 @@ class LogPart:
         following = reader.unsigned(32)
         newest = reader.option(lambda: reader.unsigned(32))
         data = reader.raw(reader.unsigned(32))
-        if len(data) > 200:
+        if len(data) > 168:
             raise WireError(f"{len(data)} bytes of records")
         records = []
         while data:

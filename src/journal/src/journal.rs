@@ -76,6 +76,8 @@ pub struct Journal<F> {
     state: State,
     boot: u32,
     repairs: Repairs,
+    /// Of the retired pages among the repairs, how many the state was told of.
+    retired_remembered: u32,
     frame: [u8; ITEM_BYTES],
     scratch: [u8; ITEM_BYTES],
 }
@@ -114,6 +116,7 @@ impl<F: Flash> Journal<F> {
             state: State::new(),
             boot: 0,
             repairs: Repairs::default(),
+            retired_remembered: 0,
             frame: [0; ITEM_BYTES],
             scratch: [0; ITEM_BYTES],
         };
@@ -137,7 +140,6 @@ impl<F: Flash> Journal<F> {
             .saturating_add(1);
         journal.boot = boot;
         let boot_kept = journal.keep_boot(boot);
-        journal.remember_retired_pages();
         let continued = |ring: &Ring, survey: &Survey| {
             survey.condition == RingCondition::Blank
                 || ring
@@ -476,7 +478,16 @@ impl<F: Flash> Journal<F> {
     }
 
     fn push(&mut self, ring: RingOf, envelope: &Envelope<'_>) -> Result<(), JournalError> {
-        let retired = self.repairs.pages_retired;
+        let result = self.push_alone(ring, envelope);
+        if self.repairs.pages_retired != self.retired_remembered {
+            // Also those that opening has found: there it would take a stack that is deep enough already.
+            self.retired_remembered = self.repairs.pages_retired;
+            self.remember_retired_pages();
+        }
+        result
+    }
+
+    fn push_alone(&mut self, ring: RingOf, envelope: &Envelope<'_>) -> Result<(), JournalError> {
         let Parts {
             ring,
             flash,
@@ -484,11 +495,7 @@ impl<F: Flash> Journal<F> {
             scratch,
             repairs,
         } = self.parts(ring);
-        let result = ring.push(flash, envelope, frame, scratch, repairs);
-        if self.repairs.pages_retired != retired {
-            self.remember_retired_pages();
-        }
-        result
+        ring.push(flash, envelope, frame, scratch, repairs)
     }
 
     fn read_ring(
@@ -549,6 +556,7 @@ impl<F: Flash> Journal<F> {
     }
 
     /// Has the state remember what no longer erases. If it cannot, the page is tried once more after the next reset.
+    #[inline(never)]
     fn remember_retired_pages(&mut self) {
         let mut retired = Vec::new();
         for number in RingOf::ALL {
@@ -594,7 +602,7 @@ impl<F: Flash> Journal<F> {
             stamp: self.own_stamp(),
             body: &[],
         };
-        self.push(RingOf::Checkpoints, &note).is_ok()
+        self.push_alone(RingOf::Checkpoints, &note).is_ok()
     }
 
     /// For records of the journal's own.

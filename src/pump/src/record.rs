@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use units::{Clock, WallTime};
 
 /// Largest encoded body of any record, bytes: a record of a log with it fits into one [`protocol::LogPart`].
-pub const RECORD_BYTES: usize = 128;
+pub const RECORD_BYTES: usize = 96;
 
 /// The version that this firmware writes, of every kind.
 const VERSION: u8 = 1;

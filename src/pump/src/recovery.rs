@@ -112,7 +112,15 @@ impl Recovered {
                 || !shows_everything(opening.events)
                 || !shows_everything(opening.critical),
             commissioning_doubtful: commissioned.doubtful,
-            failing: put_failed || !opening.boot_kept || !opening.redundant,
+            failing: put_failed
+                || !opening.boot_kept
+                || !opening.redundant
+                || matches!(
+                    opening.state,
+                    StateCondition::Doubtful
+                        | StateCondition::Incomplete
+                        | StateCondition::Unreadable
+                ),
         };
         let recovered = Self {
             boot: opening.boot,

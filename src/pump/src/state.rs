@@ -283,6 +283,8 @@ impl Pump {
     ///
     /// Order of one step: the event, then overdue deadlines, then the orders that keep the motor supplied, then what the log
     /// is to know, then the checkpoint. Time that goes back counts as no time having passed.
+    // Not merged with its caller: what it needs of the stack beside the actions is gone when they are carried out.
+    #[inline(never)]
     pub fn handle(&mut self, now: Now, event: Event) -> Actions {
         let mut actions = Actions::new();
         self.latest = self.latest.max(now.pump);
@@ -991,6 +993,8 @@ fn is_of_this_pump(
     cause != ResetCause::PowerOn && (boot == 0 || retained.boot < boot) && not_older
 }
 
+// Not merged: an action is longer than a record, and would be on the stack of every caller.
+#[inline(never)]
 fn append(session: Option<SessionId>, record: Record, actions: &mut Actions) {
     actions.push(Action::Append { session, record });
 }
