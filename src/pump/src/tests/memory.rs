@@ -272,6 +272,8 @@ fn records_that_are_lost_are_counted_alarmed_and_told_and_delivery_goes_on() {
     for _ in 0..3 {
         bench.event(Event::AppendFailed);
     }
+    // Nothing is wrong with the flash itself; but what was lost has not been told yet.
+    bench.event(Event::Storage(StorageReport::default()));
     let status = bench.status();
     assert_eq!(status.records_lost, 3);
     assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
