@@ -16,8 +16,9 @@ use units::{Clock, Duration, PumpTime, WallTime};
 pub const EARLIEST: WallTime = WallTime::from_millis(1_577_836_800_000);
 /// See [`EARLIEST`].
 pub const END: WallTime = WallTime::from_millis(4_102_444_800_000);
-/// Longest time that a reset takes: the watchdog's 25 s, and the start. \[P\]
-pub const RESET_TIME: Duration = Duration::from_seconds(60);
+/// Longest time from what was retained last to the pump's next start: the call before is at most a minute ago, the watchdog takes 25 s, and
+/// the start a few. \[P\]
+pub const RESET_TIME: Duration = Duration::from_seconds(120);
 /// From so much on the clock is suspect: the summer-time hour could no longer be told. \[P\]
 pub const TRUSTED_UNCERTAINTY: Duration = Duration::from_seconds(1_800);
 /// How far a crystal of 20 ppm, and as much again for its age and temperature, is off: parts per million. \[P\], clinical.md 2.16.
@@ -155,10 +156,10 @@ mod tests {
                     wall: MONDAY.saturating_add(Duration::from_seconds(50)),
                 },
             ),
-            (ResetCause::External, known(50, 62)),
-            (ResetCause::Fatal { reason: 4 }, known(50, 62)),
-            (ResetCause::Watchdog, known(50, 62)),
-            (ResetCause::Software, known(50, 62)),
+            (ResetCause::External, known(50, 122)),
+            (ResetCause::Fatal { reason: 4 }, known(50, 122)),
+            (ResetCause::Watchdog, known(50, 122)),
+            (ResetCause::Software, known(50, 122)),
         ] {
             let clock = Timekeeper::after_reset(Some(before), cause);
             assert_eq!(clock.read(at(0)), expected, "{cause:?}");
