@@ -117,8 +117,12 @@ void thecal_system_reset_cause(struct thecal_reset *reset)
 		/* Asked in any case, because that clears the flags for the next boot. */
 		const uint32_t hardware = hardware_cause();
 
-		if (!take_fatal(&known)) {
-			known.cause = hardware;
+		/*
+		 * Where the hardware knows, it is asked first: RAM can be whole after a short loss of power, with the error of the
+		 * supply's fall in it. A reset of our own is a software reset to it.
+		 */
+		if (!take_fatal(&known) || (IS_ENABLED(CONFIG_HWINFO) && hardware == THECAL_RESET_POWER_ON)) {
+			known = (struct thecal_reset){.cause = hardware};
 		}
 		asked = true;
 	}

@@ -35,8 +35,10 @@ pub enum FromJournal {
     Persisted { ticket: u32 },
     /// The record with this ticket is not.
     PersistFailed { ticket: u32 },
-    /// An event or a checkpoint could not be kept.
+    /// An event could not be kept.
     AppendFailed,
+    /// A checkpoint could not be kept.
+    CheckpointFailed,
     /// What a look at all of the flash has found.
     Storage(StorageReport),
 }

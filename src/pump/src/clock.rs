@@ -41,7 +41,8 @@ pub(crate) struct Timekeeper {
 
 impl Timekeeper {
     /// Behind a reset: `before` is what the clock said when it was last retained, some time before the reset.
-    pub(crate) fn after_reset(before: Option<Clock>, cause: ResetCause) -> Self {
+    /// `boots` have begun since, this one included.
+    pub(crate) fn after_reset(before: Option<Clock>, cause: ResetCause, boots: u32) -> Self {
         let start = PumpTime::ZERO;
         let (wall, uncertainty, suspect) = match before {
             None | Some(Clock::Lost) => return Self::default(),
@@ -60,7 +61,9 @@ impl Timekeeper {
             anchor: Some(Anchor {
                 at: start,
                 wall,
-                uncertainty: uncertainty.saturating_add(RESET_TIME),
+                uncertainty: uncertainty.saturating_add(Duration::from_micros(
+                    RESET_TIME.micros().saturating_mul(u64::from(boots.max(1))),
+                )),
             }),
             suspect: suspect || fell,
         }
@@ -161,17 +164,20 @@ mod tests {
             (ResetCause::Watchdog, known(50, 122)),
             (ResetCause::Software, known(50, 122)),
         ] {
-            let clock = Timekeeper::after_reset(Some(before), cause);
+            let clock = Timekeeper::after_reset(Some(before), cause, 1);
             assert_eq!(clock.read(at(0)), expected, "{cause:?}");
             for lost in [None, Some(Clock::Lost)] {
                 assert_eq!(
-                    Timekeeper::after_reset(lost, cause).read(at(0)),
+                    Timekeeper::after_reset(lost, cause, 1).read(at(0)),
                     Clock::Lost
                 );
             }
         }
+        // Each boot that came to nothing took its time too.
+        let clock = Timekeeper::after_reset(Some(before), ResetCause::Software, 3);
+        assert_eq!(clock.read(at(0)), known(50, 362));
         let suspect = Clock::Suspect { wall: MONDAY };
-        let clock = Timekeeper::after_reset(Some(suspect), ResetCause::Software);
+        let clock = Timekeeper::after_reset(Some(suspect), ResetCause::Software, 1);
         assert_eq!(clock.read(at(0)), suspect, "doubt does not go by itself");
     }
 }

@@ -102,7 +102,7 @@ pub struct Commissioned {
 impl Commissioned {
     /// Settles what counts of what `state` (both banks) and `one_time` memory hold; none of the latter where the chip has none.
     ///
-    /// A pump on which nothing was ever written commissions itself as an uncalibrated programmable implant. A record that is lost later never
+    /// A pump on which nothing was ever written commissions itself as an uncalibrated programmable implant, in its banks alone. A record that is lost later never
     /// stops the pump (docs/therapy.md, "Fault table").
     #[must_use]
     pub fn settle(
@@ -118,14 +118,15 @@ impl Commissioned {
             && one_time
                 .as_ref()
                 .is_none_or(|found| *found == Recovery::Absent);
-        let burn = one_time == Some(Recovery::Absent);
+        let blank = one_time == Some(Recovery::Absent);
         let third = one_time.and_then(good);
         match (good(state), third) {
             (Some(record), third) => Self {
                 record,
                 doubtful: third.is_some_and(|third| third != record),
                 put: false,
-                burn,
+                // Once, and so not before it is calibrated.
+                burn: blank && record != CommissioningRecord::UNCALIBRATED,
             },
             (None, Some(record)) => Self {
                 record,
@@ -137,7 +138,8 @@ impl Commissioned {
                 record: CommissioningRecord::UNCALIBRATED,
                 doubtful: !never_written,
                 put: never_written,
-                burn: never_written && burn,
+                // Not before there is something that is worth the one time.
+                burn: false,
             },
         }
     }
@@ -202,7 +204,7 @@ mod tests {
         let new = CommissioningRecord::UNCALIBRATED;
         for (state, one_time, expected) in [
             (Absent, None, settled(new, false, true, false)),
-            (Absent, Some(Absent), settled(new, false, true, true)),
+            (Absent, Some(Absent), settled(new, false, true, false)),
             (
                 Absent,
                 Some(Good(OTHER)),
@@ -215,6 +217,7 @@ mod tests {
                 Some(Absent),
                 settled(OTHER, false, false, true),
             ),
+            (Good(new), Some(Absent), settled(new, false, false, false)),
             (
                 Good(OTHER),
                 Some(Good(OTHER)),

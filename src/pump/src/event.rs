@@ -94,8 +94,10 @@ pub enum Event {
         /// Why.
         refusal: OrderRefusal,
     },
-    /// An event or a checkpoint found no room in the queue to the journal, or could not be written.
+    /// An event found no room in the queue to the journal, or could not be written.
     AppendFailed,
+    /// A checkpoint found no room in the queue to the journal, or could not be written.
+    CheckpointFailed,
     /// What a look at all of the flash has found, asked for by [`crate::Action::Scrub`].
     Storage(StorageReport),
 }

@@ -36,12 +36,12 @@ pub use counters::Counters;
 pub use event::{Event, MotorFaults, MotorStatus, OrderRefusal, ResetCause, Ticket};
 pub use program::{to_prescription, to_wire};
 pub use record::{
-    BolusDenial, FillRecord, Job, JobEnd, Placement, ProgramRecord, RECORD_BYTES, Record,
-    RecordError, RepairsRecord, UpdateStep, kind,
+    BolusDenial, FillRecord, Job, JobEnd, LatchedRecord, Placement, ProgramRecord, RECORD_BYTES,
+    Record, RecordError, RepairsRecord, UpdateStep, kind,
 };
 pub use recovery::{Recovered, StorageReport};
 pub use state::{
     CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, PERSIST_LIMIT, Pump, Recovery,
     SCRUB_INTERVAL, Start,
 };
-pub use totals::{RETAINED_BYTES, Retained, Totals, TotalsRecord, TotalsSource};
+pub use totals::{RETAINED_BYTES, Retained, Totals, TotalsRecord, TotalsSource, UNTIL_SUPERSEDED};

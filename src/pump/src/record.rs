@@ -195,7 +195,7 @@ records! {
         /// The tests that failed, as bits; 0 when all passed.
         failed: u16,
     }
-    /// The reservoir was refilled. Not written yet: a fill is part of [`kind::PROGRAM_COMMITTED`].
+    /// The reservoir was refilled. Not written yet: a fill is part of `PROGRAM_COMMITTED`.
     34 REFILL Refill Critical "refill" {
         /// Volume expected in the reservoir, nL.
         expected_nl: u32,
@@ -329,6 +329,11 @@ records! {
         /// The counters.
         counters: Counters,
     }
+    /// What outlasts a reset until somebody has dealt with it.
+    20 LATCHED Latched State "latched" {
+        /// The record.
+        record: LatchedRecord,
+    }
     /// What kind of pump this is.
     19 COMMISSIONING Commissioning State "commissioning" {
         /// The record.
@@ -354,6 +359,19 @@ pub struct ProgramRecord {
     pub program: Option<Program>,
     /// The last refill; none while the reservoir's content is unknown.
     pub fill: Option<FillRecord>,
+    /// The program in force was lost: not the same as never having had one.
+    pub lost: bool,
+}
+
+/// What outlasts a reset until somebody has dealt with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatchedRecord {
+    /// The interlock has tripped: no step until a clinician has committed a program in a later boot (docs/therapy.md, "Fault table").
+    pub stopped: bool,
+    /// The clock has been set once: losing it is a fault.
+    pub clock_was_set: bool,
+    /// Checkpoints cannot be written: the last one says too little.
+    pub checkpoints_failing: bool,
 }
 
 /// What the journal has repaired, [`Repairs`] as it is kept.

@@ -5,7 +5,7 @@
 
 use crate::commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 use crate::counters::Counters;
-use crate::record::{Placement, ProgramRecord, Record, RepairsRecord, kind};
+use crate::record::{LatchedRecord, Placement, ProgramRecord, Record, RepairsRecord, kind};
 use crate::state::Recovery;
 use crate::totals::TotalsRecord;
 use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, Repairs, RingCondition, StateCondition};
@@ -25,8 +25,8 @@ pub struct Recovered {
     pub totals: Recovery<TotalsRecord>,
     /// The counters as they were last kept.
     pub counters: Recovery<Counters>,
-    /// Whether the clock had been set when the last checkpoint was made.
-    pub clock_was_set: bool,
+    /// What outlasts a reset.
+    pub latched: LatchedRecord,
     /// In what condition the flash is.
     pub storage: StorageReport,
 }
@@ -56,7 +56,7 @@ impl Recovered {
             program: Recovery::Absent,
             totals: Recovery::Absent,
             counters: Recovery::Absent,
-            clock_was_set: false,
+            latched: LatchedRecord::default(),
             storage: StorageReport::default(),
         }
     }
@@ -89,22 +89,37 @@ impl Recovered {
         one_time: Option<&[u8; ONE_TIME_BYTES]>,
     ) -> (Self, Option<[u8; ONE_TIME_BYTES]>) {
         let commissioned = Commissioned::settle(
-            find(journal, kind::COMMISSIONING).0,
+            find(journal, kind::COMMISSIONING),
             one_time.map(CommissioningRecord::from_one_time),
         );
         let mut put_failed = false;
         if commissioned.put {
             put_failed = put_commissioning(journal, opening.boot, commissioned.record).is_none();
         }
-        let (program, _) = find(journal, kind::PROGRAM);
-        let (totals, clock) = match find(journal, kind::TOTALS) {
-            // No checkpoint, but a ring that had something and does not show it.
-            (Recovery::Absent, _) if !shows_everything(opening.checkpoints) => {
-                (Recovery::Lost, Clock::Lost)
+        let program = match find(journal, kind::PROGRAM) {
+            Recovery::Good(ProgramRecord { lost: true, .. }) => Recovery::Lost,
+            found => found,
+        };
+        let totals = match find(journal, kind::TOTALS) {
+            // No checkpoint, but a ring that had something and does not show it; or a program, which comes later than the first checkpoint.
+            Recovery::Absent
+                if !shows_everything(opening.checkpoints) || program != Recovery::Absent =>
+            {
+                Recovery::Lost
             }
             found => found,
         };
-        let (counters, _) = find(journal, kind::COUNTERS);
+        let counters = find(journal, kind::COUNTERS);
+        let latched = match find(journal, kind::LATCHED) {
+            Recovery::Good(latched) => latched,
+            Recovery::Absent => LatchedRecord::default(),
+            // On the safe side of what it can have said, but for the stop, which must not come from nowhere: the fault tells.
+            Recovery::Lost => LatchedRecord {
+                stopped: false,
+                clock_was_set: true,
+                checkpoints_failing: true,
+            },
+        };
         let storage = StorageReport {
             repairs: journal.repairs().into(),
             kinds_lost: opening.kinds_lost,
@@ -128,7 +143,7 @@ impl Recovered {
             program,
             totals,
             counters,
-            clock_was_set: clock != Clock::Lost,
+            latched,
             storage,
         };
         let burn = commissioned
@@ -165,13 +180,10 @@ fn shows_everything(condition: RingCondition) -> bool {
     }
 }
 
-/// What the newest record of a kind holds, and what the time of day was when it was made.
+/// What the newest record of a kind holds.
 ///
 /// Not through [`Record::decode`], which reads every kind there is: the image has no room for what only a reader of logs needs.
-fn find<F: Flash, T: for<'a> Deserialize<'a>>(
-    journal: &mut Journal<F>,
-    kind: Kind,
-) -> (Recovery<T>, Clock) {
+fn find<F: Flash, T: for<'a> Deserialize<'a>>(journal: &mut Journal<F>, kind: Kind) -> Recovery<T> {
     let mut body = [0; BODY_BYTES];
     let found = if Record::placement_of(kind) == Some(Placement::Checkpoint) {
         journal.latest_checkpoint(kind, &mut body)
@@ -179,13 +191,10 @@ fn find<F: Flash, T: for<'a> Deserialize<'a>>(
         journal.get(kind, &mut body)
     };
     match found {
-        Ok(None) => (Recovery::Absent, Clock::Lost),
-        Ok(Some(envelope)) => {
-            let contents = Record::decode_contents(envelope.version, envelope.body);
-            let contents = contents.map_or(Recovery::Lost, Recovery::Good);
-            (contents, envelope.stamp.wall)
-        }
-        Err(_) => (Recovery::Lost, Clock::Lost),
+        Ok(None) => Recovery::Absent,
+        Ok(Some(envelope)) => Record::decode_contents(envelope.version, envelope.body)
+            .map_or(Recovery::Lost, Recovery::Good),
+        Err(_) => Recovery::Lost,
     }
 }
 
@@ -260,6 +269,7 @@ mod tests {
             at_most_steps: 6,
             deficit_steps: 1,
             powered_s: 60,
+            ahead_steps: 7,
         };
         keep(&mut journal, &Record::Totals { totals }, KNOWN);
         let counters = Counters {
@@ -286,14 +296,14 @@ mod tests {
                 counted_steps: 5,
                 at_most_steps: 6,
                 deficit_steps: 1,
-                powered_s: 60
+                powered_s: 60,
+                ahead_steps: 7
             })
         );
         assert!(matches!(
             found.counters,
             Recovery::Good(Counters { commits: 3, .. })
         ));
-        assert!(found.clock_was_set);
         assert_eq!(found.storage, StorageReport::default());
     }
 
@@ -355,14 +365,25 @@ mod tests {
     }
 
     #[test]
-    fn a_new_pump_burns_its_commissioning_record_once() {
+    fn a_calibrated_commissioning_record_is_burnt_once() {
         let blank = [0xFF; ONE_TIME_BYTES];
         let (mut journal, opening) = Journal::open(VirtualFlash::nrf52840()).unwrap();
-        let (found, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
+        let (_, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
+        assert_eq!(
+            burn, None,
+            "an uncalibrated record is not worth the one time"
+        );
+        let record = CommissioningRecord {
+            step_volume_fl: 2_437_519,
+            ..CommissioningRecord::UNCALIBRATED
+        };
+        keep(&mut journal, &Record::Commissioning { record }, KNOWN);
+        let (mut journal, opening) = Journal::open(journal.into_flash()).unwrap();
+        let (_, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
         let burn = burn.unwrap();
         assert_eq!(
             CommissioningRecord::from_one_time(&burn),
-            Recovery::Good(found.commissioning)
+            Recovery::Good(record)
         );
         let (mut journal, opening) = Journal::open(journal.into_flash()).unwrap();
         let (_, again) = Recovered::from_journal(&mut journal, &opening, Some(&burn));

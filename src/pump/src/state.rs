@@ -23,7 +23,7 @@ use crate::clock::{EARLIEST, END, TRUSTED_UNCERTAINTY, Timekeeper};
 use crate::counters::Counters;
 use crate::event::{Event, MotorStatus, OrderRefusal, ResetCause, Ticket};
 use crate::program::{nanolitres, to_prescription, to_wire};
-use crate::record::{FillRecord, ProgramRecord, Record};
+use crate::record::{FillRecord, LatchedRecord, ProgramRecord, Record};
 use crate::recovery::{Recovered, StorageReport};
 use crate::totals::{Retained, Totals, TotalsRecord, TotalsSource};
 use heapless::Deque;
@@ -48,6 +48,12 @@ pub const COUNTERS_INTERVAL: Duration = Duration::from_seconds(3_600);
 pub const SCRUB_INTERVAL: Duration = Duration::from_seconds(86_400);
 /// And how soon after something could not be written \[P\].
 const SCRUB_SOON: Duration = Duration::from_seconds(600);
+/// How soon what could not be written is tried again \[P\].
+const RETRY_INTERVAL: Duration = Duration::from_seconds(5);
+/// Checkpoints that fail one after the other before the state banks are told that the last one says too little.
+const CHECKPOINT_FAILURES: u32 = 3;
+/// How often the log is told of lost records at most: more often, telling would be what loses others \[P\].
+const LOST_TOLD_INTERVAL: Duration = Duration::from_seconds(3_600);
 /// Orders that can still be refused: the driver holds two, and answers an order before the next call.
 const RECENT_ORDERS: usize = 4;
 /// Number of the first order of a boot.
@@ -133,6 +139,23 @@ pub struct Pump {
     storage: StorageReport,
     /// Records lost since the last that tells of them.
     lost: u32,
+    /// When the log may be told of lost records again.
+    lost_told_at: PumpTime,
+    /// Checkpoints that failed since the last that did not.
+    checkpoint_failures: u32,
+    /// Whether there was one in this boot, and whether the last one has failed.
+    checkpoint_tried: bool,
+    checkpoint_failed: bool,
+    /// What outlasts a reset, as it is to be, and as the state banks were last told.
+    latched: LatchedRecord,
+    latched_ticket: Option<Ticket>,
+    latched_kept: LatchedRecord,
+    /// The program in force, to be written behind one that was not committed or behind a loss, until it is.
+    restore: Option<Ticket>,
+    restore_until: PumpTime,
+    restore_due: bool,
+    /// When what could not be written is tried again.
+    retry_at: PumpTime,
     /// The session in which something was asked.
     session: Option<SessionId>,
     /// What the log was last told of delivery.
@@ -142,6 +165,8 @@ pub struct Pump {
     /// The faults that the log was last told of.
     faults_told: u16,
     faulted: bool,
+    /// It is so since before this boot.
+    start_stopped: bool,
     latest: PumpTime,
 }
 
@@ -161,14 +186,18 @@ impl Pump {
             Recovery::Absent => ProgramRecord::default(),
             Recovery::Lost => {
                 faults |= fault::PROGRAM_LOST;
-                ProgramRecord::default()
+                ProgramRecord {
+                    lost: true,
+                    ..ProgramRecord::default()
+                }
             }
             Recovery::Good(record) => {
-                match record
-                    .program
-                    .as_ref()
-                    .map(|program| to_prescription(program, &bounds))
-                {
+                // What it was filled with is history: a reservoir that the pump knows less of now does not undo the therapy.
+                let program = record.program.as_ref().map(|program| Program {
+                    fill_nl: None,
+                    ..program.clone()
+                });
+                match program.map(|program| to_prescription(&program, &bounds)) {
                     None => {}
                     Some(Ok(valid)) => prescription = Some(valid),
                     // Good bytes that this pump may not deliver are as lost as bad ones.
@@ -186,30 +215,53 @@ impl Pump {
             flow = valid.flow();
             delivery = Delivery::start(valid, &bounds, begin, FIRST_ORDER);
         }
+        let faulted = recovered.latched.stopped;
+        if faulted {
+            faults |= fault::INTERLOCK;
+            flow = Flow::ZERO;
+            delivery = Delivery::stopped();
+        }
         let retained = start.retained.filter(|retained| {
             is_of_this_pump(retained, start.cause, recovered.boot, &recovered.totals)
         });
+        let mut restore_due = false;
+        let after_loss =
+            |checkpoint| Totals::after_power_loss(checkpoint, flow, bounds.step_volume);
         let (before, totals_source) = match (retained, recovered.totals) {
-            (Some(retained), _) => (retained.totals, TotalsSource::Retained),
+            // Of a boot that did not know the totals before it.
+            (Some(retained), Recovery::Good(checkpoint)) if retained.relative => (
+                Totals::with_boot(after_loss(checkpoint), retained.totals),
+                TotalsSource::Retained,
+            ),
+            (Some(retained), _) if !retained.relative => (retained.totals, TotalsSource::Retained),
+            (Some(retained), _) => {
+                faults |= fault::STORAGE;
+                restore_due = committed.fill.take().is_some();
+                (retained.totals, TotalsSource::Lost)
+            }
             (None, Recovery::Absent) => (TotalsRecord::default(), TotalsSource::New),
             (None, Recovery::Lost) => {
                 faults |= fault::STORAGE;
-                // Without totals nobody knows what has been drawn since the fill.
-                committed.fill = None;
+                // Without totals nobody knows what has been drawn since the fill; and nobody is to believe so after the next reset.
+                restore_due = committed.fill.take().is_some();
                 (TotalsRecord::default(), TotalsSource::Lost)
             }
-            (None, Recovery::Good(checkpoint)) => (
-                Totals::after_power_loss(
-                    checkpoint,
-                    flow,
-                    bounds.step_volume,
-                    CHECKPOINT_INTERVAL.saturating_add(PERSIST_LIMIT),
-                ),
-                TotalsSource::Checkpoint,
-            ),
+            (None, Recovery::Good(checkpoint)) => {
+                (after_loss(checkpoint), TotalsSource::Checkpoint)
+            }
         };
-        let clock = Timekeeper::after_reset(retained.map(|retained| retained.clock), start.cause);
-        if recovered.clock_was_set && clock.read(begin) == Clock::Lost {
+        let from_checkpoint = totals_source == TotalsSource::Checkpoint;
+        let too_little = recovered.latched.checkpoints_failing && from_checkpoint;
+        let of_later = |fill: FillRecord| fill.at_most_steps > before.at_most_steps;
+        if too_little || committed.fill.is_some_and(of_later) {
+            // The last checkpoint is older than what was delivered since, nobody knows by how much.
+            faults |= fault::STORAGE;
+            restore_due |= committed.fill.take().is_some();
+        }
+        let boots = retained.map_or(1, |retained| recovered.boot.saturating_sub(retained.boot));
+        let clock =
+            Timekeeper::after_reset(retained.map(|retained| retained.clock), start.cause, boots);
+        if recovered.latched.clock_was_set && clock.read(begin) == Clock::Lost {
             faults |= fault::CLOCK;
         }
         if recovered.storage.failing {
@@ -252,12 +304,24 @@ impl Pump {
             scrub_at: begin.saturating_add(SCRUB_INTERVAL),
             storage: recovered.storage,
             lost: 0,
+            lost_told_at: begin,
+            checkpoint_failures: 0,
+            checkpoint_tried: false,
+            checkpoint_failed: false,
+            latched: recovered.latched,
+            latched_ticket: None,
+            latched_kept: recovered.latched,
+            restore: None,
+            restore_until: begin,
+            restore_due,
+            retry_at: begin,
             session: None,
             delivery_told: (DeliveryState::NotProgrammed, Flow::ZERO),
             status_changed: changed::OPERATION,
             faults,
             faults_told: 0,
-            faulted: false,
+            faulted,
+            start_stopped: faulted,
             latest: begin,
         }
     }
@@ -276,6 +340,7 @@ impl Pump {
             boot: self.boot,
             totals: self.totals.if_reset(self.latest),
             clock: self.clock.read(self.latest),
+            relative: self.totals_source == TotalsSource::Lost,
         }
     }
 
@@ -305,6 +370,7 @@ impl Pump {
                 self.on_order_refused(order, refusal, &mut actions)
             }
             Event::AppendFailed => self.on_append_failed(),
+            Event::CheckpointFailed => self.on_checkpoint_failed(),
             Event::Storage(report) => self.on_storage(&report, &mut actions),
         }
         self.expire_commit(now, &mut actions);
@@ -312,6 +378,7 @@ impl Pump {
         self.record_deficit(&mut actions);
         self.record_changes(&mut actions);
         self.keep_totals(now, &mut actions);
+        self.keep_state(now, &mut actions);
         self.scrub(now, &mut actions);
         if actions.overflowed() {
             self.on_append_failed();
@@ -427,7 +494,10 @@ impl Pump {
     }
 
     fn on_motor(&mut self, now: Now, motor: MotorStatus, actions: &mut Actions) {
-        self.totals.update(motor);
+        if !self.totals.update(motor) {
+            // Nobody knows what it has made.
+            self.raise(fault::MOTOR);
+        }
         let failed = motor.faults.interlock_tripped || motor.faults.driver_failed;
         if failed && !self.faulted {
             self.faulted = true;
@@ -442,6 +512,7 @@ impl Pump {
             );
             if motor.faults.interlock_tripped {
                 self.raise(fault::INTERLOCK);
+                self.latched.stopped = true;
             }
             if motor.faults.driver_failed {
                 self.raise(fault::MOTOR);
@@ -550,6 +621,7 @@ impl Pump {
         }
         let before = self.clock.read(now.pump);
         self.clock.set(now.pump, wall, uncertainty);
+        self.latched.clock_was_set = true;
         let after = self.clock.read(now.pump);
         self.clear(fault::CLOCK);
         self.status_changed |= changed::CLOCK;
@@ -664,6 +736,7 @@ impl Pump {
             // With the fill as it was committed: a phone whose answer was lost compares the digest of exactly this.
             program: Some(to_wire(&proposal.prescription, proposal.fill)),
             fill,
+            lost: false,
         };
         let ticket = self.persist(
             Record::Program {
@@ -688,14 +761,32 @@ impl Pump {
     }
 
     fn on_persisted(&mut self, now: Now, ticket: Ticket, actions: &mut Actions) {
+        if self.restore == Some(ticket) {
+            self.restore = None;
+        }
+        if self.latched_ticket == Some(ticket) {
+            self.latched_ticket = None;
+        }
         let commit = match &self.programming {
             Programming::Committing(commit) if commit.ticket == ticket => commit.clone(),
             // The answer to a record that only restored what was already in force.
             Programming::Committing(_) | Programming::Staged(_) | Programming::Idle => return,
         };
         self.programming = Programming::Idle;
+        // This one is behind whatever else there was.
+        self.restore = None;
+        self.restore_due = false;
+        let stopped = self.faulted && self.start_stopped;
+        if stopped {
+            // A clinician has dealt with it, and the interlock is open again since this boot.
+            self.faulted = false;
+            self.start_stopped = false;
+            self.latched.stopped = false;
+            self.clear(fault::INTERLOCK);
+        }
         let changed = self.prescription.as_ref() != Some(&commit.proposal.prescription)
-            || self.faults & fault::PROGRAM_LOST != 0;
+            || self.faults & fault::PROGRAM_LOST != 0
+            || stopped;
         let stopping = commit.proposal.prescription.flow() == Flow::ZERO;
         if changed && !stopping {
             self.switch_delivery(Some(&commit.proposal.prescription), now, actions);
@@ -727,6 +818,18 @@ impl Pump {
     }
 
     fn on_persist_failed(&mut self, ticket: Ticket, actions: &mut Actions) {
+        if self.restore == Some(ticket) {
+            self.restore = None;
+            self.restore_due = true;
+        }
+        if self.latched_ticket == Some(ticket) {
+            self.latched_ticket = None;
+            // Not as it was, whatever it was: to be told again.
+            self.latched_kept = LatchedRecord {
+                stopped: !self.latched.stopped,
+                ..self.latched
+            };
+        }
         self.storage_failed();
         match &self.programming {
             Programming::Committing(commit) if commit.ticket == ticket => {
@@ -753,12 +856,7 @@ impl Pump {
     /// lands late is void.
     fn abandon(&mut self, commit: &Commit, actions: &mut Actions) {
         self.programming = Programming::Idle;
-        self.persist(
-            Record::Program {
-                record: self.committed.clone(),
-            },
-            actions,
-        );
+        self.restore_program(actions);
         actions.push(answer(
             commit.session,
             commit.request,
@@ -775,6 +873,64 @@ impl Pump {
             },
             actions,
         );
+    }
+
+    /// Writes the program in force behind whatever else may be on flash.
+    fn restore_program(&mut self, actions: &mut Actions) {
+        self.restore_due = false;
+        let record = Record::Program {
+            record: self.committed.clone(),
+        };
+        self.restore = Some(self.persist(record, actions));
+        self.restore_until = self.latest.saturating_add(PERSIST_LIMIT);
+    }
+
+    /// Tells the state banks what has changed, and again what they could not take, no more often than they can answer.
+    fn keep_state(&mut self, now: Now, actions: &mut Actions) {
+        if self.restore.is_some() {
+            if now.pump < self.restore_until {
+                actions.call_by(self.restore_until);
+            } else {
+                // No answer is none.
+                self.restore = None;
+                self.restore_due = true;
+            }
+        }
+        let latched = self.latched != self.latched_kept;
+        // Never behind a commit that is on its way.
+        let restore = self.restore_due && !matches!(self.programming, Programming::Committing(_));
+        if !latched && !restore {
+            return;
+        }
+        if now.pump < self.retry_at {
+            actions.call_by(self.retry_at);
+            return;
+        }
+        self.retry_at = now.pump.saturating_add(RETRY_INTERVAL);
+        if restore {
+            self.restore_program(actions);
+        }
+        if latched {
+            self.latched_kept = self.latched;
+            let record = Record::Latched {
+                record: self.latched,
+            };
+            self.latched_ticket = Some(self.persist(record, actions));
+        }
+        actions.call_by(self.retry_at);
+    }
+
+    /// A checkpoint that was not kept is tried again soon; what the last one says is worth less and less meanwhile.
+    fn on_checkpoint_failed(&mut self) {
+        self.checkpoint_failed = true;
+        self.checkpoint_failures = self.checkpoint_failures.saturating_add(1);
+        self.checkpoint_at = self
+            .checkpoint_at
+            .min(self.latest.saturating_add(RETRY_INTERVAL));
+        if self.checkpoint_failures >= CHECKPOINT_FAILURES {
+            self.latched.checkpoints_failing = true;
+        }
+        self.storage_failed();
     }
 
     fn on_link_closed(&mut self, session: SessionId, actions: &mut Actions) {
@@ -812,6 +968,8 @@ impl Pump {
         self.deficit_seen = 0;
         self.recent.clear();
         self.status_changed |= changed::DELIVERY;
+        // So that the checkpoint knows how much there can be to come.
+        self.checkpoint_at = self.checkpoint_at.min(now.pump);
         match to {
             Some(prescription) if !self.faulted => {
                 self.flow = prescription.flow();
@@ -858,10 +1016,20 @@ impl Pump {
     fn keep_totals(&mut self, now: Now, actions: &mut Actions) {
         if now.pump >= self.checkpoint_at {
             self.checkpoint_at = now.pump.saturating_add(CHECKPOINT_INTERVAL);
+            if self.checkpoint_tried && !self.checkpoint_failed {
+                self.checkpoint_failures = 0;
+                self.latched.checkpoints_failing = false;
+            }
+            self.checkpoint_tried = true;
+            self.checkpoint_failed = false;
             actions.push(Action::Checkpoint(Record::Totals {
-                totals: self.totals.now(now.pump),
+                totals: TotalsRecord {
+                    ahead_steps: Totals::ahead(self.flow, self.bounds.step_volume),
+                    ..self.totals.now(now.pump)
+                },
             }));
-            if self.lost > 0 {
+            if self.lost > 0 && now.pump >= self.lost_told_at {
+                self.lost_told_at = now.pump.saturating_add(LOST_TOLD_INTERVAL);
                 append(None, Record::RecordsLost { records: self.lost }, actions);
                 self.lost = 0;
                 if self.faults != 0 {
@@ -990,7 +1158,9 @@ fn is_of_this_pump(
         }
         Recovery::Absent | Recovery::Lost => true,
     };
-    cause != ResetCause::PowerOn && (boot == 0 || retained.boot < boot) && not_older
+    // Of a flash that cannot be believed the boot number cannot be either.
+    let earlier = boot == 0 || retained.boot < boot || *checkpoint == Recovery::Lost;
+    cause != ResetCause::PowerOn && earlier && (retained.relative || not_older)
 }
 
 // Not merged: an action is longer than a record, and would be on the stack of every caller.

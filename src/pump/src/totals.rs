@@ -8,7 +8,7 @@
 //! | left | counted | at most |
 //! |---|---|---|
 //! | what was retained (a reset without loss of power) | as last counted | every step handed to the motor before the reset, and one |
-//! | the last checkpoint | as of then | as of then, and every step prescribed until the next would have been written, and one |
+//! | the last checkpoint | as of then | as of then, and every step prescribed until the next but one would have been written, and one |
 //! | nothing | 0 | 0: the reservoir's content is unknown, and a fault says so |
 
 use crate::event::MotorStatus;
@@ -31,6 +31,8 @@ pub struct TotalsRecord {
     pub deficit_steps: u64,
     /// Time with power over the pump's life that is certain, s.
     pub powered_s: u64,
+    /// Steps that the flow in force makes at most until this is certainly superseded ([`UNTIL_SUPERSEDED`]).
+    pub ahead_steps: u64,
 }
 
 /// [`TotalsRecord`] as it is written: the two totals are close to each other, and the difference takes less room.
@@ -40,6 +42,7 @@ struct Kept {
     at_most_less_counted: i64,
     deficit_steps: u64,
     powered_s: u64,
+    ahead_steps: u64,
 }
 
 impl From<TotalsRecord> for Kept {
@@ -53,6 +56,7 @@ impl From<TotalsRecord> for Kept {
                 .wrapping_sub(totals.counted_steps),
             deficit_steps: totals.deficit_steps,
             powered_s: totals.powered_s,
+            ahead_steps: totals.ahead_steps,
         }
     }
 }
@@ -67,9 +71,16 @@ impl From<Kept> for TotalsRecord {
             at_most_steps: kept.at_most_steps,
             deficit_steps: kept.deficit_steps,
             powered_s: kept.powered_s,
+            ahead_steps: kept.ahead_steps,
         }
     }
 }
+
+/// How long a checkpoint may have to stand for: twice the interval, because the one behind it can have become unreadable or have been tried in
+/// vain, and the journal's time.
+pub const UNTIL_SUPERSEDED: Duration = Duration::from_seconds(125);
+/// First byte of what is retained; another number, another layout: an image of another version may have written it.
+const RETAINED_VERSION: u8 = 1;
 
 /// Where the totals of earlier boots came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,20 +105,23 @@ pub struct Retained {
     pub totals: TotalsRecord,
     /// The time of day.
     pub clock: Clock,
+    /// The totals count from this boot on, because those before were lost.
+    pub relative: bool,
 }
 
 impl Retained {
     /// Writes it; the part of the buffer used, `None` if it were too small.
     #[must_use]
     pub fn encode<'a>(&self, buffer: &'a mut [u8; RETAINED_BYTES]) -> Option<&'a [u8]> {
-        postcard::to_slice(self, buffer).ok().map(|used| &*used)
+        let written = postcard::to_slice(&(RETAINED_VERSION, self), buffer);
+        written.ok().map(|used| &*used)
     }
 
     /// Reads it; `None` for anything else. That the bytes are those that were written, a CRC below has shown.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match postcard::take_from_bytes(bytes) {
-            Ok((retained, [])) => Some(retained),
+            Ok(((RETAINED_VERSION, retained), [])) => Some(retained),
             Ok((_, _)) | Err(_) => None,
         }
     }
@@ -121,6 +135,8 @@ pub struct Totals {
     motor: MotorStatus,
     /// Steps handed to the motor in this boot, less those that it refused or dropped.
     ordered: u64,
+    /// Steps handed to it when it was told to drop what it holds, until it has said what it had made by then.
+    cancelled: Option<u64>,
 }
 
 impl Totals {
@@ -133,32 +149,57 @@ impl Totals {
         }
     }
 
-    /// What a checkpoint can still mean after a loss of power: everything prescribed until the next one would have been
-    /// written may have been delivered, and one step more.
+    /// What a checkpoint can still mean after a loss of power: everything that the flow in force then, or the one that is in force
+    /// now, has prescribed until the next one is certain may have been delivered, and one step more.
     #[must_use]
     pub fn after_power_loss(
         checkpoint: TotalsRecord,
         flow: Flow,
         step_volume: StepVolume,
-        until_next: Duration,
     ) -> TotalsRecord {
-        let start = PumpTime::ZERO;
-        let prescribed = Accumulator::new(flow, step_volume, start)
-            .due_by(start.saturating_add(until_next))
+        let ahead = checkpoint
+            .ahead_steps
+            .max(Self::ahead(flow, step_volume))
             .saturating_add(1);
         TotalsRecord {
-            at_most_steps: checkpoint.at_most_steps.saturating_add(prescribed),
+            at_most_steps: checkpoint.at_most_steps.saturating_add(ahead),
             ..checkpoint
         }
     }
 
-    /// Takes the motor's counters of this boot. Counters that went back are a driver fault and change nothing.
-    pub fn update(&mut self, motor: MotorStatus) {
+    /// Steps that a flow prescribes while a checkpoint may have to stand.
+    #[must_use]
+    pub fn ahead(flow: Flow, step_volume: StepVolume) -> u64 {
+        let start = PumpTime::ZERO;
+        Accumulator::new(flow, step_volume, start).due_by(start.saturating_add(UNTIL_SUPERSEDED))
+    }
+
+    /// These and what was delivered in a boot that did not know them.
+    #[must_use]
+    pub fn with_boot(before: TotalsRecord, boot: TotalsRecord) -> TotalsRecord {
+        TotalsRecord {
+            counted_steps: before.counted_steps.saturating_add(boot.counted_steps),
+            at_most_steps: before.at_most_steps.saturating_add(boot.at_most_steps),
+            deficit_steps: before.deficit_steps.saturating_add(boot.deficit_steps),
+            powered_s: before.powered_s.saturating_add(boot.powered_s),
+            ahead_steps: before.ahead_steps.max(boot.ahead_steps),
+        }
+    }
+
+    /// Takes the motor's counters of this boot. Counters that went back are a driver fault, change nothing, and give false.
+    pub fn update(&mut self, motor: MotorStatus) -> bool {
         let faults = motor.faults;
-        if motor.commanded_steps >= self.motor.commanded_steps {
+        let forward = motor.commanded_steps >= self.motor.commanded_steps;
+        if forward {
             self.motor = motor;
+            if let Some(ordered) = self.cancelled.take() {
+                // What was handed over by then and not made was dropped, but for a step that had begun.
+                let dropped = ordered.saturating_sub(motor.commanded_steps.saturating_add(1));
+                self.ordered = self.ordered.saturating_sub(dropped);
+            }
         }
         self.motor.faults = faults;
+        forward
     }
 
     /// Steps were handed to the motor.
@@ -171,11 +212,9 @@ impl Totals {
         self.ordered = self.ordered.saturating_sub(u64::from(steps));
     }
 
-    /// The motor has dropped what it held; a step that has begun is finished.
+    /// The motor is told to drop what it holds. How many of the steps it has made by then, it says next.
     pub fn cancel(&mut self) {
-        self.ordered = self
-            .ordered
-            .min(self.motor.commanded_steps.saturating_add(1));
+        self.cancelled = Some(self.ordered);
     }
 
     /// Adds steps that were prescribed and missed.
@@ -212,6 +251,7 @@ impl Totals {
                 .before
                 .powered_s
                 .saturating_add(time.micros() / 1_000_000),
+            ahead_steps: 0,
         }
     }
 }
@@ -240,11 +280,13 @@ mod tests {
                 at_most_steps: u64::MAX,
                 deficit_steps: u64::MAX,
                 powered_s: u64::MAX,
+                ahead_steps: u64::MAX,
             },
             clock: Clock::Known {
                 wall: WallTime::from_millis(u64::MAX),
                 uncertainty: Duration::MAX,
             },
+            relative: true,
         };
         let mut buffer = [0; RETAINED_BYTES];
         let bytes = retained.encode(&mut buffer).unwrap();
@@ -262,6 +304,7 @@ mod tests {
             at_most_steps: 1_010,
             deficit_steps: 3,
             powered_s: 7,
+            ahead_steps: 99,
         });
         totals.order(60);
         totals.update(motor(20, 19));
@@ -272,25 +315,32 @@ mod tests {
                 at_most_steps: 1_030,
                 deficit_steps: 3,
                 powered_s: 97,
+                ahead_steps: 0,
             }
         );
         assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 61);
         assert_eq!(totals.if_reset(time).counted_steps, 1_019);
         totals.refuse(10);
         assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 51);
+        // Nobody knows yet how many of them were made: all can have been.
         totals.cancel();
-        assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 22);
-        totals.update(motor(70, 90));
+        totals.order(5);
+        assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 56);
+        assert!(totals.update(motor(29, 29)));
+        // Of 50 ordered before, 29 were made and one may be under way; and five after.
+        assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 36);
+        assert!(!totals.update(motor(28, 28)), "counters went back");
+        assert!(totals.update(motor(70, 90)));
         assert_eq!(totals.if_reset(time).at_most_steps, 1_010 + 90);
     }
 
     proptest! {
         #[test]
         fn totals_come_back_exactly(
-            counted_steps: i64, at_most_steps: u64, deficit_steps: u64, powered_s: u64,
+            counted_steps: i64, at_most_steps: u64, deficit_steps: u64, powered_s: u64, ahead_steps: u64,
         ) {
-            let totals = TotalsRecord { counted_steps, at_most_steps, deficit_steps, powered_s };
-            let mut buffer = [0; 48];
+            let totals = TotalsRecord { counted_steps, at_most_steps, deficit_steps, powered_s, ahead_steps };
+            let mut buffer = [0; 60];
             let bytes = postcard::to_slice(&totals, &mut buffer).unwrap();
             prop_assert_eq!(postcard::from_bytes::<TotalsRecord>(bytes), Ok(totals));
         }

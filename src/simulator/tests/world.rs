@@ -340,7 +340,7 @@ fn an_interrogation_tells_what_has_been_delivered_by_then() {
 #[test]
 fn what_the_flash_did_not_keep_is_not_delivered() {
     let (mut kept, mut refused) = (0, 0);
-    for operations in 0..80 {
+    for operations in 0..240 {
         let mut flash = VirtualFlash::nrf52840();
         flash.cut_after(operations, Tear::NotBegun);
         let mut world = world(flash);

@@ -33,9 +33,10 @@ pub fn run() {
         Ok(watchdog::Watchdog::Absent) => say!(info, "watchdog: absent on this machine"),
         Err(error) => say!(error, "watchdog: {error}"),
     }
+    let cause = reset_cause();
     let start = Start {
-        cause: reset_cause(),
-        retained: retained(),
+        cause,
+        retained: retained(cause),
     };
     let mut delivery = Delivery::new(recovered(), start);
     // Before the first tick: nothing has moved yet.
@@ -74,6 +75,7 @@ fn recovered() -> Recovered {
                 FromJournal::Persisted { .. }
                 | FromJournal::PersistFailed { .. }
                 | FromJournal::AppendFailed
+                | FromJournal::CheckpointFailed
                 | FromJournal::Storage(_),
             )
             | None => {}
@@ -87,7 +89,14 @@ fn recovered() -> Recovered {
 }
 
 /// What has come through the reset in RAM.
-fn retained() -> Option<Retained> {
+fn retained(cause: ResetCause) -> Option<Retained> {
+    if cause == ResetCause::PowerOn {
+        // Nor is the next boot to find it, should this one come to nothing: in neither slot.
+        for _ in 0..2 {
+            let _ = retained::write(&[]);
+        }
+        return None;
+    }
     let mut buffer = [0; RETAINED_BYTES];
     Retained::decode(retained::read(&mut buffer)?)
 }
@@ -120,6 +129,7 @@ enum Outcome {
     OrderRefused { order: u32, refusal: OrderRefusal },
     PersistFailed { ticket: u32 },
     AppendFailed,
+    CheckpointFailed,
 }
 
 impl Outcome {
@@ -128,6 +138,7 @@ impl Outcome {
             Self::OrderRefused { order, refusal } => Event::OrderRefused { order, refusal },
             Self::PersistFailed { ticket } => Event::PersistFailed(Ticket(ticket)),
             Self::AppendFailed => Event::AppendFailed,
+            Self::CheckpointFailed => Event::CheckpointFailed,
         }
     }
 }
@@ -174,6 +185,7 @@ impl Delivery {
                     self.tell(Event::PersistFailed(Ticket(ticket)))
                 }
                 FromJournal::AppendFailed => self.tell(Event::AppendFailed),
+                FromJournal::CheckpointFailed => self.tell(Event::CheckpointFailed),
                 FromJournal::Storage(report) => self.tell(Event::Storage(report)),
                 // Too late: the pump runs without it.
                 FromJournal::Recovered(_) => {}
@@ -248,8 +260,16 @@ impl Delivery {
                     self.outcome(Outcome::PersistFailed { ticket });
                 }
             }
-            Action::Append { session, record } => self.keep_or_count(now, *session, record),
-            Action::Checkpoint(record) => self.keep_or_count(now, None, record),
+            Action::Append { session, record } => {
+                if self.keep(now, ToJournal::Keep, *session, record).is_err() {
+                    self.outcome(Outcome::AppendFailed);
+                }
+            }
+            Action::Checkpoint(record) => {
+                if self.keep(now, ToJournal::Keep, None, record).is_err() {
+                    self.outcome(Outcome::CheckpointFailed);
+                }
+            }
             // Without room now, the flash is looked at the next time.
             Action::Scrub => self.ask_journal(ToJournal::Scrub),
             // Without room, the phone gets no answer and asks again.
@@ -299,13 +319,6 @@ impl Delivery {
                 order: order.id,
                 refusal: refusal_of(error),
             });
-        }
-    }
-
-    /// An event or a checkpoint: one that finds no room is counted by the pump.
-    fn keep_or_count(&mut self, now: Now, session: Option<SessionId>, record: &Record) {
-        if self.keep(now, ToJournal::Keep, session, record).is_err() {
-            self.outcome(Outcome::AppendFailed);
         }
     }
 

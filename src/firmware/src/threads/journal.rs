@@ -37,13 +37,30 @@ pub fn run() {
             continue;
         };
         match order {
-            ToJournal::Persist { ticket } => match keep(&mut opened, record) {
-                Ok(()) => tell(&FromJournal::Persisted { ticket }),
-                Err(_) => tell(&FromJournal::PersistFailed { ticket }),
-            },
+            ToJournal::Persist { ticket } => {
+                let redundant = is_redundant(&opened);
+                match keep(&mut opened, record) {
+                    Ok(()) => tell(&FromJournal::Persisted { ticket }),
+                    Err(_) => tell(&FromJournal::PersistFailed { ticket }),
+                }
+                if redundant && !is_redundant(&opened) {
+                    // Kept, but only once.
+                    tell(&FromJournal::Storage(StorageReport {
+                        failing: true,
+                        ..StorageReport::default()
+                    }));
+                }
+            }
             ToJournal::Keep => {
+                let kind = record.map(|record| record.kind);
                 if keep(&mut opened, record).is_err() {
-                    tell(&FromJournal::AppendFailed);
+                    let checkpoint =
+                        kind.and_then(Record::placement_of) == Some(Placement::Checkpoint);
+                    tell(if checkpoint {
+                        &FromJournal::CheckpointFailed
+                    } else {
+                        &FromJournal::AppendFailed
+                    });
                 }
             }
             ToJournal::Scrub => {
@@ -84,6 +101,12 @@ fn tell(result: &FromJournal) {
     }
 }
 
+fn is_redundant(opened: &Opened) -> bool {
+    opened
+        .as_ref()
+        .is_ok_and(|(journal, _)| journal.redundant())
+}
+
 /// Keeps a record where its kind belongs.
 #[inline(never)]
 fn keep(opened: &mut Opened, record: Option<Envelope<'_>>) -> Result<(), JournalError> {
@@ -92,6 +115,13 @@ fn keep(opened: &mut Opened, record: Option<Envelope<'_>>) -> Result<(), Journal
         // Not written by this build.
         return Err(JournalError::BodyTooLong);
     };
+    if envelope.stamp.boot == 0 {
+        // Delivery began without this flash, which had not answered in time, and knows nothing of what it holds: that is to be there after the
+        // next reset as it was.
+        return Err(JournalError::StateLost {
+            kind: envelope.kind,
+        });
+    }
     let kept = match Record::placement_of(envelope.kind) {
         Some(Placement::State) => journal.put(&envelope),
         Some(Placement::Checkpoint) => journal.checkpoint(&envelope),

@@ -214,17 +214,24 @@ fn a_clock_that_was_set_and_is_lost_is_a_fault_until_it_is_set_again() {
     bench.run(Duration::from_hours(1));
     let mut warm = bench.pump.clone();
     assert!(matches!(warm.clock(warm_time(&bench)), Clock::Known { .. }));
-    // With power: known. The bench's flash does not tell what stamps say, so it is told here.
-    let flash = Recovered {
-        clock_was_set: true,
-        ..bench.flash()
-    };
+    // With power: known.
+    let flash = bench.flash();
     let reset = bench.reset(ResetCause::Software);
     warm = reset.pump;
     assert!(matches!(warm.clock(PumpTime::ZERO), Clock::Known { .. }));
     let mut cold = Bench::new(flash);
-    assert_eq!(cold.status().clock, Clock::Lost);
-    assert_eq!(cold.status().faults & fault::CLOCK, fault::CLOCK);
+    for _ in 0..2 {
+        assert_eq!(cold.status().clock, Clock::Lost);
+        assert_eq!(cold.status().faults & fault::CLOCK, fault::CLOCK);
+        // A reset does not make it go away.
+        cold = Bench::new(Recovered {
+            latched: LatchedRecord {
+                clock_was_set: true,
+                ..cold.latched
+            },
+            ..cold.flash()
+        });
+    }
     cold.ask(set);
     assert_eq!(cold.status().faults & fault::CLOCK, 0);
     assert!(cold.log().contains(&&Record::AlarmCleared {
@@ -505,4 +512,267 @@ fn a_lost_memory_is_told_once_a_boot() {
             log: true
         }]
     );
+}
+
+/// What has been delivered, in a bench that knows the truth, against what the next boot makes of a loss of power now.
+fn assert_honest_after_power_loss(bench: Bench) -> Bench {
+    let truth = bench.made();
+    let bench = bench.power_cut();
+    let (_, counted, at_most) = bench.boot_record();
+    assert!(
+        counted as u64 <= truth && truth <= at_most,
+        "{counted} <= {truth} <= {at_most}"
+    );
+    bench
+}
+
+#[test]
+fn a_loss_of_power_right_after_a_change_of_rate_forgets_no_step() {
+    let slow = Program {
+        fill_nl: None,
+        ..continuous(100_000)
+    };
+    let fast = Program {
+        fill_nl: None,
+        ..continuous(48_000_000)
+    };
+    for (first, then) in [
+        (&fast, vec![&slow]),
+        (&fast, vec![&stopped()]),
+        (&slow, vec![&fast]),
+        (&slow, vec![&fast, &slow]),
+    ] {
+        let mut bench = Bench::fresh();
+        bench.program(first);
+        bench.run(Duration::from_seconds(3_600 + 59));
+        for program in then {
+            bench.program(program);
+            bench.run(Duration::from_seconds(20));
+        }
+        assert_honest_after_power_loss(bench);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_was_lost_is_covered_and_tried_again_soon() {
+    let mut bench = Bench::fresh();
+    bench.program(&continuous(48_000_000));
+    bench.run(Duration::from_hours(1));
+    let kept = bench.totals;
+    bench.run(Duration::from_seconds(62));
+    // The last one has become unreadable: the one before counts.
+    bench.totals = kept;
+    bench.run(Duration::from_seconds(50));
+    bench.totals = kept;
+    assert_honest_after_power_loss(bench);
+
+    let mut bench = Bench::fresh();
+    bench.run(Duration::from_seconds(61));
+    bench.event(Event::CheckpointFailed);
+    let before = bench.actions.len();
+    bench.run(Duration::from_seconds(6));
+    let again = bench.actions[before..]
+        .iter()
+        .any(|action| matches!(action, Action::Checkpoint(Record::Totals { .. })));
+    assert!(again);
+    let status = bench.status();
+    assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
+    assert_eq!(
+        status.records_lost, 0,
+        "a checkpoint is no record of the log"
+    );
+}
+
+#[test]
+fn checkpoints_that_fail_for_long_make_the_reservoir_unknown() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    let kept = bench.totals;
+    for _ in 0..4 {
+        bench.event(Event::CheckpointFailed);
+        bench.run(Duration::from_seconds(5));
+    }
+    assert!(bench.latched.checkpoints_failing);
+    bench.totals = kept;
+    let mut bench = bench.power_cut();
+    let status = bench.status();
+    assert_eq!(status.reservoir_fl, None);
+    assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
+    // It goes when one was kept.
+    bench.run(Duration::from_seconds(130));
+    assert!(!bench.latched.checkpoints_failing);
+}
+
+#[test]
+fn a_lost_program_stays_lost_until_one_is_committed() {
+    let mut bench = Bench::new(Recovered {
+        program: Recovery::Lost,
+        ..Recovered::new_pump()
+    });
+    bench.journal = Journal::Silent;
+    bench.program(&baclofen());
+    bench.run(Duration::from_seconds(5));
+    bench.journal = Journal::Keeps;
+    bench.run(Duration::from_seconds(20));
+    let record = bench
+        .program
+        .clone()
+        .expect("written behind the one that was not done");
+    assert!(record.lost && record.program.is_none());
+    bench.program(&baclofen());
+    assert!(!bench.program.clone().expect("committed").lost);
+}
+
+#[test]
+fn lost_totals_are_not_believed_after_the_next_reset() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_days(9));
+    let mut bench = Bench::new(Recovered {
+        totals: Recovery::Lost,
+        ..bench.flash()
+    });
+    assert_eq!(bench.status().reservoir_fl, None);
+    assert_eq!(bench.program.clone().expect("restored").fill, None);
+    bench.run(Duration::from_hours(1));
+    let mut bench = bench.power_cut();
+    assert_eq!(bench.status().reservoir_fl, None);
+    // Even if that could not be written: a total below that of the fill is not one.
+    let mut first = Bench::fresh();
+    first.run(Duration::from_seconds(10));
+    first.program(&continuous(48_000_000));
+    first.run(Duration::from_days(1));
+    first.program(&continuous(48_000_000));
+    let mut bench = Bench::new(Recovered {
+        totals: Recovery::Good(TotalsRecord::default()),
+        ..first.flash()
+    });
+    assert_eq!(bench.status().reservoir_fl, None);
+    assert_eq!(bench.status().faults & fault::STORAGE, fault::STORAGE);
+}
+
+#[test]
+fn what_a_boot_without_flash_delivered_is_added_to_what_was_before() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    let (flash, before) = (bench.flash(), bench.made());
+    let mut blind = Bench::new(Recovered::without_flash());
+    blind.run(Duration::from_days(7));
+    let truth = before + blind.made();
+    let retained = blind.pump.retained();
+    assert!(retained.relative);
+    let start = Start {
+        cause: ResetCause::Watchdog,
+        retained: Some(retained),
+    };
+    let bench = Bench::started(flash, start);
+    let (source, counted, at_most) = bench.boot_record();
+    assert_eq!(source, TotalsSource::Retained);
+    assert!(
+        counted as u64 <= truth && truth <= at_most,
+        "{counted} {truth} {at_most}"
+    );
+}
+
+#[test]
+fn the_old_program_is_written_until_it_is_behind_the_one_that_was_not_done() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Fails;
+    let outcome = bench.program(&continuous(500_000));
+    assert_eq!(outcome, Some(Outcome::Refused(Refused::NotDone)));
+    let tries = |bench: &Bench| {
+        bench
+            .actions
+            .iter()
+            .filter(|action| matches!(action, Action::Persist { record: Record::Program { record }, .. } if record.number == 1))
+            .count()
+    };
+    let before = tries(&bench);
+    bench.run(Duration::from_minutes(1));
+    assert!(tries(&bench) >= before + 10, "{before}, {}", tries(&bench));
+    bench.program = None;
+    bench.journal = Journal::Keeps;
+    bench.run(Duration::from_seconds(6));
+    assert_eq!(bench.program.clone().expect("written").number, 1);
+    let before = tries(&bench);
+    bench.run(Duration::from_minutes(1));
+    assert_eq!(tries(&bench), before, "once it is there, no more");
+    assert_eq!(
+        bench.program(&continuous(500_000)),
+        Some(Outcome::Committed { program_number: 2 })
+    );
+}
+
+#[test]
+fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    let mut motor = bench.motor();
+    motor.faults.interlock_tripped = true;
+    bench.event(Event::Tick(motor));
+    assert!(bench.latched.stopped);
+    for reset in [false, true] {
+        bench = if reset {
+            bench.reset(ResetCause::Watchdog)
+        } else {
+            bench.power_cut()
+        };
+        // The bench's next flash is that of this boot.
+        bench.latched.stopped = true;
+        bench.program = Some(record::ProgramRecord {
+            number: 1,
+            program: Some(baclofen()),
+            fill: None,
+            lost: false,
+        });
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.made(), 0);
+        let status = bench.status();
+        assert_eq!(status.delivery, DeliveryState::Faulted);
+        assert_eq!(status.faults & fault::INTERLOCK, fault::INTERLOCK);
+    }
+    assert_eq!(
+        bench.program(&baclofen()),
+        Some(Outcome::Committed { program_number: 2 })
+    );
+    bench.run(Duration::from_seconds(60));
+    assert!(bench.made() > 0 && !bench.latched.stopped);
+    assert_eq!(bench.status().faults & fault::INTERLOCK, 0);
+}
+
+#[test]
+fn telling_of_lost_records_never_floods_the_log() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    for _ in 0..24 * 60 {
+        bench.run(Duration::from_seconds(60));
+        bench.event(Event::AppendFailed);
+    }
+    let told = bench
+        .log()
+        .into_iter()
+        .filter(|record| {
+            matches!(
+                record,
+                Record::RecordsLost { .. } | Record::AlarmRaised { .. }
+            )
+        })
+        .count();
+    assert!(told <= 50, "{told}");
+    assert_eq!(bench.status().records_lost, 24 * 60);
+}
+
+#[test]
+fn a_smaller_reservoir_than_was_filled_does_not_undo_the_therapy() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    let mut flash = bench.flash();
+    flash.commissioning.capacity_nl = 1_000_000;
+    let mut bench = Bench::new(flash);
+    assert_eq!(bench.status().delivery, DeliveryState::Running);
 }

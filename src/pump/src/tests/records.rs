@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::record::{
-    BolusDenial, FillRecord, Job, JobEnd, Placement, RECORD_BYTES, RepairsRecord, UpdateStep,
+    BolusDenial, FillRecord, Job, JobEnd, LatchedRecord, Placement, RECORD_BYTES, RepairsRecord,
+    UpdateStep,
 };
 use crate::{CommissioningRecord, Counters, TotalsSource};
 use journal::Kind;
@@ -28,6 +29,7 @@ fn longest() -> Vec<Record> {
             volume_fl: u64::MAX,
             at_most_steps: u64::MAX,
         }),
+        lost: true,
     };
     let most = u32::MAX;
     vec![
@@ -142,6 +144,7 @@ fn longest() -> Vec<Record> {
                 at_most_steps: u64::MAX,
                 deficit_steps: u64::MAX,
                 powered_s: u64::MAX,
+                ahead_steps: u64::MAX,
             },
         },
         Record::Counters {
@@ -152,6 +155,13 @@ fn longest() -> Vec<Record> {
                 alarms: most,
                 repairs: most,
                 records_lost: most,
+            },
+        },
+        Record::Latched {
+            record: LatchedRecord {
+                stopped: true,
+                clock_was_set: true,
+                checkpoints_failing: true,
             },
         },
         Record::Commissioning {
@@ -266,10 +276,11 @@ fn the_bytes_of_some_records_are_pinned() {
                     at_most_steps: 1_000,
                     deficit_steps: 1,
                     powered_s: 60,
+                    ahead_steps: 5,
                 },
             },
             None,
-            vec![0xE8, 7, 4, 1, 60],
+            vec![0xE8, 7, 4, 1, 60, 5],
         ),
         (
             Record::Program {
@@ -277,11 +288,12 @@ fn the_bytes_of_some_records_are_pinned() {
                     number: 1,
                     program: Some(program),
                     fill: None,
+                    lost: false,
                 },
             },
             None,
             vec![
-                1, 1, 7, 0x80, 0x89, 0x7A, 1, 0x80, 0xDA, 0xC4, 9, 1, 0x90, 0xA1, 0x0F, 1, 0,
+                1, 1, 7, 0x80, 0x89, 0x7A, 1, 0x80, 0xDA, 0xC4, 9, 1, 0x90, 0xA1, 0x0F, 1, 0, 0,
             ],
         ),
     ] {

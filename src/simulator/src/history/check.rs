@@ -242,7 +242,7 @@ impl Checked {
             && first > 0
         {
             notes.push(format!(
-                "records 0 to {} are no longer there: a full log overwrites its oldest. The first records behind them, up to the next whose number is a multiple of 64, are tied to their neighbours alone",
+                "records 0 to {} are no longer there: a full log overwrites its oldest. The first records behind them, up to the next that confirms all before it, are tied to their neighbours alone",
                 first - 1
             ));
         }

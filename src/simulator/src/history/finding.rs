@@ -157,7 +157,7 @@ impl Finding {
                 "Each record names the one before it. One of these two is not the one that the pump wrote there."
             }
             Self::Chain(journal::Finding::AnchorMismatch { .. }) => {
-                "Every 64th record confirms all that came before it. This one confirms other records than these."
+                "At least one record in 128 confirms all that came before it. This one confirms other records than these."
             }
             Self::Chain(journal::Finding::BeginsAnew { .. }) => {
                 "The pump itself says that it could not read its own log there. Nothing ties what follows to what came before."

@@ -183,14 +183,30 @@ impl Processor {
                 let _ = bench.motor.cancel(bench.at);
             }
             Action::Persist { ticket, record } => {
+                let redundant = self.journal.redundant();
                 let event = match self.write(bench.at, None, &record) {
                     Ok(()) => Event::Persisted(ticket),
                     Err(_) => Event::PersistFailed(ticket),
                 };
                 self.put(Incoming::Event(event));
+                if redundant && !self.journal.redundant() {
+                    // Kept, but only once.
+                    self.put(Incoming::Event(Event::Storage(StorageReport {
+                        failing: true,
+                        ..StorageReport::default()
+                    })));
+                }
             }
-            Action::Append { session, record } => self.keep(bench.at, session, &record),
-            Action::Checkpoint(record) => self.keep(bench.at, None, &record),
+            Action::Append { session, record } => {
+                if self.write(bench.at, session, &record).is_err() {
+                    self.put(Incoming::Event(Event::AppendFailed));
+                }
+            }
+            Action::Checkpoint(record) => {
+                if self.write(bench.at, None, &record).is_err() {
+                    self.put(Incoming::Event(Event::CheckpointFailed));
+                }
+            }
             Action::Scrub => {
                 let report = StorageReport::scrub(&mut self.journal, self.repairs_told);
                 self.repairs_told = self.journal.repairs();
@@ -214,12 +230,6 @@ impl Processor {
                 // Nobody may wait for it any more; what is done is done.
                 let _ = self.session.answer(session, &answer);
             }
-        }
-    }
-
-    fn keep(&mut self, at: PumpTime, session: Option<SessionId>, record: &Record) {
-        if self.write(at, session, record).is_err() {
-            self.put(Incoming::Event(Event::AppendFailed));
         }
     }
 
