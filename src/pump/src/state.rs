@@ -5,7 +5,7 @@
 //! ```text
 //!   NotProgrammed --commit--> Running <--commit--> Stopped
 //!        |                      |                     |
-//!        +---- interlock tripped or driver failed ----+--> Faulted (until the next boot)
+//!        +---- interlock tripped or driver failed ----+--> Faulted (also after a reset, until a clinician commits a program)
 //! ```
 //!
 //! Programming, beside it and never in its way:
