@@ -566,6 +566,19 @@ fn a_checkpoint_that_was_lost_is_covered_and_tried_again_soon() {
     bench.totals = kept;
     assert_honest_after_power_loss(bench);
 
+    // The rate has changed since, and with it the last one was lost: what the flow of then prescribed counts.
+    let mut bench = Bench::fresh();
+    bench.program(&continuous(48_000_000));
+    bench.run(Duration::from_hours(1));
+    let kept = bench.totals;
+    bench.run(Duration::from_seconds(50));
+    bench.program(&Program {
+        fill_nl: None,
+        ..continuous(100_000)
+    });
+    bench.totals = kept;
+    assert_honest_after_power_loss(bench);
+
     let mut bench = Bench::fresh();
     bench.run(Duration::from_seconds(61));
     bench.event(Event::CheckpointFailed);
