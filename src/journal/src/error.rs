@@ -28,8 +28,9 @@ pub enum JournalError {
         /// Which partition.
         partition: Partition,
     },
-    /// The flash failed during a [`crate::Journal::put`] and cannot be read to see whether the value was kept: the next
-    /// [`crate::Journal::open`] shows it.
+    /// The flash failed during a call and does not say whether the record or value was kept: it cannot be read, or a whole value was left
+    /// without its index. For a value the next [`crate::Journal::get`] shows it, and what that says stays; otherwise the next
+    /// [`crate::Journal::open`].
     Undecided,
     /// A value of this kind was acknowledged, or may have been, and no good copy of it is left.
     StateLost {

@@ -17,6 +17,10 @@
 //!
 //! # Healing
 //!
+//! A value behind the newest index, which does not name it, is one whose put was cut or failed undecided. It does not count and is dropped
+//! with the bank's rewriting; with two exceptions, in which it is *adopted*: the bank cannot be rewritten because the other one is dead, or the
+//! library, making room between such a value and its index, has kept it instead of the one that the index names.
+//!
 //! A bank that lacks a newest value gets it from the other one. A bank with anything in it that is no whole value, or with pages that
 //! are not as the library leaves them, is erased and written anew, after the other one has taken over what only this one had. Only
 //! when both are in that condition can something readable be lost; one cut cannot do that.
@@ -100,6 +104,18 @@ impl Side {
         }
     }
 }
+
+/// A whole value behind the newest index, which does not name it.
+#[derive(Clone, Copy, Debug)]
+struct Unnamed {
+    kind: Kind,
+    side: Side,
+    sequence: u32,
+    length: usize,
+}
+
+/// How many of these are looked at. A put that is cut or fails leaves one in each bank, and the next call or opening deals with it.
+const UNNAMED: usize = 5;
 
 /// What a bank says before its values are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -207,18 +223,18 @@ impl State {
     ) {
         // One after the other, so that their stacks are not on top of each other.
         if let Some((side, unnamed)) = self.heal_both(flash, buffers, repairs) {
-            self.supersede(flash, side, &unnamed, buffers);
+            self.adopt(flash, side, &unnamed, buffers);
         }
     }
 
-    /// Does that; if only one bank could be made fit, and as it is, which it is, and of which kinds there are values that do not count.
+    /// Does that; if only one bank could be made fit, and as it is, which it is, and which values no index names.
     #[inline(never)]
     fn heal_both<F: Flash>(
         &mut self,
         flash: &mut F,
         buffers: &mut Buffers<'_>,
         repairs: &mut Repairs,
-    ) -> Option<(Side, Vec<Kind, KINDS>)> {
+    ) -> Option<(Side, Vec<Unnamed, UNNAMED>)> {
         let before = *repairs;
         self.unread = None;
         self.values.clear();
@@ -240,6 +256,12 @@ impl State {
         let mut unnamed = Vec::new();
         let unnamed_a = self.collect(flash, Side::A, trusted, &mut unnamed, buffers);
         let unnamed_b = self.collect(flash, Side::B, trusted, &mut unnamed, buffers);
+        for one in &unnamed {
+            let named = self.index.sequence(one.kind);
+            if named.is_some() && self.newest(one.kind) < named {
+                self.note(one.kind, one.side, one.sequence, one.length);
+            }
+        }
         for value in &self.values {
             if let Some(newest) = value.newest().filter(|_| value.kind != Kind::INDEX)
                 && self.index.note(value.kind, newest).is_none()
@@ -309,7 +331,7 @@ impl State {
             self.heal(flash, side, anew, buffers, repairs).is_ok()
         } else {
             // What only this bank has would be gone.
-            self.make_do(flash, side, buffers, repairs)
+            self.make_do(flash, side, &unnamed, buffers, repairs)
         };
         self.set_fit(side, fit);
         let whole = self.fit == [true; 2];
@@ -572,10 +594,13 @@ impl State {
             }
         }
         if !kept {
-            if let Some(value) = value
-                && failure != Err(JournalError::Undecided)
-            {
-                self.not_taken_for_new(flash, value, buffers)?;
+            for side in [Side::A, Side::B] {
+                // It may be adopted.
+                if let Some(value) = value
+                    && is_there(flash, side, value, buffers)?
+                {
+                    return Err(JournalError::Undecided);
+                }
             }
             return failure;
         }
@@ -591,30 +616,6 @@ impl State {
         self.index_sequence = Some(index_sequence);
         if reclaim {
             self.condition = StateCondition::Incomplete;
-        }
-        Ok(())
-    }
-
-    /// After a put that no bank has kept: whether the next opening is sure not to take the value for one that was acknowledged. It is where the
-    /// value is not to be found, and where the bank is in order and its index does not name it.
-    fn not_taken_for_new<F: Flash>(
-        &mut self,
-        flash: &mut F,
-        value: Frame<'_>,
-        buffers: &mut Buffers<'_>,
-    ) -> Result<(), JournalError> {
-        for side in [Side::A, Side::B] {
-            if !is_there(flash, side, value, buffers)? {
-                continue;
-            }
-            let mut indexed = false;
-            let in_order = side.bank().scan(flash, buffers.scratch, |found| {
-                indexed |= found.frame.envelope.kind == Kind::INDEX
-                    && Index::decode(found.frame.envelope.body).is_some();
-            });
-            if !indexed || in_order != Ok(true) {
-                return Err(JournalError::Undecided);
-            }
         }
         Ok(())
     }
@@ -649,31 +650,39 @@ impl State {
         })
     }
 
-    /// Reads one bank into [`State::values`], without the values that certainly do not count: the newest index is newer and does not name
-    /// them, or, if `trusted`, no index does. Whether there are such; their kinds are added to `unnamed`.
+    /// Reads one bank into [`State::values`], without the values that the newest index does not name although it is newer, or, if `trusted`,
+    /// although no index is missing. Whether there are such; those behind the newest index are added to `unnamed`.
     fn collect<F: Flash>(
         &mut self,
         flash: &mut F,
         side: Side,
         trusted: bool,
-        unnamed: &mut Vec<Kind, KINDS>,
+        unnamed: &mut Vec<Unnamed, UNNAMED>,
         buffers: &mut Buffers<'_>,
     ) -> Result<bool, FlashError> {
         let mut any = false;
         side.bank().scan(flash, buffers.scratch, |found| {
             let Envelope { kind, .. } = found.frame.envelope;
             let sequence = found.frame.sequence;
-            if kind != Kind::INDEX
-                && self.index.sequence(kind) < Some(sequence)
-                && (trusted || Some(sequence) < self.index_sequence)
+            let length = found.bytes.len();
+            let behind = self.index_sequence < Some(sequence);
+            if kind == Kind::INDEX
+                || self.index.sequence(kind) >= Some(sequence)
+                || behind && !trusted
             {
-                any = true;
-                if !unnamed.contains(&kind) {
-                    // One more than there can be kinds is one that no index names.
-                    let _ = unnamed.push(kind);
-                }
-            } else {
-                self.note(kind, side, sequence, found.bytes.len());
+                self.note(kind, side, sequence, length);
+                return;
+            }
+            any = true;
+            if behind {
+                let one = Unnamed {
+                    kind,
+                    side,
+                    sequence,
+                    length,
+                };
+                // More than can be held make the bank unfit.
+                let _ = unnamed.push(one);
             }
         })?;
         Ok(any)
@@ -705,25 +714,50 @@ impl State {
         value.set_bank(side, value.in_bank(side).max(Some(sequence)));
     }
 
-    /// A bank that is not as it should be, and the only one there is to write to: whether it holds every newest value and can go on. Pages
-    /// that a cut has left in a wrong state are erased if another page has everything.
+    /// A bank that is not as it should be, and the only one there is to write to: whether it holds every newest value, or one that can be adopted,
+    /// and can go on. Pages that a cut has left in a wrong state are erased if another page has everything.
     fn make_do<F: Flash>(
         &self,
         flash: &mut F,
         side: Side,
+        unnamed: &[Unnamed],
         buffers: &mut Buffers<'_>,
         repairs: &mut Repairs,
     ) -> bool {
+        let adoptable = |kind: Kind| {
+            unnamed
+                .iter()
+                .filter(|one| one.side == side && one.kind == kind)
+                .map(|one| one.sequence)
+                .max()
+        };
+        let known = |kind: Kind| self.values.iter().position(|value| value.kind == kind);
+        let place = |kind: Kind| {
+            unnamed
+                .iter()
+                .position(|one| one.side == side && one.kind == kind)
+        };
         let complete = self
             .values
             .iter()
-            .all(|value| value.in_bank(side) == value.newest());
+            .all(|value| value.in_bank(side) == value.newest() || adoptable(value.kind).is_some());
+        // Values by their place, and behind them what can be adopted of kinds that have none.
         let wanted = |frame: &Frame<'_>| {
-            self.values.iter().position(|value| {
-                value.kind == frame.envelope.kind && value.newest() == Some(frame.sequence)
-            })
+            let kind = frame.envelope.kind;
+            let newest = adoptable(kind).or_else(|| self.newest(kind));
+            if newest != Some(frame.sequence) {
+                return None;
+            }
+            known(kind).or_else(|| self.values.len().checked_add(place(kind)?))
         };
-        let count = self.values.len();
+        let new_kinds = unnamed
+            .iter()
+            .enumerate()
+            .filter(|(number, one)| {
+                one.side == side && known(one.kind).is_none() && place(one.kind) == Some(*number)
+            })
+            .count();
+        let count = self.values.len().saturating_add(new_kinds);
         complete
             && matches!(
                 side.bank()
@@ -732,56 +766,29 @@ impl State {
             )
     }
 
-    /// In the only bank there is to write to, values that do not count stand behind those that do, and the library would keep them instead. So
-    /// the ones that count are written once more. Without success the bank is not fit.
+    /// In the only bank there is to write to, the values that no index names stand behind those that count, and the library would keep them
+    /// instead. So from now on they are the ones that count: each is whole, and what a put that was cut leaves may be the new value.
+    /// Without success the bank is not fit.
     #[inline(never)]
-    fn supersede<F: Flash>(
+    fn adopt<F: Flash>(
         &mut self,
         flash: &mut F,
         side: Side,
-        unnamed: &[Kind],
+        unnamed: &[Unnamed],
         buffers: &mut Buffers<'_>,
     ) {
-        for kind in unnamed {
-            // A kind that has no value that counts only needs an index behind the one that does not.
-            let written = match self.acknowledged(*kind) {
-                Some(sequence) => self.write_again(flash, side, *kind, sequence, buffers),
-                None => Some(()),
-            };
-            let index = self.index.clone();
-            if written.is_none() || self.write(flash, None, index, buffers).is_err() {
-                self.set_fit(side, false);
-                break;
-            }
+        let mut index = self.index.clone();
+        let mut any = false;
+        for one in unnamed.iter().filter(|one| one.side == side) {
+            any = true;
+            index.note(one.kind, one.sequence);
+            self.note(one.kind, side, one.sequence, one.length);
+        }
+        let many = unnamed.len() == UNNAMED;
+        if many || any && self.write(flash, None, index, buffers).is_err() {
+            self.set_fit(side, false);
         }
         self.stale = false;
-    }
-
-    /// Writes a value of a bank once more, with a new sequence number and without an index.
-    fn write_again<F: Flash>(
-        &mut self,
-        flash: &mut F,
-        side: Side,
-        kind: Kind,
-        sequence: u32,
-        buffers: &mut Buffers<'_>,
-    ) -> Option<()> {
-        let bank = side.bank();
-        let length = bank
-            .fetch(flash, kind, sequence, buffers.scratch, buffers.frame)
-            .ok()??;
-        let frame = Frame::decode_state(buffers.frame.get(..length)?)?;
-        let sequence = self.next_sequence?;
-        self.next_sequence = sequence.checked_add(1);
-        let again = Frame { sequence, ..frame };
-        let length = again.encode_state(buffers.scratch)?.len();
-        let bytes = buffers.frame.get_mut(..length)?;
-        bytes.copy_from_slice(buffers.scratch.get(..length)?);
-        let mut erases = bank.every_page(flash);
-        bank.store(flash, kind, bytes, buffers.scratch, &mut erases)
-            .ok()?;
-        self.note(kind, side, sequence, length);
-        self.index.note(kind, sequence)
     }
 
     /// Gives a bank every newest value that it lacks, after erasing it if `anew`.

@@ -500,7 +500,7 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
             })
             .unwrap();
             model.check_opening(&opening);
-            for number in 0..u16::try_from(seeds(40).end).unwrap() {
+            for number in 0..u16::try_from(seeds(160).end).unwrap() {
                 let kind = Kind(16 + number * 7 % 5);
                 let step = Step::Put(
                     kind,
@@ -512,7 +512,8 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
                 assert!(!whole.redundant());
                 let operations = whole.flash().flash.operations() - before;
                 turns += u32::from(operations > 100);
-                let stride = if operations > 100 { 3 } else { 1 };
+                let turn = operations > 100;
+                let stride = if turn { 2 } else { 1 };
                 let mut cut_at = |operation: u64, tear: Tear| {
                     let mut cut = journal.clone();
                     cut.flash_mut().flash.cut_after(operation, tear);
@@ -528,15 +529,21 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
                     }
                     boot_and_put(flash, dead, model.clone(), &step);
                 };
-                for operation in (0..operations).step_by(stride) {
+                // Every sixteenth put, and those that make room.
+                let cut_here = if turn || number % 16 == 0 {
+                    operations
+                } else {
+                    0
+                };
+                for operation in (0..cut_here).step_by(stride) {
                     for tear in [Tear::NotBegun, Tear::Torn(operation * 7), Tear::Done] {
                         cut_at(operation, tear);
                     }
                 }
                 // Making room ends with an erase of the page with the older copies.
-                if operations > 100 {
+                if turn {
                     for operation in erase_operations(&journal, model.boot, &step, operations) {
-                        for seed in 0..150 {
+                        for seed in 0..50 {
                             cut_at(operation, Tear::Torn(seed));
                             torn_erases += 1;
                         }
