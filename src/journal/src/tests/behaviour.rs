@@ -529,6 +529,45 @@ fn a_dead_first_bank_costs_the_first_copy_only() {
     assert_eq!(opening.state, StateCondition::Good);
 }
 
+/// With one bank dead the other one fails once: an error still means certainly not kept, but for the value that was left whole without its index. Of
+/// that nobody says that it is not there, and what is read first stays.
+#[test]
+fn a_value_left_without_its_index_is_undecided() {
+    let (mut undecided, mut certain, mut kept) = (0, 0, 0);
+    for bank in [Partition::StateA, Partition::StateB] {
+        for operation in 0..60 {
+            let (mut journal, _) = open(Failing::new(VirtualFlash::with_sizes(SMALL)));
+            journal.put(&envelope(PROGRAM, 1, b"old")).unwrap();
+            journal.flash_mut().always = Some(bank);
+            journal.put(&envelope(PROGRAM, 1, b"newer")).unwrap();
+            journal.flash_mut().once_in = Some((operation, FlashError::Failed(-5)));
+            let old = Ok(Some(b"newer".to_vec()));
+            let new = Ok(Some(b"newest".to_vec()));
+            let result = journal.put(&envelope(PROGRAM, 1, b"newest"));
+            let found = value(&mut journal, PROGRAM);
+            match result {
+                Ok(()) => {
+                    assert_eq!(found, new);
+                    kept += 1;
+                }
+                Err(JournalError::Undecided) => {
+                    assert!(found == old || found == new, "{found:?}");
+                    undecided += 1;
+                }
+                Err(_) => {
+                    assert_eq!(found, old, "{operation}");
+                    certain += 1;
+                }
+            }
+            journal.flash_mut().once_in = None;
+            assert_eq!(value(&mut journal, PROGRAM), found);
+            let (mut journal, _) = open(journal.into_flash());
+            assert_eq!(value(&mut journal, PROGRAM), found);
+        }
+    }
+    assert!(undecided > 10 && certain > 10 && kept > 10);
+}
+
 /// With both banks dead nothing is acknowledged and nothing changes.
 #[test]
 fn two_dead_banks_refuse_puts_and_keep_the_old() {

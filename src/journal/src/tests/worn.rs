@@ -572,13 +572,17 @@ fn what_did_not_count_once_does_not_count_later() {
         let found = journal.get(Kind(20), &mut body).unwrap();
         found.map(|found| found.body.to_vec())
     };
-    let one_bank = OneBank {
-        flash: world.flash(),
-        dead: Some(Partition::StateA),
-    };
-    let (journal, _) = Journal::open(one_bank).unwrap();
     let mut seen = [0; 2];
-    for operation in 0..80 {
+    for (already_dead, operation) in [false, true]
+        .into_iter()
+        .flat_map(|dead| (0..80).map(move |operation| (dead, operation)))
+    {
+        // The first bank dies before the put, which then is cut in the second, or at the cut in the first.
+        let one_bank = OneBank {
+            flash: world.flash(),
+            dead: already_dead.then_some(Partition::StateA),
+        };
+        let (journal, _) = Journal::open(one_bank).unwrap();
         for seed in 0..8 {
             let mut cut = journal.clone();
             let tear = if seed == 0 {
@@ -593,12 +597,18 @@ fn what_did_not_count_once_does_not_count_later() {
             }
             let mut flash = cut.into_flash();
             flash.flash.power_on();
+            flash.dead = Some(Partition::StateA);
             let (mut journal, _) = Journal::open(flash).unwrap();
             let first = value(&mut journal);
             seen[usize::from(first.is_some())] += 1;
             let mut flash = journal.into_flash();
-            // The dead bank is damaged, too.
-            flash.flash.flip_bit(Partition::StateA, 60, 3);
+            // The bank that was in order is damaged, too, and the dead one comes back.
+            if already_dead {
+                flash.flash.flip_bit(Partition::StateA, 60, 3);
+            } else {
+                flash.flash.flip_bit(Partition::StateB, 60, 3);
+                flash.dead = None;
+            }
             let (mut journal, _) = Journal::open(flash).unwrap();
             assert_eq!(value(&mut journal), first, "operation {operation}");
         }
