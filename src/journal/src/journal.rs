@@ -44,7 +44,7 @@ pub const fn critical_pages(journal_pages: u32) -> u32 {
 pub struct Part {
     /// Bytes used: records one after another, each with its length as two bytes, little-endian, before it.
     pub used: usize,
-    /// Where to go on: the number behind the last record given out, or `from` if there was none.
+    /// Where to go on: the number behind the last record given out, or `from` if there was none. Whoever has got number [`Part::newest`] has all.
     pub next: u32,
     /// Number of the newest record; none in an empty log.
     pub newest: Option<u32>,

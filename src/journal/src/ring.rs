@@ -268,7 +268,7 @@ impl Ring {
                 before = Some(first);
             }
         }
-        let mut next = from;
+        let mut last = from.checked_sub(1);
         let mut turn = before.or(oldest);
         while let Some(first) = turn {
             turn = if in_order {
@@ -282,10 +282,10 @@ impl Ring {
             scan_page(flash, self.area.partition, first.page, scratch, |bytes| {
                 // A number from where the next page begins does not belong here: it would hide what does.
                 if let Some(record) = Record::decode(bytes)
-                    && record.sequence >= next
+                    && last < Some(record.sequence)
                     && end.is_none_or(|end| record.sequence < end)
                 {
-                    next = record.sequence.saturating_add(1);
+                    last = Some(record.sequence);
                     flow = each(&record);
                 }
                 flow
