@@ -6,45 +6,12 @@
 
 use std::sync::OnceLock;
 
+use fuzzing::Script;
 use journal::{
     BODY_BYTES, Envelope, Finding, Flash, Head, Journal, JournalError, Kind, Link, Log, PAGE,
     Partition, RECORD_BYTES, Record, Stamp, Tear, Verifier, VirtualFlash, Worn,
 };
 use units::{Clock, Duration, PumpTime, WallTime};
-
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
-        }
-    }
-
-    fn short(&mut self) -> u16 {
-        u16::from_le_bytes([self.byte(), self.byte()])
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    /// So many bytes as the next one says.
-    fn some(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte());
-        self.take(length)
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 fn stamp(boot: u32) -> Stamp {
     Stamp {
@@ -81,7 +48,7 @@ pub fn record(data: &[u8]) {
         assert_eq!(&longest[..length], data, "another wire form");
     }
 
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let mut records: Vec<Vec<u8>> = Vec::new();
     let mut sequence = u32::from(script.byte());
     while !script.is_over() && records.len() < 40 {
@@ -455,7 +422,7 @@ fn read_everything(journal: &mut Journal<VirtualFlash>, kept: &Kept) {
 /// A flash that a pump has used or noise, changed in many ways; opened, perhaps with a cut; read; written; opened again. Whatever is
 /// on it: no panic, nothing forbidden is asked of the flash, and what is acknowledged is there afterwards.
 pub fn image(data: &[u8]) {
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let mut flash = match script.byte() {
         base @ 0..=239 => bases()[usize::from(base) % bases().len()].clone(),
         // Noise of any density.

@@ -9,16 +9,15 @@
     reason = "tests may panic"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use fuzzing::{Suite, Target};
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
-type Target = fn(&[u8]);
-
 /// Scripts for each target.
-const TARGETS: [(&str, Target, u32); 2] = [
+static TARGETS: [(&str, Target, u32); 2] = [
     ("image", targets::image, 3_000),
     ("record", targets::record, 100_000),
 ];
@@ -95,105 +94,24 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     seeds
 }
 
-fn corpus(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target)
+fn suite() -> Suite {
+    Suite {
+        corpus: Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus"),
+        targets: &TARGETS,
+        seeds: seeds(),
+    }
 }
 
 #[test]
 fn every_seed_is_kept_and_passes() {
-    for (target, name, bytes) in seeds() {
-        let path = corpus(target).join(name);
-        if std::env::var_os("THECAL_KEEP_CORPUS").is_some() {
-            fs::create_dir_all(corpus(target)).unwrap();
-            fs::write(&path, &bytes).unwrap();
-        }
-        assert!(
-            fs::read(&path).is_ok_and(|kept| kept == bytes),
-            "{}: run with THECAL_KEEP_CORPUS=1",
-            path.display()
-        );
-    }
-    for (target, run, _) in TARGETS {
-        for file in fs::read_dir(corpus(target)).unwrap() {
-            run(&fs::read(file.unwrap().path()).unwrap());
-        }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same scripts on every machine and in every run.
-struct Generator(u64);
-
-impl Generator {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.number()).unwrap_or(0) % limit.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.number().to_le_bytes()[0]
-    }
-
-    /// A seed changed in a few places, two seeds one after the other, or bytes from nowhere.
-    fn script(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut script = seeds[self.below(seeds.len())].clone();
-        match self.below(4) {
-            0 => {
-                script.clear();
-                let small = self.below(2) == 0;
-                for _ in 0..self.below(200) {
-                    let byte = self.byte();
-                    script.push(if small { byte % 16 } else { byte });
-                }
-            }
-            1 => {
-                let other = seeds[self.below(seeds.len())].clone();
-                script.truncate(self.below(script.len() + 1));
-                script.extend(other);
-            }
-            _ => {}
-        }
-        for _ in 0..self.below(6) {
-            let place = self.below(script.len() + 1);
-            match self.below(3) {
-                0 => script.insert(place, self.byte()),
-                1 if place < script.len() => script[place] = self.byte(),
-                _ if place < script.len() => drop(script.remove(place)),
-                _ => {}
-            }
-        }
-        script
-    }
+    suite().every_seed_is_kept_and_passes();
 }
 
 /// Runs a target, so many times as usual or as the environment variable JOURNAL_EFFORT times that.
 fn exercise(name: &str) {
     let effort = std::env::var("JOURNAL_EFFORT").ok();
     let effort: u32 = effort.and_then(|effort| effort.parse().ok()).unwrap_or(1);
-    let (_, run, cases) = TARGETS
-        .into_iter()
-        .find(|(target, _, _)| *target == name)
-        .unwrap();
-    let seeds: Vec<_> = seeds()
-        .into_iter()
-        .filter(|(target, _, _)| *target == name)
-        .map(|(_, _, bytes)| bytes)
-        .collect();
-    let mut generator = Generator(1);
-    for case in 0..cases * effort {
-        let script = generator.script(&seeds);
-        if let Err(panic) = std::panic::catch_unwind(|| run(&script)) {
-            println!("case {case} of {name}: {script:?}");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    suite().exercise(name, effort);
 }
 
 #[test]

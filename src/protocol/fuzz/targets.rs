@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fuzzing::Script;
 use protocol::codec::{decode, encode};
 use protocol::fragmenter::Fragmenter;
 use protocol::frame::{
@@ -19,41 +20,9 @@ use protocol::{
 };
 use units::{CarrierTime, Drug, Duration, Per, WallTime};
 
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
-        }
-    }
-
-    fn short(&mut self) -> u16 {
-        u16::from_le_bytes([self.byte(), self.byte()])
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn rest(&mut self) -> &'a [u8] {
-        self.take(usize::MAX)
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 /// Frames in any order and shape: a message that comes out is one whose frames went in, whole, in order and in time.
 pub fn frames(data: &[u8]) {
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let mut reassembler = Reassembler::new(Some(SILENCE));
     let mut fragmenter = Fragmenter::new();
     let mut now = CarrierTime::from_micros(0);
@@ -228,7 +197,7 @@ fn some_outcome(script: &mut Script<'_>) -> Outcome {
 
 /// A client and a session over a carrier that does what the script says, with a stranger who writes frames to the pump.
 pub fn session(data: &[u8]) {
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let policy = if script.byte() & 1 == 0 {
         Policy::Insecure
     } else {
@@ -314,7 +283,7 @@ pub fn session(data: &[u8]) {
                 } else {
                     session.indication().map(<[u8]>::to_vec).unwrap_or_default()
                 };
-                if script.byte() % 8 != 0 {
+                if !script.byte().is_multiple_of(8) {
                     match client.receive(now, &fragment) {
                         ClientEvent::Answer(Answer {
                             outcome: Outcome::Refused(_),
@@ -366,7 +335,7 @@ pub fn session(data: &[u8]) {
 
 /// A client that is fed anything: what it tells is about its own request, once, and what it writes fits.
 pub fn client(data: &[u8]) {
-    let mut script = Script(data);
+    let mut script = Script::new(data);
     let mut client = Client::new();
     let mut pump = Fragmenter::new();
     let mut now = CarrierTime::from_micros(0);
@@ -404,7 +373,7 @@ pub fn client(data: &[u8]) {
                     id,
                     outcome: some_outcome(&mut script),
                 };
-                let raw = script.byte() % 4 == 0;
+                let raw = script.byte().is_multiple_of(4);
                 let bytes = if raw { script.take(20) } else { &[] };
                 pump.load(|buffer| {
                     let (first, payload) = buffer.split_first_mut()?;

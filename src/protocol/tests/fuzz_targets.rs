@@ -9,8 +9,9 @@
     reason = "tests may panic"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use fuzzing::{Suite, Target};
 
 use protocol::codec::encode;
 use protocol::{
@@ -22,14 +23,12 @@ use units::{Clock, Drug, Duration, Per, WallTime};
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
-type Target = fn(&[u8]);
-
-const TARGETS: [(&str, Target); 5] = [
-    ("frames", targets::frames),
-    ("request", targets::request),
-    ("answer", targets::answer),
-    ("session", targets::session),
-    ("client", targets::client),
+static TARGETS: [(&str, Target, u32); 5] = [
+    ("frames", targets::frames, CASES),
+    ("request", targets::request, CASES),
+    ("answer", targets::answer, CASES),
+    ("session", targets::session, CASES),
+    ("client", targets::client, CASES),
 ];
 
 /// Scripts for each target; 5 x 20,000 cases in all.
@@ -227,122 +226,40 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     seeds
 }
 
-fn corpus(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target)
+fn suite() -> Suite {
+    Suite {
+        corpus: Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus"),
+        targets: &TARGETS,
+        seeds: seeds(),
+    }
 }
 
 #[test]
 fn every_seed_is_kept_and_passes() {
-    for (target, name, bytes) in seeds() {
-        let path = corpus(target).join(name);
-        if std::env::var_os("THECAL_KEEP_CORPUS").is_some() {
-            fs::create_dir_all(corpus(target)).unwrap();
-            fs::write(&path, &bytes).unwrap();
-        }
-        assert!(
-            fs::read(&path).is_ok_and(|kept| kept == bytes),
-            "{}: run with THECAL_KEEP_CORPUS=1",
-            path.display()
-        );
-    }
-    for (target, run) in TARGETS {
-        let files = fs::read_dir(corpus(target)).unwrap();
-        for file in files {
-            run(&fs::read(file.unwrap().path()).unwrap());
-        }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same scripts on every machine and in every run.
-struct Generator(u64);
-
-impl Generator {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.number()).unwrap_or(0) % limit.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.number().to_le_bytes()[0]
-    }
-
-    /// A seed changed in a few places, two seeds one after the other, or bytes from nowhere.
-    fn script(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut script = seeds[self.below(seeds.len())].clone();
-        match self.below(4) {
-            0 => {
-                script.clear();
-                let small = self.below(2) == 0;
-                for _ in 0..self.below(200) {
-                    let byte = self.byte();
-                    script.push(if small { byte % 16 } else { byte });
-                }
-            }
-            1 => {
-                let other = seeds[self.below(seeds.len())].clone();
-                script.truncate(self.below(script.len() + 1));
-                script.extend(other);
-            }
-            _ => {}
-        }
-        for _ in 0..self.below(6) {
-            let place = self.below(script.len() + 1);
-            match self.below(3) {
-                0 => script.insert(place, self.byte()),
-                1 if place < script.len() => script[place] = self.byte(),
-                _ if place < script.len() => drop(script.remove(place)),
-                _ => {}
-            }
-        }
-        script
-    }
-}
-
-fn exercise(name: &str) {
-    let (_, run) = TARGETS
-        .into_iter()
-        .find(|(target, _)| *target == name)
-        .unwrap();
-    let seeds: Vec<_> = seeds()
-        .into_iter()
-        .filter(|(target, _, _)| *target == name)
-        .map(|(_, _, bytes)| bytes)
-        .collect();
-    let mut generator = Generator(1);
-    for _ in 0..CASES {
-        run(&generator.script(&seeds));
-    }
+    suite().every_seed_is_kept_and_passes();
 }
 
 #[test]
 fn frames() {
-    exercise("frames");
+    suite().exercise("frames", 1);
 }
 
 #[test]
 fn request() {
-    exercise("request");
+    suite().exercise("request", 1);
 }
 
 #[test]
 fn answer() {
-    exercise("answer");
+    suite().exercise("answer", 1);
 }
 
 #[test]
 fn session() {
-    exercise("session");
+    suite().exercise("session", 1);
 }
 
 #[test]
 fn client() {
-    exercise("client");
+    suite().exercise("client", 1);
 }

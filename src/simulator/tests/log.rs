@@ -1,15 +1,17 @@
 //! `thecal log` on real virtual pumps: what it reads, what it finds, what it never changes, and how it ends.
 
+mod serving;
+
 use journal::{Envelope, Journal, Kind, Log, Partition, Stamp, VirtualFlash};
 use protocol::{Client, ClientEvent, Command as Ask, Mtu, Outcome};
 use pump::{Record, ResetCause, TotalsSource};
 use serde_json::Value;
+use serving::Server;
 use simulator::world::{Build, Carrier, Pushed, World};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use therapy::Bounds;
 use units::{Clock, Duration, PumpTime, WallTime};
@@ -153,42 +155,14 @@ fn session(world: &mut World) {
 }
 
 /// A server of its own for each test.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(desk: &Desk, image: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_thecal"))
+fn serve(desk: &Desk, image: &str) -> (Server, String) {
+    let server = Server::start(
+        Command::new(env!("CARGO_BIN_EXE_thecal"))
             .args(["serve", "--port", "0", "--flash", image])
-            .current_dir(desk.0.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("thecal starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut line)
-            .expect("a line");
-        let port = line
-            .split("127.0.0.1:")
-            .nth(1)
-            .and_then(|rest| rest.split('/').next())
-            .expect("a port");
-        Self {
-            child,
-            address: format!("127.0.0.1:{port}"),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+            .current_dir(desk.0.path()),
+    );
+    let address = format!("127.0.0.1:{}", server.port);
+    (server, address)
 }
 
 /// Where it begins, its sort, its content.
@@ -248,8 +222,8 @@ fn found(kind: &str, place: u64) -> (String, Option<u64>) {
 fn a_file_in_use_and_the_link_give_the_same_records() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 30);
-    let server = Server::start(&desk, "pump.bin");
-    let over_link = desk.log(0, &["--connect", &server.address, "--output", "link"]);
+    let (_server, address) = serve(&desk, "pump.bin");
+    let over_link = desk.log(0, &["--connect", &address, "--output", "link"]);
     assert_eq!(over_link["whole"], true);
     assert_eq!(over_link["head"]["is_end_of_these_records"], true);
     let from_file = desk.log(0, &["pump.bin", "--output", "file"]);
@@ -271,10 +245,10 @@ fn a_file_in_use_and_the_link_give_the_same_records() {
     assert_eq!(desk.content("link").into_keys().collect::<Vec<_>>(), FILES);
 
     // Both logs, each into a folder of its own.
-    let critical = desk.log(0, &["--connect", &server.address, "--log", "critical"]);
+    let critical = desk.log(0, &["--connect", &address, "--log", "critical"]);
     assert_eq!(critical["log"], "critical");
     assert_eq!(critical["records"]["count"], 2, "two starts");
-    let folder = format!("logs/{}-critical", server.address.replace(':', "-"));
+    let folder = format!("logs/{}-critical", address.replace(':', "-"));
     assert_eq!(critical["folder"], folder.as_str());
 }
 
@@ -282,8 +256,8 @@ fn a_file_in_use_and_the_link_give_the_same_records() {
 fn the_second_reading_asks_for_what_is_new() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 300);
-    let server = Server::start(&desk, "pump.bin");
-    let read = ["--connect", &server.address, "--output", "export"];
+    let (server, address) = serve(&desk, "pump.bin");
+    let read = ["--connect", &address, "--output", "export"];
     let first = desk.log(0, &read);
     let round_trips = |report: &Value| {
         report["readings"]
@@ -478,8 +452,8 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     desk.log(0, &["other.bin", "--save-key", "other-key", "--check"]);
     assert_ne!(desk.text("other-key"), key);
 
-    let server = Server::start(&desk, "pump.bin");
-    let connect = ["--connect", &server.address, "--check"];
+    let (_server, address) = serve(&desk, "pump.bin");
+    let connect = ["--connect", &address, "--check"];
     let unchecked = desk.log(0, &connect);
     assert_eq!(
         unchecked["head"]["signature_checked"],
@@ -601,8 +575,8 @@ fn another_pump_or_a_changed_log_is_never_added_to_an_export() {
     );
     // Over a link.
     {
-        let server = Server::start(&desk, "older.bin");
-        let error = desk.refused(&["--connect", &server.address, "--output", "export"]);
+        let (_server, address) = serve(&desk, "older.bin");
+        let error = desk.refused(&["--connect", &address, "--output", "export"]);
         assert!(error.contains("nothing was written"), "{error}");
     }
     assert_eq!(desk.content("export"), before);
@@ -1029,12 +1003,11 @@ fn a_log_damaged_all_over_beside_good_state_is_a_finding() {
 fn a_link_that_cannot_be_read_is_said_to_be_and_why() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 1);
-    let server = Server::start(&desk, "pump.bin");
+    let (server, address) = serve(&desk, "pump.bin");
     // Another phone has the link.
-    let stream = std::net::TcpStream::connect(&server.address).expect("a connection");
-    let (socket, _) =
-        tungstenite::client(format!("ws://{}/link", server.address), stream).expect("a link");
-    let error = desk.refused(&["--connect", &server.address]);
+    let stream = std::net::TcpStream::connect(&address).expect("a connection");
+    let (socket, _) = tungstenite::client(format!("ws://{address}/link"), stream).expect("a link");
+    let error = desk.refused(&["--connect", &address]);
     assert!(error.contains("another phone is connected"), "{error}");
     drop(socket);
     drop(server);

@@ -1,9 +1,12 @@
 //! `thecal serve` as a phone page, a stranger's page and an operator meet it.
 
+mod serving;
+
 use protocol::{
     Client, ClientEvent, Command as Ask, Digest, Dose, Info, Mode, Mtu, Outcome, Program, Status,
 };
-use std::io::{BufRead, BufReader, Read, Write};
+use serving::Server;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -48,31 +51,13 @@ fn ended(child: &mut Child) -> Option<ExitStatus> {
 }
 
 /// A server of its own for each test.
-struct Server {
-    child: Child,
-    port: u16,
+fn serve(arguments: &[&str]) -> Server {
+    Server::start(&mut thecal(
+        &[&["serve", "--port", "0"], arguments].concat(),
+    ))
 }
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = thecal(&[&["serve", "--port", "0"], arguments].concat())
-            .spawn()
-            .expect("thecal starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut line)
-            .expect("a line");
-        let port = line
-            .split("127.0.0.1:")
-            .nth(1)
-            .and_then(|rest| rest.split('/').next())
-            .and_then(|port| port.parse().ok());
-        Self {
-            child,
-            port: port.unwrap_or_else(|| panic!("no port: {line}")),
-        }
-    }
-
     fn request(&self, head: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
         stream
@@ -133,14 +118,6 @@ impl Server {
             .expect("kill runs");
         assert!(sent.success());
         ended(&mut self.child).unwrap_or_else(|| panic!("still running after {signal}"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -259,7 +236,7 @@ impl Phone {
 #[test]
 fn a_phone_programs_the_pump_and_sees_it_deliver() {
     for mtu in [23, 247] {
-        let server = Server::start(&["--speed", "100000"]);
+        let server = serve(&["--speed", "100000"]);
         let mut phone = Phone::connect(&server, mtu);
         phone.program();
         let began = Instant::now();
@@ -284,7 +261,7 @@ fn a_phone_programs_the_pump_and_sees_it_deliver() {
 
 #[test]
 fn attributes_answer_as_gatt_would() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let mut socket = server.link("?mtu=23");
     let mut exchange = |message: &[u8]| {
         send(&mut socket, message);
@@ -306,7 +283,7 @@ fn attributes_answer_as_gatt_would() {
 
 #[test]
 fn a_flag_that_changes_is_notified() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let mut phone = Phone::connect(&server, 247);
     let flags = phone.status().status_changed;
     phone
@@ -321,7 +298,7 @@ fn a_flag_that_changes_is_notified() {
 
 #[test]
 fn the_pump_has_one_link_and_it_is_free_again_when_the_phone_goes() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let mut first = server.link("");
     send(&mut first, &[2]);
     binary(&mut first);
@@ -349,7 +326,7 @@ fn the_pump_has_one_link_and_it_is_free_again_when_the_phone_goes() {
 
 #[test]
 fn what_is_no_carrier_message_ends_the_link_with_a_reason() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let mut socket = server.link("");
     socket.send(Message::Text("hello".into())).expect("sent");
     assert_eq!(closed(&mut socket).0, CloseCode::Unsupported);
@@ -367,7 +344,7 @@ fn what_is_no_carrier_message_ends_the_link_with_a_reason() {
 
 #[test]
 fn an_mtu_that_no_link_has_is_refused() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     for mtu in ["22", "248", "0", "-1", "23.5", "many", ""] {
         let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
         let address = format!("ws://127.0.0.1:{}/link?mtu={mtu}", server.port);
@@ -382,7 +359,7 @@ fn an_mtu_that_no_link_has_is_refused() {
 
 #[test]
 fn other_sites_are_kept_out() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let port = server.port;
     let host = format!("Host: 127.0.0.1:{port}");
     // DNS rebinding: a foreign name that resolves to this machine.
@@ -433,7 +410,7 @@ fn other_sites_are_kept_out() {
 
 #[test]
 fn time_runs_as_fast_as_it_is_told_to() {
-    let server = Server::start(&["--speed", "10"]);
+    let server = serve(&["--speed", "10"]);
     let state = server.simulation();
     assert_eq!(state["speed"], 10);
     assert_eq!(state["flash"], "memory");
@@ -494,7 +471,7 @@ fn the_page_is_served_and_nothing_beside_it() {
     std::fs::write(page.join("index.html"), "<p>the page").expect("a file");
     std::fs::write(page.join("core.wasm"), "wasm").expect("a file");
     std::fs::write(folder.path().join("secret"), "secret").expect("a file");
-    let server = Server::start(&["--page", page.to_str().expect("text")]);
+    let server = serve(&["--page", page.to_str().expect("text")]);
     assert_eq!(server.get("/"), (200, "<p>the page".to_owned()));
     assert_eq!(server.get("/core.wasm").0, 200);
     for path in [
@@ -513,7 +490,7 @@ fn the_page_is_served_and_nothing_beside_it() {
 #[test]
 fn it_stops_cleanly_when_asked_to() {
     for signal in ["-INT", "-TERM"] {
-        let mut server = Server::start(&["--speed", "100000"]);
+        let mut server = serve(&["--speed", "100000"]);
         let mut socket = server.link("");
         send(&mut socket, &[2]);
         binary(&mut socket);
@@ -543,7 +520,7 @@ fn a_flash_image_keeps_the_program_across_runs() {
         "--speed",
         "100000",
     ];
-    let mut server = Server::start(&flash);
+    let mut server = serve(&flash);
     assert_eq!(server.simulation()["flash"], "file");
     let mut phone = Phone::connect(&server, 247);
     phone.program();
@@ -558,7 +535,7 @@ fn a_flash_image_keeps_the_program_across_runs() {
     );
     assert!(server.signal("-TERM").success());
 
-    let server = Server::start(&flash[..2]);
+    let server = serve(&flash[..2]);
     let after = Phone::connect(&server, 247).status();
     assert_eq!(
         (after.boot, after.program_number, after.program),
@@ -629,7 +606,7 @@ fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
 
 #[test]
 fn what_cannot_be_served_is_refused_with_the_flag_to_change() {
-    let server = Server::start(&[]);
+    let server = serve(&[]);
     let (status, error) = finished(&["serve", "--port", &server.port.to_string()]);
     assert_eq!(status, Some(1));
     assert_eq!(
