@@ -15,6 +15,7 @@
 #include <zephyr/sys/atomic.h>
 #include <zephyr/sys/util.h>
 
+/* Delivery empties it and goes before the journal, so that the few that have two results find room, too. */
 BUILD_ASSERT(CONFIG_THECAL_QUEUE_RESULTS >= CONFIG_THECAL_QUEUE_RECORDS + 2,
 	     "every record that waits must find room for its result, besides the one being written and the recovered state");
 

@@ -28,7 +28,7 @@ static WHOLE: Area = Area::none();
 /// Length of the number before each record that [`Journal::read_from`] gives out, bytes.
 const LENGTH_BYTES: usize = 2;
 
-/// Pages at the end of the `journal` partition that belong to the log of critical events: six hold the last 400 of up to 44 bytes of flash
+/// Pages at the end of the `journal` partition that belong to the log of critical events: six hold the last 400 of up to 48 bytes of flash
 /// each (`tests::measure`), smaller flashes give a quarter.
 #[must_use]
 pub const fn critical_pages(journal_pages: u32) -> u32 {
@@ -194,8 +194,8 @@ impl<F: Flash> Journal<F> {
 
     /// Keeps the newest value of its kind, twice.
     ///
-    /// A power cut leaves the old value or the new one, whole. All values together, the largest of them a second time and 340 bytes for
-    /// the index must fit into 4088 bytes, where one of n bytes of body takes about n + 40. So a value that was accepted can always be
+    /// A power cut leaves the old value or the new one, whole. All values together, the largest of them a second time, the index and 348 bytes for
+    /// the next one must fit into 4088 bytes, where one of n bytes of body takes about n + 40. So a value that was accepted can always be
     /// replaced by one of its size.
     ///
     /// # Errors

@@ -114,8 +114,11 @@ struct Unnamed {
     length: usize,
 }
 
-/// How many of these are looked at. A put that is cut or fails leaves one in each bank, and the next call or opening deals with it.
+/// How many of these are looked at. A put that is cut or fails leaves one in each bank, and the next call or opening deals with it; a page turn
+/// that is cut too leaves it twice. One more is too many.
 const UNNAMED: usize = 5;
+/// How often a bank is read that does not let itself be read.
+const READS: u32 = 3;
 
 /// What a bank says before its values are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +137,18 @@ pub(crate) struct Buffers<'b> {
     pub(crate) frame: &'b mut [u8; ITEM_BYTES],
     /// For the library and for reading pages.
     pub(crate) scratch: &'b mut [u8; ITEM_BYTES],
+}
+
+/// Reads until it works, a few times.
+fn read_again<T>(mut read: impl FnMut() -> Result<T, FlashError>) -> Result<T, FlashError> {
+    let mut result = read();
+    for _ in 1..READS {
+        if result.is_ok() {
+            break;
+        }
+        result = read();
+    }
+    result
 }
 
 /// State in two banks.
@@ -227,7 +242,7 @@ impl State {
         }
     }
 
-    /// Does that; if only one bank could be made fit, and as it is, which it is, and which values no index names.
+    /// Heals both banks. If only one is fit and could not be written anew: which, and the values that no index names.
     #[inline(never)]
     fn heal_both<F: Flash>(
         &mut self,
@@ -323,11 +338,20 @@ impl State {
                 [(keep.other(), true), (keep, true)]
             }
         };
+        // What could not be read may hold newer values than all that was: it is left alone until it can be.
+        let unread_a = order_a.is_err() || unnamed_a.is_err();
+        let unread_b = order_b.is_err() || unnamed_b.is_err();
+        let unread = |side: Side| match side {
+            Side::A => unread_a,
+            Side::B => unread_b,
+        };
         let (side, anew) = first;
-        let healed = self.heal(flash, side, anew, buffers, repairs).is_ok();
+        let healed = !unread(side) && self.heal(flash, side, anew, buffers, repairs).is_ok();
         self.set_fit(side, healed);
         let (side, anew) = second;
-        let fit = if healed || !anew {
+        let fit = if unread(side) {
+            false
+        } else if healed || !anew {
             self.heal(flash, side, anew, buffers, repairs).is_ok()
         } else {
             // What only this bank has would be gone.
@@ -335,7 +359,7 @@ impl State {
         };
         self.set_fit(side, fit);
         let whole = self.fit == [true; 2];
-        self.stale = false;
+        self.stale = unread_a || unread_b;
 
         let complete = self.lost().next().is_none() && !self.index.forgotten;
         self.condition = if !complete {
@@ -629,19 +653,21 @@ impl State {
     ) -> Result<Survey, FlashError> {
         let mut newest = None;
         let mut indexed = false;
-        let in_order = side.bank().scan(flash, buffers.scratch, |found| {
-            let frame = &found.frame;
-            newest = newest.max(Some(frame.sequence));
-            if frame.envelope.kind == Kind::INDEX
-                && let Some(index) = Index::decode(frame.envelope.body)
-            {
-                indexed = true;
-                if self.index_sequence < Some(frame.sequence) {
-                    let boot = self.index.boot.max(index.boot);
-                    self.index = Index { boot, ..index };
-                    self.index_sequence = Some(frame.sequence);
+        let in_order = read_again(|| {
+            side.bank().scan(flash, buffers.scratch, |found| {
+                let frame = &found.frame;
+                newest = newest.max(Some(frame.sequence));
+                if frame.envelope.kind == Kind::INDEX
+                    && let Some(index) = Index::decode(frame.envelope.body)
+                {
+                    indexed = true;
+                    if self.index_sequence < Some(frame.sequence) {
+                        let boot = self.index.boot.max(index.boot);
+                        self.index = Index { boot, ..index };
+                        self.index_sequence = Some(frame.sequence);
+                    }
                 }
-            }
+            })
         })?;
         Ok(Survey {
             in_order,
@@ -661,29 +687,33 @@ impl State {
         buffers: &mut Buffers<'_>,
     ) -> Result<bool, FlashError> {
         let mut any = false;
-        side.bank().scan(flash, buffers.scratch, |found| {
-            let Envelope { kind, .. } = found.frame.envelope;
-            let sequence = found.frame.sequence;
-            let length = found.bytes.len();
-            let behind = self.index_sequence < Some(sequence);
-            if kind == Kind::INDEX
-                || self.index.sequence(kind) >= Some(sequence)
-                || behind && !trusted
-            {
-                self.note(kind, side, sequence, length);
-                return;
-            }
-            any = true;
-            if behind {
-                let one = Unnamed {
-                    kind,
-                    side,
-                    sequence,
-                    length,
-                };
-                // More than can be held make the bank unfit.
-                let _ = unnamed.push(one);
-            }
+        let others = unnamed.len();
+        read_again(|| {
+            unnamed.truncate(others);
+            side.bank().scan(flash, buffers.scratch, |found| {
+                let Envelope { kind, .. } = found.frame.envelope;
+                let sequence = found.frame.sequence;
+                let length = found.bytes.len();
+                let behind = self.index_sequence < Some(sequence);
+                if kind == Kind::INDEX
+                    || self.index.sequence(kind) >= Some(sequence)
+                    || behind && !trusted
+                {
+                    self.note(kind, side, sequence, length);
+                    return;
+                }
+                any = true;
+                if behind {
+                    let one = Unnamed {
+                        kind,
+                        side,
+                        sequence,
+                        length,
+                    };
+                    // More than can be held make the bank unfit.
+                    let _ = unnamed.push(one);
+                }
+            })
         })?;
         Ok(any)
     }
@@ -778,15 +808,17 @@ impl State {
         buffers: &mut Buffers<'_>,
     ) {
         let mut index = self.index.clone();
-        let mut any = false;
-        for one in unnamed.iter().filter(|one| one.side == side) {
-            any = true;
+        let here = || unnamed.iter().filter(|one| one.side == side);
+        for one in here() {
             index.note(one.kind, one.sequence);
-            self.note(one.kind, side, one.sequence, one.length);
         }
-        let many = unnamed.len() == UNNAMED;
-        if many || any && self.write(flash, None, index, buffers).is_err() {
+        let any = here().next().is_some();
+        if unnamed.len() == UNNAMED || any && self.write(flash, None, index, buffers).is_err() {
             self.set_fit(side, false);
+        } else {
+            for one in here() {
+                self.note(one.kind, side, one.sequence, one.length);
+            }
         }
         self.stale = false;
     }

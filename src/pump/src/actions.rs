@@ -7,7 +7,8 @@ use protocol::{Answer, LogName, SessionId};
 use therapy::StepOrder;
 use units::PumpTime;
 
-/// Most actions one call can return: cancel, two orders, a persist, an answer, a checkpoint and up to six log entries.
+/// Most actions one call returns; the stack has no room for more. What comes last falls off: a scrub, the latched record (which is then handed out
+/// again), a log entry (which is counted as lost); never an order, a commit or its answer.
 pub const ACTIONS_CAPACITY: usize = 12;
 
 /// One thing to do.

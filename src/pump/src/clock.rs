@@ -2,8 +2,8 @@
 //!
 //! | after | the clock is | because |
 //! |---|---|---|
-//! | a reset of the processor, with what was retained whole | known, less certain by [`RESET_TIME`] | power was there all the time |
-//! | a fall of the supply, with what was retained whole | suspect | nobody knows how long the processor stood still |
+//! | a reset by the processor itself, with what was retained whole | known, less certain by [`RESET_TIME`] | nothing held it up |
+//! | a fall of the supply or a reset from outside, with what was retained whole | suspect | nobody knows how long the processor stood still |
 //! | a loss of power, or with what was retained damaged | lost | nothing counted meanwhile |
 //!
 //! It becomes suspect by itself when it may be more than [`TRUSTED_UNCERTAINTY`] off. Nothing in therapy runs on it but what is said there.
@@ -49,13 +49,10 @@ impl Timekeeper {
             Some(Clock::Known { wall, uncertainty }) => (wall, uncertainty, false),
             Some(Clock::Suspect { wall }) => (wall, Duration::ZERO, true),
         };
-        let fell = match cause {
+        let held = match cause {
             ResetCause::PowerOn => return Self::default(),
-            ResetCause::BrownOut => true,
-            ResetCause::External
-            | ResetCause::Fatal { .. }
-            | ResetCause::Watchdog
-            | ResetCause::Software => false,
+            ResetCause::BrownOut | ResetCause::External => true,
+            ResetCause::Fatal { .. } | ResetCause::Watchdog | ResetCause::Software => false,
         };
         Self {
             anchor: Some(Anchor {
@@ -65,7 +62,7 @@ impl Timekeeper {
                     RESET_TIME.micros().saturating_mul(u64::from(boots.max(1))),
                 )),
             }),
-            suspect: suspect || fell,
+            suspect: suspect || held,
         }
     }
 
@@ -159,7 +156,12 @@ mod tests {
                     wall: MONDAY.saturating_add(Duration::from_seconds(50)),
                 },
             ),
-            (ResetCause::External, known(50, 122)),
+            (
+                ResetCause::External,
+                Clock::Suspect {
+                    wall: MONDAY.saturating_add(Duration::from_seconds(50)),
+                },
+            ),
             (ResetCause::Fatal { reason: 4 }, known(50, 122)),
             (ResetCause::Watchdog, known(50, 122)),
             (ResetCause::Software, known(50, 122)),

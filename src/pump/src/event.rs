@@ -1,6 +1,6 @@
 //! What can happen to a pump: everything it is ever told.
 
-use crate::recovery::StorageReport;
+use crate::storage::StorageReport;
 use protocol::{Request, SessionId};
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,8 @@
 //! nothing waits. The same sequence of events gives the same sequence of actions, bit for bit, on the board, on native_sim
 //! and in the virtual pump.
 //!
-//! The order of one call is fixed, and written once, in [`Pump::handle`]: time and motor first (what has been delivered),
-//! then the event itself, then overdue deadlines, then the orders that keep the motor supplied, then the checkpoint.
+//! The order of one call is fixed, and written once, in [`Pump::handle`]. What has been delivered is an event of its own, [`Event::Tick`], which
+//! the shell puts before every other.
 //!
 //! What adds drug waits for the journal, as a [`Action::Persist`] that is answered by [`Event::Persisted`] or
 //! [`Event::PersistFailed`]; what must not wait (basal, stop, faults) acts at once and is recorded after.
@@ -24,6 +24,7 @@ mod program;
 mod record;
 mod recovery;
 mod state;
+pub mod storage;
 mod totals;
 
 #[cfg(test)]
@@ -39,9 +40,10 @@ pub use record::{
     BolusDenial, FillRecord, Job, JobEnd, LatchedRecord, Placement, ProgramRecord, RECORD_BYTES,
     Record, RecordError, RepairsRecord, UpdateStep, kind,
 };
-pub use recovery::{Recovered, StorageReport};
+pub use recovery::Recovered;
 pub use state::{
     CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, PERSIST_LIMIT, Pump, Recovery,
     SCRUB_INTERVAL, Start,
 };
+pub use storage::StorageReport;
 pub use totals::{RETAINED_BYTES, Retained, Totals, TotalsRecord, TotalsSource, UNTIL_SUPERSEDED};

@@ -180,7 +180,7 @@ records! {
     }
     /// Records found no room in the queue to the flash, or could not be written.
     15 RECORDS_LOST RecordsLost Critical "records lost" {
-        /// How many since the last such record.
+        /// How many over the pump's life: a record that is lost itself is made up for by the next.
         records: u32,
     }
     /// The pump delivers something else, or nothing any more.
@@ -367,7 +367,7 @@ pub struct ProgramRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatchedRecord {
     /// The interlock has tripped: no step until a clinician has committed a program in a later boot (docs/therapy.md, "Fault table").
-    pub stopped: bool,
+    pub interlock_tripped: bool,
     /// The clock has been set once: losing it is a fault.
     pub clock_was_set: bool,
     /// Checkpoints cannot be written: the last one says too little.

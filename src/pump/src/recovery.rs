@@ -1,14 +1,15 @@
-//! From what the journal holds at boot to what the pump starts with, and what a look at the flash has found.
+//! From what the journal holds at boot to what the pump starts with.
 //!
 //! The shell calls [`Recovered::from_journal`] once, before there is a pump, on the thread that has the flash. The pump itself never
 //! touches it.
 
 use crate::commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 use crate::counters::Counters;
-use crate::record::{LatchedRecord, Placement, ProgramRecord, Record, RepairsRecord, kind};
+use crate::record::{LatchedRecord, Placement, ProgramRecord, Record, kind};
 use crate::state::Recovery;
+use crate::storage::StorageReport;
 use crate::totals::TotalsRecord;
-use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, Repairs, RingCondition, StateCondition};
+use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, RingCondition, StateCondition};
 use serde::{Deserialize, Serialize};
 use units::Clock;
 
@@ -23,27 +24,14 @@ pub struct Recovered {
     pub program: Recovery<ProgramRecord>,
     /// The last checkpoint of delivered totals.
     pub totals: Recovery<TotalsRecord>,
+    /// The boot that wrote it; 0 when there is none.
+    pub totals_boot: u32,
     /// The counters as they were last kept.
     pub counters: Recovery<Counters>,
     /// What outlasts a reset.
     pub latched: LatchedRecord,
     /// In what condition the flash is.
     pub storage: StorageReport,
-}
-
-/// In what condition the flash is, as a look at all of it has found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageReport {
-    /// What was repaired since the report before; none of it is lost.
-    pub repairs: RepairsRecord,
-    /// Kinds of state that have no good copy left.
-    pub kinds_lost: u8,
-    /// Records of a log are lost, so that its chain begins anew.
-    pub log_lost: bool,
-    /// The commissioning record is lost, or two copies of it differ.
-    pub commissioning_doubtful: bool,
-    /// Something cannot be written, or only once.
-    pub failing: bool,
 }
 
 impl Recovered {
@@ -55,6 +43,7 @@ impl Recovered {
             commissioning: CommissioningRecord::UNCALIBRATED,
             program: Recovery::Absent,
             totals: Recovery::Absent,
+            totals_boot: 0,
             counters: Recovery::Absent,
             latched: LatchedRecord::default(),
             storage: StorageReport::default(),
@@ -100,7 +89,8 @@ impl Recovered {
             Recovery::Good(ProgramRecord { lost: true, .. }) => Recovery::Lost,
             found => found,
         };
-        let totals = match find(journal, kind::TOTALS) {
+        let (last_checkpoint, totals_boot) = find_with_boot(journal, kind::TOTALS);
+        let totals = match last_checkpoint {
             // No checkpoint, but a ring that had something and does not show it; or a program, which comes later than the first checkpoint.
             Recovery::Absent
                 if !shows_everything(opening.checkpoints) || program != Recovery::Absent =>
@@ -115,7 +105,7 @@ impl Recovered {
             Recovery::Absent => LatchedRecord::default(),
             // On the safe side of what it can have said, but for the stop, which must not come from nowhere: the fault tells.
             Recovery::Lost => LatchedRecord {
-                stopped: false,
+                interlock_tripped: false,
                 clock_was_set: true,
                 checkpoints_failing: true,
             },
@@ -142,6 +132,7 @@ impl Recovered {
             commissioning: commissioned.record,
             program,
             totals,
+            totals_boot,
             counters,
             latched,
             storage,
@@ -151,25 +142,6 @@ impl Recovered {
             .then(|| commissioned.record.to_one_time())
             .flatten();
         (recovered, burn)
-    }
-}
-
-impl StorageReport {
-    /// Looks at every copy of everything and repairs what it can; tells of everything repaired since `before`.
-    #[must_use]
-    pub fn scrub<F: Flash>(journal: &mut Journal<F>, before: Repairs) -> Self {
-        let condition = journal.scrub();
-        let lost = matches!(
-            condition,
-            StateCondition::Incomplete | StateCondition::Unreadable
-        );
-        Self {
-            repairs: RepairsRecord::from(journal.repairs()).since(before.into()),
-            kinds_lost: u8::from(lost),
-            log_lost: false,
-            commissioning_doubtful: false,
-            failing: !journal.redundant(),
-        }
     }
 }
 
@@ -184,6 +156,14 @@ fn shows_everything(condition: RingCondition) -> bool {
 ///
 /// Not through [`Record::decode`], which reads every kind there is: the image has no room for what only a reader of logs needs.
 fn find<F: Flash, T: for<'a> Deserialize<'a>>(journal: &mut Journal<F>, kind: Kind) -> Recovery<T> {
+    find_with_boot(journal, kind).0
+}
+
+/// And the boot that wrote it, 0 if there is none.
+fn find_with_boot<F: Flash, T: for<'a> Deserialize<'a>>(
+    journal: &mut Journal<F>,
+    kind: Kind,
+) -> (Recovery<T>, u32) {
     let mut body = [0; BODY_BYTES];
     let found = if Record::placement_of(kind) == Some(Placement::Checkpoint) {
         journal.latest_checkpoint(kind, &mut body)
@@ -191,10 +171,13 @@ fn find<F: Flash, T: for<'a> Deserialize<'a>>(journal: &mut Journal<F>, kind: Ki
         journal.get(kind, &mut body)
     };
     match found {
-        Ok(None) => Recovery::Absent,
-        Ok(Some(envelope)) => Record::decode_contents(envelope.version, envelope.body)
-            .map_or(Recovery::Lost, Recovery::Good),
-        Err(_) => Recovery::Lost,
+        Ok(None) => (Recovery::Absent, 0),
+        Ok(Some(envelope)) => (
+            Record::decode_contents(envelope.version, envelope.body)
+                .map_or(Recovery::Lost, Recovery::Good),
+            envelope.stamp.boot,
+        ),
+        Err(_) => (Recovery::Lost, 0),
     }
 }
 
@@ -222,6 +205,7 @@ fn put_commissioning<F: Flash>(
 mod tests {
     use super::*;
     use crate::record::RECORD_BYTES;
+    use crate::storage;
     use journal::{Envelope, Partition, Stamp, VirtualFlash};
     use units::{Duration, PumpTime, WallTime};
 
@@ -242,11 +226,7 @@ mod tests {
             },
             body: record.encode(None, &mut body).unwrap(),
         };
-        match record.placement() {
-            Placement::State => journal.put(&envelope).unwrap(),
-            Placement::Checkpoint => journal.checkpoint(&envelope).unwrap(),
-            Placement::Event | Placement::Critical => panic!("not kept"),
-        }
+        storage::keep(journal, &envelope).unwrap();
     }
 
     fn recover(flash: VirtualFlash) -> Recovered {

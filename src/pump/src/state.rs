@@ -24,7 +24,8 @@ use crate::counters::Counters;
 use crate::event::{Event, MotorStatus, OrderRefusal, ResetCause, Ticket};
 use crate::program::{nanolitres, to_prescription, to_wire};
 use crate::record::{FillRecord, LatchedRecord, ProgramRecord, Record};
-use crate::recovery::{Recovered, StorageReport};
+use crate::recovery::Recovered;
+use crate::storage::StorageReport;
 use crate::totals::{Retained, Totals, TotalsRecord, TotalsSource};
 use heapless::Deque;
 use protocol::status::{changed, fault};
@@ -150,6 +151,8 @@ pub struct Pump {
     latched: LatchedRecord,
     latched_ticket: Option<Ticket>,
     latched_kept: LatchedRecord,
+    /// A stop that acts and could not be recorded: what flash is to say instead of `committed`.
+    unrecorded_stop: Option<ProgramRecord>,
     /// The program in force, to be written behind one that was not committed or behind a loss, until it is.
     restore: Option<Ticket>,
     restore_until: PumpTime,
@@ -179,6 +182,10 @@ impl Pump {
             .commissioning
             .bounds()
             .unwrap_or(Bounds::PROGRAMMABLE_IMPLANT);
+        let retained = start
+            .retained
+            .filter(|retained| is_of_this_pump(retained, start.cause, &recovered));
+        let apart = retained.is_some_and(|retained| is_apart(&retained, &recovered));
         let mut prescription = None;
         let mut delivery = Delivery::stopped();
         let begin = PumpTime::ZERO;
@@ -215,24 +222,31 @@ impl Pump {
             flow = valid.flow();
             delivery = Delivery::start(valid, &bounds, begin, FIRST_ORDER);
         }
-        let faulted = recovered.latched.stopped;
+        // Retained memory knows it even if flash could not be told.
+        let latched = LatchedRecord {
+            interlock_tripped: recovered.latched.interlock_tripped
+                || start.cause != ResetCause::PowerOn
+                    && start
+                        .retained
+                        .is_some_and(|retained| retained.interlock_tripped),
+            ..recovered.latched
+        };
+        let faulted = latched.interlock_tripped;
         if faulted {
             faults |= fault::INTERLOCK;
             flow = Flow::ZERO;
             delivery = Delivery::stopped();
         }
-        let retained = start.retained.filter(|retained| {
-            is_of_this_pump(retained, start.cause, recovered.boot, &recovered.totals)
-        });
         let mut restore_due = false;
         let after_loss =
             |checkpoint| Totals::after_power_loss(checkpoint, flow, bounds.step_volume);
         let (before, totals_source) = match (retained, recovered.totals) {
-            // Of a boot that did not know the totals before it.
-            (Some(retained), Recovery::Good(checkpoint)) if retained.relative => (
+            // Of a boot that did not know the totals before it, and has kept none of its own.
+            (Some(retained), Recovery::Good(checkpoint)) if apart => (
                 Totals::with_boot(after_loss(checkpoint), retained.totals),
                 TotalsSource::Retained,
             ),
+            (Some(retained), Recovery::Good(_)) => (retained.totals, TotalsSource::Retained),
             (Some(retained), _) if !retained.relative => (retained.totals, TotalsSource::Retained),
             (Some(retained), _) => {
                 faults |= fault::STORAGE;
@@ -308,9 +322,10 @@ impl Pump {
             checkpoint_failures: 0,
             checkpoint_tried: false,
             checkpoint_failed: false,
-            latched: recovered.latched,
+            latched,
             latched_ticket: None,
             latched_kept: recovered.latched,
+            unrecorded_stop: None,
             restore: None,
             restore_until: begin,
             restore_due,
@@ -341,13 +356,14 @@ impl Pump {
             totals: self.totals.if_reset(self.latest),
             clock: self.clock.read(self.latest),
             relative: self.totals_source == TotalsSource::Lost,
+            interlock_tripped: self.latched.interlock_tripped,
         }
     }
 
     /// Tells the pump what happened and returns what to do about it.
     ///
     /// Order of one step: the event, then overdue deadlines, then the orders that keep the motor supplied, then what the log
-    /// is to know, then the checkpoint. Time that goes back counts as no time having passed.
+    /// is to know, then the checkpoint, then what outlasts a reset, then a look at the flash. Time that goes back counts as no time having passed.
     // Not merged with its caller: what it needs of the stack beside the actions is gone when they are carried out.
     #[inline(never)]
     pub fn handle(&mut self, now: Now, event: Event) -> Actions {
@@ -382,6 +398,8 @@ impl Pump {
         self.scrub(now, &mut actions);
         if actions.overflowed() {
             self.on_append_failed();
+            // It comes last, and may be what has fallen off.
+            self.latched_is_to_be_told();
         }
         actions
     }
@@ -406,11 +424,19 @@ impl Pump {
             actions,
         );
         let storage = self.storage;
-        self.tell_storage(&storage, actions);
+        let program = self.faults & fault::PROGRAM_LOST != 0;
+        let totals = self.totals_source == TotalsSource::Lost;
+        self.tell_storage(&storage, program, totals, actions);
     }
 
     /// Tells the log of what was repaired and what is lost.
-    fn tell_storage(&mut self, report: &StorageReport, actions: &mut Actions) {
+    fn tell_storage(
+        &mut self,
+        report: &StorageReport,
+        program: bool,
+        totals: bool,
+        actions: &mut Actions,
+    ) {
         if !report.repairs.is_empty() {
             Counters::count(&mut self.counters.repairs);
             append(
@@ -421,8 +447,6 @@ impl Pump {
                 actions,
             );
         }
-        let program = self.faults & fault::PROGRAM_LOST != 0;
-        let totals = self.totals_source == TotalsSource::Lost;
         if program || totals || report.kinds_lost > 0 || report.log_lost {
             append(
                 None,
@@ -438,10 +462,13 @@ impl Pump {
     }
 
     fn on_storage(&mut self, report: &StorageReport, actions: &mut Actions) {
-        self.tell_storage(report, actions);
+        self.tell_storage(report, false, false, actions);
         if report.failing || report.kinds_lost > 0 {
             self.raise(fault::STORAGE);
-        } else if self.lost == 0 && self.totals_source != TotalsSource::Lost {
+        } else if self.lost == 0
+            && self.checkpoint_failures == 0
+            && self.totals_source != TotalsSource::Lost
+        {
             // Everything is there twice, and nothing was lost since the last time somebody looked.
             self.clear(fault::STORAGE);
         }
@@ -512,7 +539,7 @@ impl Pump {
             );
             if motor.faults.interlock_tripped {
                 self.raise(fault::INTERLOCK);
-                self.latched.stopped = true;
+                self.latched.interlock_tripped = true;
             }
             if motor.faults.driver_failed {
                 self.raise(fault::MOTOR);
@@ -763,6 +790,7 @@ impl Pump {
     fn on_persisted(&mut self, now: Now, ticket: Ticket, actions: &mut Actions) {
         if self.restore == Some(ticket) {
             self.restore = None;
+            self.record_stop(actions);
         }
         if self.latched_ticket == Some(ticket) {
             self.latched_ticket = None;
@@ -774,6 +802,7 @@ impl Pump {
         };
         self.programming = Programming::Idle;
         // This one is behind whatever else there was.
+        self.unrecorded_stop = None;
         self.restore = None;
         self.restore_due = false;
         let stopped = self.faulted && self.start_stopped;
@@ -781,7 +810,7 @@ impl Pump {
             // A clinician has dealt with it, and the interlock is open again since this boot.
             self.faulted = false;
             self.start_stopped = false;
-            self.latched.stopped = false;
+            self.latched.interlock_tripped = false;
             self.clear(fault::INTERLOCK);
         }
         let changed = self.prescription.as_ref() != Some(&commit.proposal.prescription)
@@ -824,11 +853,7 @@ impl Pump {
         }
         if self.latched_ticket == Some(ticket) {
             self.latched_ticket = None;
-            // Not as it was, whatever it was: to be told again.
-            self.latched_kept = LatchedRecord {
-                stopped: !self.latched.stopped,
-                ..self.latched
-            };
+            self.latched_is_to_be_told();
         }
         self.storage_failed();
         match &self.programming {
@@ -852,10 +877,39 @@ impl Pump {
         }
     }
 
+    /// The state banks know what outlasts a reset otherwise than it is, whatever they know.
+    fn latched_is_to_be_told(&mut self) {
+        self.latched_kept = LatchedRecord {
+            interlock_tripped: !self.latched.interlock_tripped,
+            ..self.latched
+        };
+    }
+
+    /// A stop has been recorded at last.
+    fn record_stop(&mut self, actions: &mut Actions) {
+        let Some(record) = self.unrecorded_stop.take() else {
+            return;
+        };
+        self.status_changed |= changed::PROGRAM;
+        Counters::count(&mut self.counters.commits);
+        let before = core::mem::replace(&mut self.committed, record.clone());
+        append(
+            None,
+            Record::ProgramCommitted {
+                before: before.program,
+                record,
+            },
+            actions,
+        );
+    }
+
     /// A commit that was not done. One bank may already hold it, so what is in force is written again: a record that
-    /// lands late is void.
+    /// lands late is void. A stop is in force although it was not recorded, and is recorded until it is.
     fn abandon(&mut self, commit: &Commit, actions: &mut Actions) {
         self.programming = Programming::Idle;
+        if commit.proposal.prescription.flow() == Flow::ZERO {
+            self.unrecorded_stop = Some(commit.record.clone());
+        }
         self.restore_program(actions);
         actions.push(answer(
             commit.session,
@@ -878,8 +932,9 @@ impl Pump {
     /// Writes the program in force behind whatever else may be on flash.
     fn restore_program(&mut self, actions: &mut Actions) {
         self.restore_due = false;
+        let in_force = self.unrecorded_stop.as_ref().unwrap_or(&self.committed);
         let record = Record::Program {
-            record: self.committed.clone(),
+            record: in_force.clone(),
         };
         self.restore = Some(self.persist(record, actions));
         self.restore_until = self.latest.saturating_add(PERSIST_LIMIT);
@@ -1030,7 +1085,13 @@ impl Pump {
             }));
             if self.lost > 0 && now.pump >= self.lost_told_at {
                 self.lost_told_at = now.pump.saturating_add(LOST_TOLD_INTERVAL);
-                append(None, Record::RecordsLost { records: self.lost }, actions);
+                append(
+                    None,
+                    Record::RecordsLost {
+                        records: self.counters.records_lost,
+                    },
+                    actions,
+                );
                 self.lost = 0;
                 if self.faults != 0 {
                     // That one of them was raised may be among what was lost.
@@ -1143,15 +1204,10 @@ impl Pump {
     }
 }
 
-/// Whether what came through a reset can be believed: power was there, an earlier boot of this pump wrote it, and it is no older than the last
-/// checkpoint.
-fn is_of_this_pump(
-    retained: &Retained,
-    cause: ResetCause,
-    boot: u32,
-    checkpoint: &Recovery<TotalsRecord>,
-) -> bool {
-    let not_older = match checkpoint {
+/// Whether what came through a reset can be believed: power was there, this pump wrote it in this boot's number or before, and it is no older
+/// than the last checkpoint. The number can be this boot's, because one that could not be kept is used again.
+fn is_of_this_pump(retained: &Retained, cause: ResetCause, recovered: &Recovered) -> bool {
+    let not_older = match &recovered.totals {
         Recovery::Good(checkpoint) => {
             retained.totals.at_most_steps >= checkpoint.at_most_steps
                 && retained.totals.powered_s >= checkpoint.powered_s
@@ -1159,8 +1215,16 @@ fn is_of_this_pump(
         Recovery::Absent | Recovery::Lost => true,
     };
     // Of a flash that cannot be believed the boot number cannot be either.
-    let earlier = boot == 0 || retained.boot < boot || *checkpoint == Recovery::Lost;
-    cause != ResetCause::PowerOn && earlier && (retained.relative || not_older)
+    let not_later = recovered.boot == 0
+        || retained.boot <= recovered.boot
+        || recovered.totals == Recovery::Lost;
+    cause != ResetCause::PowerOn && not_later && (is_apart(retained, recovered) || not_older)
+}
+
+/// Whether a boot that did not know the totals before it has left its own beside the last checkpoint: then that is of an earlier boot. One that
+/// could keep a checkpoint has begun to count anew there.
+fn is_apart(retained: &Retained, recovered: &Recovered) -> bool {
+    retained.relative && (retained.boot == 0 || recovered.totals_boot < retained.boot)
 }
 
 // Not merged: an action is longer than a record, and would be on the stack of every caller.

@@ -274,6 +274,7 @@ impl Bench {
                 .clone()
                 .map_or(Recovery::Absent, Recovery::Good),
             totals: self.totals.map_or(Recovery::Absent, Recovery::Good),
+            totals_boot: self.pump.retained().boot,
             latched: self.latched,
             ..Recovered::new_pump()
         }

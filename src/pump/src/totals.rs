@@ -107,6 +107,8 @@ pub struct Retained {
     pub clock: Clock,
     /// The totals count from this boot on, because those before were lost.
     pub relative: bool,
+    /// [`crate::LatchedRecord::interlock_tripped`]: flash may not have been told in time.
+    pub interlock_tripped: bool,
 }
 
 impl Retained {
@@ -287,6 +289,7 @@ mod tests {
                 uncertainty: Duration::MAX,
             },
             relative: true,
+            interlock_tripped: true,
         };
         let mut buffer = [0; RETAINED_BYTES];
         let bytes = retained.encode(&mut buffer).unwrap();

@@ -1,6 +1,6 @@
 //! The write budget: what a typical and a worst therapy write and erase, by the pump's own write path, and how long the flash lasts.
 //!
-//! `cargo test -p simulator --test wear -- --nocapture` prints the table of docs/performance.md.
+//! `cargo test -p simulator --test wear -- --nocapture` prints the table of docs/memory.md.
 
 use simulator::run::{Outcome, run};
 use simulator::scenario::Scenario;
@@ -98,7 +98,7 @@ fn days_of_life(outcome: &Outcome, days: u32, what: &str) -> u64 {
     least
 }
 
-/// A stable implant: 0.25 mL/day, a session every other day that sets the clock, a change of dose a week.
+/// A stable implant: 0.25 mL/day, a session a day that sets the clock, a change of dose a week.
 #[test]
 fn a_typical_therapy_wears_for_more_than_ten_years() {
     let days = 60;
@@ -112,7 +112,7 @@ fn a_typical_therapy_wears_for_more_than_ten_years() {
     assert!(life > YEARS * 366, "{life} days");
 }
 
-/// The highest rate, a change of dose every two hours and as many clocks set, and the processor reset four times a day.
+/// The highest rate, eight changes of dose and as many clocks set a day, and the processor reset four times a day.
 #[test]
 fn a_worst_therapy_wears_for_more_than_ten_years() {
     let days = 8;

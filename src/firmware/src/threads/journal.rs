@@ -5,11 +5,11 @@
 use drivers::device::queue::{QUEUE_BYTES, Queue};
 use drivers::device::{one_time, system};
 use journal::{
-    Envelope, FlashError, Journal, JournalError, KEY_BYTES, Log, Opening, Partition, Repairs,
+    Envelope, FlashError, Journal, JournalError, KEY_BYTES, Opening, Partition, Repairs,
     StateCondition,
 };
-use protocol::{Answer, LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart, Outcome, Refused};
-use pump::{ONE_TIME_BYTES, Placement, Record, Recovered, StorageReport};
+use protocol::{Answer, LogName, Outcome, Refused};
+use pump::{ONE_TIME_BYTES, Placement, Record, Recovered, StorageReport, storage};
 
 use crate::flash::DeviceFlash;
 use crate::log_sink::say;
@@ -45,10 +45,7 @@ pub fn run() {
                 }
                 if redundant && !is_redundant(&opened) {
                     // Kept, but only once.
-                    tell(&FromJournal::Storage(StorageReport {
-                        failing: true,
-                        ..StorageReport::default()
-                    }));
+                    tell(&FromJournal::Storage(StorageReport::kept_once()));
                 }
             }
             ToJournal::Keep => {
@@ -115,19 +112,7 @@ fn keep(opened: &mut Opened, record: Option<Envelope<'_>>) -> Result<(), Journal
         // Not written by this build.
         return Err(JournalError::BodyTooLong);
     };
-    if envelope.stamp.boot == 0 {
-        // Delivery began without this flash, which had not answered in time, and knows nothing of what it holds: that is to be there after the
-        // next reset as it was.
-        return Err(JournalError::StateLost {
-            kind: envelope.kind,
-        });
-    }
-    let kept = match Record::placement_of(envelope.kind) {
-        Some(Placement::State) => journal.put(&envelope),
-        Some(Placement::Checkpoint) => journal.checkpoint(&envelope),
-        Some(Placement::Critical) => journal.append_critical(&envelope),
-        Some(Placement::Event) | None => journal.append(&envelope),
-    };
+    let kept = storage::keep(journal, &envelope);
     if let Err(error) = kept {
         say!(error, "record of kind {}: {error}", envelope.kind.0);
     }
@@ -149,41 +134,17 @@ fn answer(session: u32, id: u32, outcome: Outcome) {
 
 #[inline(never)]
 fn read_log(opened: &mut Opened, log: LogName, from: u32) -> Outcome {
-    let mut buffer = [0; LOG_PART_BYTES];
-    let part = opened.as_mut().ok().and_then(|(journal, _)| {
-        let part = journal.read_from(log_of(log), from, &mut buffer).ok()?;
-        Some(LogPart {
-            next: part.next,
-            newest: part.newest,
-            records: LogBytes::new(buffer.get(..part.used)?)?,
-        })
-    });
-    part.map_or(Outcome::Refused(Refused::NotDone), Outcome::LogPart)
+    match opened {
+        Ok((journal, _)) => storage::read_log(journal, log, from),
+        Err(_) => Outcome::Refused(Refused::NotDone),
+    }
 }
 
 #[inline(never)]
 fn sign_log(opened: &mut Opened, log: LogName) -> Outcome {
-    let head = opened
-        .as_mut()
-        .ok()
-        .and_then(|(journal, _)| journal.head(log_of(log)).ok());
-    match head {
-        Some(head) => Outcome::LogHead {
-            head: head.map(|head| LogHead {
-                sequence: head.sequence,
-                state: head.state,
-                boot: head.boot,
-                signature: head.signature,
-            }),
-        },
-        None => Outcome::Refused(Refused::NotDone),
-    }
-}
-
-const fn log_of(name: LogName) -> Log {
-    match name {
-        LogName::Events => Log::Events,
-        LogName::Critical => Log::Critical,
+    match opened {
+        Ok((journal, _)) => storage::sign_log(journal, log),
+        Err(_) => Outcome::Refused(Refused::NotDone),
     }
 }
 

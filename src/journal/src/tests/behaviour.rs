@@ -303,6 +303,12 @@ struct Failing {
     worn: Option<(Partition, u32)>,
     /// Whether the banks cannot be read.
     mute: bool,
+    /// So many reads of this partition fail from now on.
+    unreadable: Option<(Partition, u32)>,
+    /// After so many that do not.
+    readable_before: u32,
+    /// This partition takes so many operations more.
+    dies_in: Option<(Partition, u64)>,
     /// Whether the banks cannot be written.
     dead_banks: bool,
 }
@@ -315,6 +321,9 @@ impl Failing {
             always: None,
             worn: None,
             mute: false,
+            unreadable: None,
+            readable_before: 0,
+            dies_in: None,
             dead_banks: false,
         }
     }
@@ -324,6 +333,11 @@ impl Failing {
         let bank = matches!(partition, Partition::StateA | Partition::StateB);
         if self.always == Some(partition) || self.dead_banks && bank {
             return Err(FlashError::Failed(-5));
+        }
+        if let Some((dying, left)) = &mut self.dies_in
+            && *dying == partition
+        {
+            *left = left.checked_sub(1).ok_or(FlashError::Failed(-5))?;
         }
         match &mut self.once_in {
             Some((0, error)) => {
@@ -346,6 +360,16 @@ impl Flash for Failing {
     }
     fn read(&mut self, partition: Partition, at: u32, to: &mut [u8]) -> Result<(), FlashError> {
         if self.mute && matches!(partition, Partition::StateA | Partition::StateB) {
+            return Err(FlashError::Failed(-116));
+        }
+        if let Some((unreadable, left @ 1..)) = &mut self.unreadable
+            && *unreadable == partition
+        {
+            if self.readable_before > 0 {
+                self.readable_before -= 1;
+                return self.flash.read(partition, at, to);
+            }
+            *left -= 1;
             return Err(FlashError::Failed(-116));
         }
         self.flash.read(partition, at, to)
@@ -566,6 +590,69 @@ fn a_value_left_without_its_index_is_undecided() {
         }
     }
     assert!(undecided > 10 && certain > 10 && kept > 10);
+}
+
+/// The last bank takes the value and then nothing more: what was acknowledged is still there, now and after any number of resets.
+#[test]
+fn a_last_bank_that_dies_before_the_index_keeps_what_was_acknowledged() {
+    let mut undecided = 0;
+    for bank in [Partition::StateA, Partition::StateB] {
+        let other = if bank == Partition::StateA {
+            Partition::StateB
+        } else {
+            Partition::StateA
+        };
+        for operation in 0..60 {
+            let (mut journal, _) = open(Failing::new(VirtualFlash::with_sizes(SMALL)));
+            journal.put(&envelope(PROGRAM, 1, b"old")).unwrap();
+            journal.flash_mut().always = Some(bank);
+            journal.put(&envelope(PROGRAM, 1, b"newer")).unwrap();
+            journal.flash_mut().dies_in = Some((other, operation));
+            if journal.put(&envelope(PROGRAM, 1, b"newest")) != Err(JournalError::Undecided) {
+                continue;
+            }
+            undecided += 1;
+            for _ in 0..3 {
+                let found = value(&mut journal, PROGRAM);
+                assert_eq!(found, Ok(Some(b"newer".to_vec())), "{bank:?} {operation}");
+                (journal, _) = open(journal.into_flash());
+            }
+        }
+    }
+    assert!(undecided > 10, "{undecided}");
+}
+
+/// A bank that does not let itself be read for a while is not written over with what the other one has: that can be older.
+#[test]
+fn a_bank_that_cannot_be_read_for_a_while_is_not_written_over() {
+    for (bank, other) in [
+        (Partition::StateA, Partition::StateB),
+        (Partition::StateB, Partition::StateA),
+    ] {
+        for reads in 1..4 {
+            for skipped in [0, 1, 5, 40] {
+                let (mut journal, _) = open(Failing::new(VirtualFlash::with_sizes(SMALL)));
+                journal.put(&envelope(PROGRAM, 1, b"old")).unwrap();
+                journal.flash_mut().always = Some(other);
+                journal.put(&envelope(PROGRAM, 1, b"newer")).unwrap();
+                let mut flash = journal.into_flash();
+                flash.always = None;
+                flash.unreadable = Some((bank, reads));
+                flash.readable_before = skipped;
+                let (mut journal, _) = open(flash);
+                journal.flash_mut().unreadable = None;
+                let found = value(&mut journal, PROGRAM);
+                assert_eq!(
+                    found,
+                    Ok(Some(b"newer".to_vec())),
+                    "{bank:?} {reads} {skipped}"
+                );
+                let (mut journal, opening) = open(journal.into_flash());
+                assert!(opening.redundant);
+                assert_eq!(value(&mut journal, PROGRAM), Ok(Some(b"newer".to_vec())));
+            }
+        }
+    }
 }
 
 /// With both banks dead nothing is acknowledged and nothing changes.

@@ -101,13 +101,15 @@ fn what_is_retained_counts_only_if_power_was_there_and_it_is_newer_than_the_chec
         TotalsSource::Checkpoint
     );
     // Of a later boot than this one, or older than the checkpoint: not of this pump's last hour.
-    let later = Retained {
-        boot: 2,
-        ..retained
-    };
+    let with_boot = |boot| Some(Retained { boot, ..retained });
     assert_eq!(
-        source(ResetCause::Watchdog, Some(later), &flash),
+        source(ResetCause::Watchdog, with_boot(3), &flash),
         TotalsSource::Checkpoint
+    );
+    // A flash that takes nothing any more gives every boot the same number.
+    assert_eq!(
+        source(ResetCause::Watchdog, with_boot(2), &flash),
+        TotalsSource::Retained
     );
     let mut older = retained;
     older.totals.at_most_steps = 5;
@@ -487,7 +489,7 @@ fn what_is_delivered_and_what_is_wrong_is_in_the_log() {
 
 #[test]
 fn a_lost_memory_is_told_once_a_boot() {
-    let bench = Bench::new(Recovered {
+    let mut bench = Bench::new(Recovered {
         boot: 9,
         program: Recovery::Lost,
         totals: Recovery::Lost,
@@ -498,6 +500,10 @@ fn a_lost_memory_is_told_once_a_boot() {
         },
         ..Recovered::new_pump()
     });
+    // Looking again every day or every ten minutes is no news.
+    for _ in 0..3 {
+        bench.event(Event::Storage(StorageReport::default()));
+    }
     let lost: Vec<_> = bench
         .log()
         .into_iter()
@@ -728,7 +734,7 @@ fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
     let mut motor = bench.motor();
     motor.faults.interlock_tripped = true;
     bench.event(Event::Tick(motor));
-    assert!(bench.latched.stopped);
+    assert!(bench.latched.interlock_tripped);
     for reset in [false, true] {
         bench = if reset {
             bench.reset(ResetCause::Watchdog)
@@ -736,7 +742,7 @@ fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
             bench.power_cut()
         };
         // The bench's next flash is that of this boot.
-        bench.latched.stopped = true;
+        bench.latched.interlock_tripped = true;
         bench.program = Some(record::ProgramRecord {
             number: 1,
             program: Some(baclofen()),
@@ -754,8 +760,199 @@ fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
         Some(Outcome::Committed { program_number: 2 })
     );
     bench.run(Duration::from_seconds(60));
-    assert!(bench.made() > 0 && !bench.latched.stopped);
+    assert!(bench.made() > 0 && !bench.latched.interlock_tripped);
     assert_eq!(bench.status().faults & fault::INTERLOCK, 0);
+}
+
+/// The flash could not be told of it before the reset: retained memory was.
+#[test]
+fn a_tripped_interlock_that_flash_could_not_keep_stops_all_the_same() {
+    for journal in [Journal::Fails, Journal::Silent] {
+        for flash_works in [true, false] {
+            let mut bench = Bench::fresh();
+            bench.program(&baclofen());
+            bench.run(Duration::from_hours(1));
+            bench.journal = journal;
+            let mut motor = bench.motor();
+            motor.faults.interlock_tripped = true;
+            bench.event(Event::Tick(motor));
+            assert!(!bench.latched.interlock_tripped, "flash does not know it");
+            let retained = Some(bench.pump.retained());
+            let recovered = if flash_works {
+                bench.flash()
+            } else {
+                Recovered::without_flash()
+            };
+            let cause = ResetCause::Watchdog;
+            let mut bench = Bench::started(recovered, Start { cause, retained });
+            bench.run(Duration::from_hours(1));
+            assert_eq!((bench.made(), bench.handed_out), (0, 0));
+            assert_eq!(bench.status().faults & fault::INTERLOCK, fault::INTERLOCK);
+            assert!(bench.latched.interlock_tripped, "and is told now");
+        }
+    }
+}
+
+/// A stop acts at once and is recorded after, however long that takes: no reset starts the old program again once it is there.
+#[test]
+fn a_stop_is_recorded_when_the_journal_works_again() {
+    for journal in [Journal::Fails, Journal::Silent] {
+        let mut bench = Bench::fresh();
+        bench.program(&baclofen());
+        bench.run(Duration::from_hours(1));
+        bench.journal = journal;
+        bench.program(&stopped());
+        bench.run(Duration::from_minutes(10));
+        let status = bench.status();
+        assert_eq!((status.program_number, status.flow_nl_per_day), (1, 0));
+        assert_eq!(bench.program.clone().expect("the old one").number, 1);
+        bench.journal = Journal::Keeps;
+        bench.run(Duration::from_seconds(11));
+        assert_eq!(bench.status().program_number, 2);
+        assert!(bench.log().iter().any(
+            |record| matches!(record, Record::ProgramCommitted { record, .. } if record.number == 2)
+        ));
+        let mut bench = bench.power_cut();
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.status().delivery, DeliveryState::Stopped);
+        assert_eq!(bench.handed_out, 0);
+    }
+}
+
+/// Nor does a later program that could not be recorded bring the old one back.
+#[test]
+fn a_program_that_was_not_done_leaves_an_unrecorded_stop_in_force() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    bench.run(Duration::from_hours(1));
+    bench.journal = Journal::Fails;
+    assert_eq!(bench.program(&stopped()), Some(Outcome::StoppedNotRecorded));
+    let outcome = bench.program(&continuous(500_000));
+    assert_eq!(outcome, Some(Outcome::Refused(Refused::NotDone)));
+    bench.journal = Journal::Keeps;
+    bench.run(Duration::from_seconds(11));
+    let record = bench.program.clone().expect("recorded");
+    assert_eq!(
+        record.program.map(|program| program.mode),
+        Some(Mode::Stopped)
+    );
+}
+
+/// Answers to another ticket than that of the commit on its way say nothing of it.
+#[test]
+fn a_late_answer_decides_nothing_about_the_next_commit() {
+    for late in [
+        Event::Persisted as fn(Ticket) -> Event,
+        Event::PersistFailed,
+    ] {
+        let mut bench = Bench::fresh();
+        bench.program(&baclofen());
+        bench.journal = Journal::Silent;
+        let ticket =
+            |bench: &Bench| match bench.actions.iter().rev().find_map(|action| match action {
+                Action::Persist { ticket, .. } => Some(*ticket),
+                _ => None,
+            }) {
+                Some(ticket) => ticket,
+                None => panic!("no ticket"),
+            };
+        bench.program(&continuous(500_000));
+        let first = ticket(&bench);
+        bench.run(Duration::from_seconds(5));
+        let digest = bench.stage(&continuous(1_000_000)).digest;
+        bench.ask(Command::Commit { digest });
+        let second = ticket(&bench);
+        assert_ne!(first, second);
+        bench.event(late(first));
+        let status = bench.status();
+        assert!(status.committing);
+        assert_eq!(
+            (status.program_number, status.flow_nl_per_day),
+            (1, 125_000)
+        );
+        bench.event(Event::Persisted(second));
+        let status = bench.status();
+        assert_eq!(
+            (status.program_number, status.flow_nl_per_day),
+            (2, 500_000)
+        );
+    }
+}
+
+#[test]
+fn checkpoints_that_fail_for_a_day_are_one_alarm() {
+    let mut bench = Bench::fresh();
+    bench.program(&baclofen());
+    for _ in 0..24 * 60 * 12 {
+        let before = bench.actions.len();
+        bench.run(Duration::from_seconds(5));
+        let list = bench.actions.split_off(before);
+        for action in &list {
+            match action {
+                Action::Checkpoint(Record::Totals { .. }) => {
+                    bench.event(Event::CheckpointFailed);
+                }
+                // The banks are as they should be.
+                Action::Scrub => {
+                    bench.event(Event::Storage(StorageReport::default()));
+                }
+                _ => {}
+            }
+        }
+        bench.actions.extend(list);
+    }
+    let alarms = bench
+        .log()
+        .into_iter()
+        .filter(|record| {
+            matches!(
+                record,
+                Record::AlarmRaised { .. } | Record::AlarmCleared { .. }
+            )
+        })
+        .count();
+    assert_eq!(alarms, 1);
+    bench.run(Duration::from_minutes(12));
+    bench.event(Event::Storage(StorageReport::default()));
+    assert_eq!(bench.status().faults & fault::STORAGE, 0, "and it goes");
+}
+
+/// A boot that lost the totals counts from nothing. What it kept itself is not added to what it retained; what it could not keep is.
+#[test]
+fn totals_of_a_boot_that_lost_them_count_once() {
+    let mut first = Bench::fresh();
+    first.program(&baclofen());
+    first.run(Duration::from_days(1));
+    let (flash, before) = (first.flash(), first.made());
+    let lost = Recovered {
+        totals: Recovery::Lost,
+        totals_boot: 0,
+        ..first.flash()
+    };
+    let mut bench = Bench::new(lost);
+    bench.run(Duration::from_days(2));
+    let made = bench.made();
+    let start = Start {
+        cause: ResetCause::Watchdog,
+        retained: Some(bench.pump.retained()),
+    };
+    let kept = Recovered {
+        boot: 3,
+        ..bench.flash()
+    };
+    let (_, counted, at_most) = Bench::started(kept, start).boot_record();
+    assert!(
+        counted as u64 <= made && made <= at_most,
+        "{counted} {made} {at_most}"
+    );
+    // Its checkpoints failed, and those from before let themselves be read again.
+    let older = Recovered { boot: 3, ..flash };
+    let (_, counted, at_most) = Bench::started(older, start).boot_record();
+    let truth = before + made;
+    assert!(
+        counted as u64 <= truth && truth <= at_most,
+        "{counted} {truth} {at_most}"
+    );
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn longest() -> Vec<Record> {
         },
         Record::Latched {
             record: LatchedRecord {
-                stopped: true,
+                interlock_tripped: true,
                 clock_was_set: true,
                 checkpoints_failing: true,
             },

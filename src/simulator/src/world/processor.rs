@@ -4,13 +4,10 @@ use super::{LogEntry, Memory, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{EmulatedMotor, Faults, Interlock, MotorError, Order};
 use journal::{Envelope, Journal, Log, Partition, Stamp};
-use protocol::{
-    Answer, LOG_PART_BYTES, Lifecycle, LogBytes, LogHead, LogName, LogPart, Mtu, Outcome, Policy,
-    Received, Refused, Session, SessionId, Situation,
-};
+use protocol::{Answer, Lifecycle, Mtu, Policy, Received, Session, SessionId, Situation};
 use pump::{
-    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Placement, Pump, RECORD_BYTES, Record,
-    Recovered, ResetCause, Retained, Start, StorageReport,
+    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
+    ResetCause, Retained, Start, StorageReport, storage,
 };
 use std::collections::VecDeque;
 use therapy::StepOrder;
@@ -191,10 +188,7 @@ impl Processor {
                 self.put(Incoming::Event(event));
                 if redundant && !self.journal.redundant() {
                     // Kept, but only once.
-                    self.put(Incoming::Event(Event::Storage(StorageReport {
-                        failing: true,
-                        ..StorageReport::default()
-                    })));
+                    self.put(Incoming::Event(Event::Storage(StorageReport::kept_once())));
                 }
             }
             Action::Append { session, record } => {
@@ -219,11 +213,11 @@ impl Processor {
                 log,
                 from,
             } => {
-                let outcome = self.read_log(log, from);
+                let outcome = storage::read_log(&mut self.journal, log, from);
                 let _ = self.session.answer(session, &Answer { id, outcome });
             }
             Action::SignLog { session, id, log } => {
-                let outcome = self.sign_log(log);
+                let outcome = storage::sign_log(&mut self.journal, log);
                 let _ = self.session.answer(session, &Answer { id, outcome });
             }
             Action::Answer { session, answer } => {
@@ -247,41 +241,9 @@ impl Processor {
             },
             body,
         };
-        let written = match record.placement() {
-            Placement::State => self.journal.put(&envelope),
-            Placement::Checkpoint => self.journal.checkpoint(&envelope),
-            Placement::Event => self.journal.append(&envelope),
-            Placement::Critical => self.journal.append_critical(&envelope),
-        };
+        let written = storage::keep(&mut self.journal, &envelope);
         self.wait_for_flash(at);
         Ok(written?)
-    }
-
-    fn read_log(&mut self, log: LogName, from: u32) -> Outcome {
-        let mut buffer = [0; LOG_PART_BYTES];
-        let read = self.journal.read_from(log_of(log), from, &mut buffer);
-        let part = read.ok().and_then(|part| {
-            Some(LogPart {
-                next: part.next,
-                newest: part.newest,
-                records: LogBytes::new(buffer.get(..part.used)?)?,
-            })
-        });
-        part.map_or(Outcome::Refused(Refused::NotDone), Outcome::LogPart)
-    }
-
-    fn sign_log(&mut self, log: LogName) -> Outcome {
-        match self.journal.head(log_of(log)) {
-            Ok(head) => Outcome::LogHead {
-                head: head.map(|head| LogHead {
-                    sequence: head.sequence,
-                    state: head.state,
-                    boot: head.boot,
-                    signature: head.signature,
-                }),
-            },
-            Err(_) => Outcome::Refused(Refused::NotDone),
-        }
     }
 
     /// The processor stands still for as long as the flash was busy.
@@ -369,13 +331,6 @@ impl Processor {
             }
         }
         usage
-    }
-}
-
-const fn log_of(name: LogName) -> Log {
-    match name {
-        LogName::Events => Log::Events,
-        LogName::Critical => Log::Critical,
     }
 }
 
