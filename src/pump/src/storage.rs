@@ -137,11 +137,11 @@ mod tests {
     use super::*;
     use crate::record::{ProgramRecord, kind};
     use crate::{RECORD_BYTES, Recovered, Recovery, TotalsRecord};
-    use journal::{Stamp, VirtualFlash};
+    use journal::{FlashError, Stamp, VirtualFlash};
     use units::{Clock, PumpTime};
 
-    fn kept(
-        journal: &mut Journal<VirtualFlash>,
+    fn kept<F: Flash>(
+        journal: &mut Journal<F>,
         boot: u32,
         record: &Record,
     ) -> Result<(), JournalError> {
@@ -182,6 +182,89 @@ mod tests {
             panic!("no log")
         };
         assert_eq!(part.newest, Some(0), "one record, and it is in the log");
+    }
+
+    /// Bank B takes nothing; the rest fails once, after so many operations.
+    struct Failing {
+        flash: VirtualFlash,
+        once_in: Option<u32>,
+        bank: bool,
+    }
+
+    impl Failing {
+        fn fails(&mut self, partition: Partition) -> Result<(), FlashError> {
+            let failed = Err(FlashError::Failed(-5));
+            match &mut self.once_in {
+                _ if self.bank && partition == Partition::StateB => return failed,
+                Some(0) => {
+                    self.once_in = None;
+                    return failed;
+                }
+                Some(left) => *left = left.saturating_sub(1),
+                None => {}
+            }
+            Ok(())
+        }
+    }
+
+    impl Flash for Failing {
+        fn size(&self, partition: Partition) -> u32 {
+            self.flash.size(partition)
+        }
+        fn read(&mut self, partition: Partition, at: u32, to: &mut [u8]) -> Result<(), FlashError> {
+            self.flash.read(partition, at, to)
+        }
+        fn write(&mut self, partition: Partition, at: u32, from: &[u8]) -> Result<(), FlashError> {
+            for (at, word) in (at..).step_by(4).zip(from.chunks(4)) {
+                self.fails(partition)?;
+                self.flash.write(partition, at, word)?;
+            }
+            Ok(())
+        }
+        fn erase(&mut self, partition: Partition, from: u32, to: u32) -> Result<(), FlashError> {
+            self.fails(partition)?;
+            self.flash.erase(partition, from, to)
+        }
+    }
+
+    /// With one bank left and a driver that fails anywhere in the write: the answer is what the next boot finds.
+    #[test]
+    fn an_answer_stays_true_also_where_the_journal_leaves_it_undecided() {
+        let (mut done, mut not_done) = (0, 0);
+        for once_in in 0..60 {
+            let flash = Failing {
+                flash: VirtualFlash::nrf52840(),
+                once_in: None,
+                bank: false,
+            };
+            let (mut journal, _) = Journal::open(flash).unwrap();
+            kept(&mut journal, 1, &program(3)).unwrap();
+            journal.flash_mut().bank = true;
+            kept(&mut journal, 1, &program(4)).unwrap();
+            journal.flash_mut().once_in = Some(once_in);
+            let expected = match kept(&mut journal, 1, &program(5)) {
+                Ok(()) => 5,
+                Err(error) => {
+                    assert_ne!(error, JournalError::Undecided);
+                    4
+                }
+            };
+            let mut flash = journal.into_flash();
+            if flash.once_in.take().is_none() {
+                // It has failed.
+                match expected {
+                    5 => done += 1,
+                    _ => not_done += 1,
+                }
+            }
+            let (mut journal, opening) = Journal::open(flash).unwrap();
+            let (recovered, _) = Recovered::from_journal(&mut journal, &opening, None);
+            let Recovery::Good(found) = recovered.program else {
+                panic!("{:?}", recovered.program)
+            };
+            assert_eq!(found.number, expected, "{once_in}");
+        }
+        assert!(done > 5 && not_done > 5, "{done} {not_done}");
     }
 
     #[test]
