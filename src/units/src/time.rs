@@ -90,6 +90,12 @@ timestamp! {
     CarrierTime
 }
 
+timestamp! {
+    /// Time with power over the pump's whole life, in microseconds: persisted, and never set by anybody. Lockouts, caps, periodic
+    /// intervals, service life and trial expiry run on it (docs/therapy.md, "Clock"); time without power counts as none.
+    PoweredTime
+}
+
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
