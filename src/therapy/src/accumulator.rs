@@ -2,15 +2,22 @@
 
 use core::num::NonZeroU128;
 
-use units::{Duration, Flow, PumpTime, Ratio, StepVolume};
+use units::{Duration, Flow, PumpTime, Ratio, StepVolume, common_denominator, count_and_carry};
 
 /// Counts the whole steps a flow has prescribed since it started, exactly, for as long as the clock can count.
 ///
-/// The flow and the step volume make one reduced fraction of steps per microsecond. Every answer is that fraction times the time since
-/// the start: the remainder below a whole step is carried in it, never dropped, so that nothing drifts after a minute or ten years.
+/// The flow and the step volume make one fraction of steps per microsecond. Every answer is that fraction times the time since
+/// the start, and what was carried in: the remainder below a whole step is never dropped, so that nothing drifts after a minute or ten years,
+/// nor when one rate follows another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accumulator {
-    steps_per_microsecond: Ratio,
+    flow: Flow,
+    step_volume: StepVolume,
+    /// Steps per microsecond; not reduced, so that `carry` can be on the same denominator.
+    numerator: u128,
+    denominator: NonZeroU128,
+    /// Parts of a step that were there at the start, of `denominator`; less than one step.
+    carry: u128,
     start: PumpTime,
 }
 
@@ -18,15 +25,57 @@ impl Accumulator {
     /// Starts counting: at `start` nothing is due yet, the first step comes one whole period later.
     #[must_use]
     pub fn new(flow: Flow, step_volume: StepVolume, start: PumpTime) -> Self {
-        // A flow's denominator has at most 69 bits and a step volume 32, so that the quotient always fits; were it not so, nothing
-        // would be due, which is the safe side.
-        let steps_per_microsecond = NonZeroU128::new(u128::from(step_volume.femtolitres()))
-            .and_then(|step| flow.ratio().divided_by(step))
-            .unwrap_or(Ratio::ZERO);
+        let steps_per_microsecond = steps_per_microsecond(flow, step_volume);
         Self {
-            steps_per_microsecond,
+            flow,
+            step_volume,
+            numerator: steps_per_microsecond.numerator(),
+            denominator: steps_per_microsecond.denominator(),
+            carry: 0,
             start,
         }
+    }
+
+    /// Goes on at another flow from `at`, with the part of a step that was due by then.
+    ///
+    /// Two rates of one program have a common denominator of at most 118 bits (concentration 32, day 37, step volume 32, duration in seconds
+    /// 17). Of rates that have none in 128 bits the part of a step would be left out.
+    #[must_use]
+    pub fn then(&self, flow: Flow, step_volume: StepVolume, at: PumpTime) -> Self {
+        let next = Self::new(flow, step_volume, at);
+        self.carried_into(&next, at).unwrap_or(next)
+    }
+
+    fn carried_into(&self, next: &Self, at: PumpTime) -> Option<Self> {
+        let elapsed = at.saturating_since(self.start);
+        let (_, rest) = count_and_carry(
+            self.numerator,
+            self.denominator,
+            elapsed.micros(),
+            self.carry,
+        )?;
+        let denominator = common_denominator(self.denominator, next.denominator)?;
+        let scale = |parts: u128, of: NonZeroU128| {
+            parts.checked_mul(units::divide(denominator.get(), of).0)
+        };
+        Some(Self {
+            numerator: scale(next.numerator, next.denominator)?,
+            denominator,
+            carry: scale(rest, self.denominator)?,
+            ..*next
+        })
+    }
+
+    /// The flow that is counted.
+    #[must_use]
+    pub const fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// What one step displaces.
+    #[must_use]
+    pub const fn step_volume(&self) -> StepVolume {
+        self.step_volume
     }
 
     /// When counting started.
@@ -39,9 +88,13 @@ impl Accumulator {
     #[must_use]
     pub fn due_by(&self, at: PumpTime) -> u64 {
         let elapsed = at.saturating_since(self.start);
-        self.steps_per_microsecond
-            .times_rounded_down(elapsed.micros())
-            .unwrap_or(u64::MAX)
+        count_and_carry(
+            self.numerator,
+            self.denominator,
+            elapsed.micros(),
+            self.carry,
+        )
+        .map_or(u64::MAX, |(steps, _)| steps)
     }
 
     /// The first microsecond at which [`Accumulator::due_by`] reaches `step`; `None` when the clock ends before or nothing flows.
@@ -51,10 +104,16 @@ impl Accumulator {
         if step == 0 {
             return Some(self.start);
         }
-        let micros = self
-            .steps_per_microsecond
-            .inverse()?
-            .times_rounded_up(step)?;
+        let numerator = NonZeroU128::new(self.numerator)?;
+        // The smallest time with numerator x time >= step x denominator - carry.
+        let (micros, rest) = count_and_carry(self.denominator.get(), numerator, step, 0)?;
+        let micros = match self.carry.checked_sub(rest) {
+            Some(more) => {
+                let earlier = units::divide(more, numerator).0;
+                micros.saturating_sub(u64::try_from(earlier).unwrap_or(u64::MAX))
+            }
+            None => micros.checked_add(1)?,
+        };
         self.start.checked_add(Duration::from_micros(micros))
     }
 
@@ -63,11 +122,23 @@ impl Accumulator {
     pub fn period_nanoseconds_rounded_up(&self) -> u64 {
         /// Nanoseconds in a microsecond.
         const NANOSECONDS: u64 = 1_000;
-        self.steps_per_microsecond
-            .inverse()
-            .and_then(|microseconds_per_step| microseconds_per_step.times_rounded_up(NANOSECONDS))
-            .unwrap_or(u64::MAX)
+        let period = NonZeroU128::new(self.numerator).and_then(|numerator| {
+            count_and_carry(self.denominator.get(), numerator, NANOSECONDS, 0)
+        });
+        match period {
+            Some((period, 0)) => period,
+            Some((period, _)) => period.saturating_add(1),
+            None => u64::MAX,
+        }
     }
+}
+
+fn steps_per_microsecond(flow: Flow, step_volume: StepVolume) -> Ratio {
+    // A flow's denominator has at most 69 bits and a step volume 32, so that the quotient always fits; were it not so, nothing
+    // would be due, which is the safe side.
+    NonZeroU128::new(u128::from(step_volume.femtolitres()))
+        .and_then(|step| flow.ratio().divided_by(step))
+        .unwrap_or(Ratio::ZERO)
 }
 
 #[cfg(test)]
@@ -208,6 +279,32 @@ mod tests {
             if let Some(time) = accumulator.time_of_step(count) {
                 prop_assert!(accumulator.due_by(time) >= count);
                 prop_assert!(count == 0 || accumulator.due_by(PumpTime::from_micros(time.micros() - 1)) < count);
+            }
+        }
+
+        /// Rates of one program that follow each other: the steps are those of the sum of all their parts, never one more or less.
+        #[test]
+        fn parts_of_a_step_are_carried_from_rate_to_rate(
+            doses in prop::collection::vec((0_u64..50_000_000, 1_u64..YEAR / 50), 1..20),
+            concentration in 1_000_u32..50_000_000, step in 2_250_000_u32..=2_750_000, hourly in any::<bool>(),
+        ) {
+            let step = StepVolume::new(step).unwrap();
+            let concentration = Concentration::from_nanograms_per_millilitre(concentration).unwrap();
+            let per = if hourly { Per::Hour } else { Per::Day };
+            let mut accumulator = Accumulator::new(Flow::ZERO, step, PumpTime::ZERO);
+            let (mut at, mut steps, mut sum) = (PumpTime::ZERO, 0_u64, BigUint::from(0_u32));
+            for (nanograms, micros) in doses {
+                let flow = DoseRate::new(Mass::from_nanograms(nanograms), per).flow(concentration);
+                steps += accumulator.due_by(at);
+                accumulator = accumulator.then(flow, step, at);
+                at = at.saturating_add(Duration::from_micros(micros));
+                sum += BigUint::from(nanograms) * 1_000_000_000_000_u64 * micros;
+            }
+            steps += accumulator.due_by(at);
+            let denominator = BigUint::from(concentration.nanograms_per_millilitre()) * per.micros() * step.femtolitres();
+            prop_assert_eq!(BigUint::from(steps), sum / denominator);
+            if let Some(next) = accumulator.time_of_step(accumulator.due_by(at) + 1) {
+                prop_assert!(next > at);
             }
         }
     }

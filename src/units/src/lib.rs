@@ -44,6 +44,6 @@ pub use flow::Flow;
 pub use identifiers::{AlarmKind, FaultPolicy, OverrideReason, PrimeKind, PumpKind};
 pub use mass::Mass;
 pub use rate::{DoseRate, FlowRate, Per};
-pub use ratio::Ratio;
+pub use ratio::{Ratio, common_denominator, count_and_carry, divide};
 pub use time::{CarrierTime, PoweredTime, PumpTime};
 pub use volume::{StepVolume, Volume};

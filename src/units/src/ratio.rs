@@ -81,51 +81,75 @@ impl Ratio {
         }
     }
 
+    /// `count` times this and `carry` parts of its denominator (fewer than a whole), exactly: the whole part, and what remains over it, in
+    /// parts of the denominator; `None` above `u64::MAX`.
+    #[must_use]
+    pub fn times_and_carry(self, count: u64, carry: u128) -> Option<(u64, u128)> {
+        count_and_carry(self.numerator, self.denominator, count, carry)
+    }
+
     /// `count` times this, rounded down, and whether that is exact.
     fn times(self, count: u64) -> Option<(u64, bool)> {
-        let wide_count = u128::from(count);
-        // count x (whole + part / denominator), with part < denominator: only the second product may need more than 128 bits.
-        let (whole, part) = divide(self.numerator, self.denominator);
-        let whole = whole.checked_mul(wide_count)?;
-        let (quotient, exact) = match part.checked_mul(wide_count) {
-            Some(product) => {
-                let (quotient, rest) = divide(product, self.denominator);
-                (quotient, rest == 0)
-            }
-            None => self.times_part(part, count),
-        };
-        let sum = whole.checked_add(quotient)?;
-        Some((u64::try_from(sum).ok()?, exact))
+        let (quotient, rest) = self.times_and_carry(count, 0)?;
+        Some((quotient, rest == 0))
     }
+}
 
-    /// `count x part / denominator` for `part < denominator` by long multiplication, one bit of `count` at a time: the running
-    /// remainder stays below the denominator and the running quotient below the bits of `count` read so far.
-    fn times_part(self, part: u128, count: u64) -> (u128, bool) {
-        let mut quotient = 0_u128;
-        let mut remainder = 0_u128;
-        for place in (0..u64::BITS).rev() {
-            quotient = quotient.saturating_mul(2);
-            self.carry(&mut quotient, &mut remainder, None);
-            if count.checked_shr(place).is_some_and(|bits| bits & 1 == 1) {
-                self.carry(&mut quotient, &mut remainder, Some(part));
-            }
-        }
-        (quotient, remainder == 0)
-    }
+/// `(numerator x count + carry) / denominator`, exactly: quotient and remainder; `None` when the quotient is above `u64::MAX`. `carry` is below
+/// the denominator. Unlike a [`Ratio`] the two numbers need not be reduced: parts of one denominator can be carried from one to another.
+#[must_use]
+pub fn count_and_carry(
+    numerator: u128,
+    denominator: NonZeroU128,
+    count: u64,
+    carry: u128,
+) -> Option<(u64, u128)> {
+    let wide_count = u128::from(count);
+    // count x (whole + part / denominator), with part < denominator: only the second product may need more than 128 bits.
+    let (whole, part) = divide(numerator, denominator);
+    let whole = whole.checked_mul(wide_count)?;
+    let (mut quotient, mut remainder) = match part.checked_mul(wide_count) {
+        Some(product) => divide(product, denominator),
+        None => times_part(part, denominator, count),
+    };
+    add_part(&mut quotient, &mut remainder, carry, denominator);
+    let sum = whole.checked_add(quotient)?;
+    Some((u64::try_from(sum).ok()?, remainder))
+}
 
-    /// Adds `addend` (or the remainder to itself) to the remainder and carries a full denominator into the quotient, without ever
-    /// forming the sum, which may not fit.
-    fn carry(self, quotient: &mut u128, remainder: &mut u128, addend: Option<u128>) {
-        let addend = addend.unwrap_or(*remainder);
-        let room = self.denominator.get().saturating_sub(addend);
-        match remainder.checked_sub(room) {
-            Some(over) => {
-                *remainder = over;
-                *quotient = quotient.saturating_add(1);
-            }
-            None => *remainder = remainder.saturating_add(addend),
+/// `count x part / denominator` for `part < denominator` by long multiplication, one bit of `count` at a time: the running
+/// remainder stays below the denominator and the running quotient below the bits of `count` read so far.
+fn times_part(part: u128, denominator: NonZeroU128, count: u64) -> (u128, u128) {
+    let mut quotient = 0_u128;
+    let mut remainder = 0_u128;
+    for place in (0..u64::BITS).rev() {
+        quotient = quotient.saturating_mul(2);
+        let twice = remainder;
+        add_part(&mut quotient, &mut remainder, twice, denominator);
+        if count.checked_shr(place).is_some_and(|bits| bits & 1 == 1) {
+            add_part(&mut quotient, &mut remainder, part, denominator);
         }
     }
+    (quotient, remainder)
+}
+
+/// Adds `addend` to the remainder and carries a full denominator into the quotient, without ever forming the sum, which may not fit.
+fn add_part(quotient: &mut u128, remainder: &mut u128, addend: u128, denominator: NonZeroU128) {
+    let room = denominator.get().saturating_sub(addend);
+    match remainder.checked_sub(room) {
+        Some(over) => {
+            *remainder = over;
+            *quotient = quotient.saturating_add(1);
+        }
+        None => *remainder = remainder.saturating_add(addend),
+    }
+}
+
+/// The least denominator that both can be brought to; `None` when it would not fit.
+#[must_use]
+pub fn common_denominator(first: NonZeroU128, second: NonZeroU128) -> Option<NonZeroU128> {
+    let divisor = greatest_common_divisor(first.get(), second);
+    NonZeroU128::new(divide(first.get(), divisor).0)?.checked_mul(second)
 }
 
 impl Ord for Ratio {
@@ -177,12 +201,13 @@ fn greatest_common_divisor(first: u128, second: NonZeroU128) -> NonZeroU128 {
     divisor
 }
 
-/// Quotient and remainder.
+/// Quotient and remainder of two numbers.
 ///
 /// The one place where 128 bits are divided: on a processor of 32 bits that takes a kilobyte of code, and as much again wherever it is written
 /// (docs/footprint.md).
+#[must_use]
 #[inline(never)]
-fn divide(dividend: u128, divisor: NonZeroU128) -> (u128, u128) {
+pub fn divide(dividend: u128, divisor: NonZeroU128) -> (u128, u128) {
     let quotient = dividend / divisor;
     // Never more than the dividend: nothing wraps.
     let remainder = dividend.wrapping_sub(quotient.wrapping_mul(divisor.get()));
@@ -252,7 +277,31 @@ mod tests {
         assert_eq!(just_over.times_rounded_down(u64::MAX), None);
     }
 
+    #[test]
+    fn a_common_denominator_is_the_least() {
+        assert_eq!(
+            common_denominator(nonzero(6), nonzero(4)),
+            Some(nonzero(12))
+        );
+        assert_eq!(common_denominator(nonzero(5), nonzero(5)), Some(nonzero(5)));
+        assert_eq!(common_denominator(nonzero(u128::MAX), nonzero(2)), None);
+    }
+
     proptest! {
+        /// What is carried in comes out again: quotient and remainder make up numerator x count + carry.
+        #[test]
+        fn nothing_carried_is_lost(numerator in wide(), denominator in wide_nonzero(), count in count(), carry in wide()) {
+            let carry = carry % denominator.get();
+            let exact = BigUint::from(numerator) * count + carry;
+            match count_and_carry(numerator, denominator, count, carry) {
+                Some((quotient, rest)) => {
+                    prop_assert!(rest < denominator.get());
+                    prop_assert_eq!(BigUint::from(quotient) * denominator.get() + rest, exact);
+                }
+                None => prop_assert!(exact / denominator.get() > BigUint::from(u64::MAX)),
+            }
+        }
+
         #[test]
         fn multiplies_like_big_integers(numerator in wide(), denominator in wide_nonzero(), count in count()) {
             let ratio = Ratio::new(numerator, denominator);

@@ -14,6 +14,13 @@ use crate::prescription::{Draft, Mode};
 const YEAR: u64 = 31_557_600_000_000;
 const HOUR: u64 = 3_600_000_000;
 
+impl Delivery {
+    /// Whole steps that the basal rate has prescribed by `at`.
+    fn prescribed(&self, at: PumpTime) -> u64 {
+        self.basal.map_or(0, |track| track.accumulator.due_by(at))
+    }
+}
+
 /// A dose over a concentration at a calibration, as plain numbers.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -600,9 +607,19 @@ fn a_flow_faster_than_any_motor_runs_at_the_fastest_step_rate() {
     let first = delivery.next_order(PumpTime::ZERO).unwrap();
     assert_eq!((first.period_ns, first.steps), (1_000_000, 500));
     let second = delivery.next_order(PumpTime::ZERO).unwrap();
-    assert!(second.first_at > first.last_at());
-    assert!(delivery.deficit() > 0);
+    assert_eq!(
+        second.first_at,
+        first.last_at().saturating_add(Duration::from_millis(1))
+    );
     assert_eq!(delivery.ordered(), 1_000);
+    for _ in 0..4 {
+        let now = delivery.next_call().unwrap();
+        let _ = delivery.next_order(now).unwrap();
+    }
+    assert!(
+        delivery.deficit() > 0,
+        "what it lags behind by more than a second"
+    );
 }
 
 #[test]
@@ -677,9 +694,10 @@ proptest! {
         for (elapsed, latenesses) in visits {
             let (mut delivery, mut ledger) = (case.start(start), Ledger::new(case, start));
             let mut now = start + elapsed;
-            let job = delivery.job.as_mut().unwrap();
-            job.next_step = ledger.prescribed(now) + 1;
-            ledger.accounted = job.next_step - 1;
+            let track = delivery.basal.as_mut().unwrap();
+            track.next_step = ledger.prescribed(now) + 1;
+            ledger.accounted = track.next_step - 1;
+            delivery.handed = ledger.accounted;
             for lateness in latenesses {
                 now = call(&mut delivery, &mut ledger, now) + lateness;
                 let accounted = delivery.ordered();
@@ -785,6 +803,217 @@ proptest! {
             let (mut delivery, mut ledger) = (Delivery::start(&prescription, &bounds, PumpTime::from_micros(at), 1), Ledger::new(case, at));
             let next = call(&mut delivery, &mut ledger, at);
             call(&mut delivery, &mut ledger, next);
+            prop_assert_eq!(delivery.deficit(), 0);
+        }
+    }
+}
+
+/// A motor that makes every step of its orders at its time, and drops what it is told to drop.
+#[derive(Default)]
+struct Motor {
+    /// Those that were dropped have only the steps that were made.
+    orders: VecDeque<StepOrder>,
+}
+
+impl Motor {
+    /// Steps made of an order by a time.
+    fn of_order(order: &StepOrder, at: PumpTime) -> u32 {
+        let since = at.checked_since(order.first_at);
+        since.map_or(0, |since| {
+            let steps = u128::from(since.micros()) * 1_000 / u128::from(order.period_ns) + 1;
+            u32::try_from(steps).unwrap_or(u32::MAX).min(order.steps)
+        })
+    }
+
+    fn made(&self, at: PumpTime) -> u64 {
+        let made = self
+            .orders
+            .iter()
+            .map(|order| u64::from(Self::of_order(order, at)));
+        made.sum()
+    }
+
+    fn drop_orders(&mut self, at: PumpTime) {
+        for order in &mut self.orders {
+            order.steps = Self::of_order(order, at);
+        }
+        self.orders.retain(|order| order.steps > 0);
+    }
+}
+
+/// Asks for orders until `until`, checks after each that nothing overlaps.
+fn drive(delivery: &mut Delivery, motor: &mut Motor, from: PumpTime, until: PumpTime) {
+    let mut now = from;
+    let mut calls = 0;
+    while now <= until {
+        while let Some(order) = delivery.next_order(now) {
+            assert!(order.first_at >= now);
+            if let Some(before) = motor.orders.back() {
+                assert!(order.first_at > before.last_at(), "{order:?} {before:?}");
+            }
+            motor.orders.push_back(order);
+        }
+        let Some(next) = delivery.next_call() else {
+            break;
+        };
+        calls += 1;
+        assert!(calls < 1_000_000, "asked for ever at {now}");
+        now = next.max(PumpTime::from_micros(now.micros() + 1));
+    }
+}
+
+fn seconds(count: u64) -> PumpTime {
+    PumpTime::from_micros(count * 1_000_000)
+}
+
+/// Steps of a flow by a time, rounded down, by big integers.
+fn steps_of(flow: Flow, micros: u64, step: StepVolume) -> u64 {
+    let ratio = flow.ratio();
+    let steps = BigUint::from(ratio.numerator()) * micros
+        / (BigUint::from(ratio.denominator().get()) * step.femtolitres());
+    u64::try_from(steps).unwrap()
+}
+
+/// 25 uL over 10 minutes beside 0.25 mL/day (clinical reference, 2.10): 10,000 steps, and the basal rate's own.
+#[test]
+fn a_bolus_runs_beside_the_basal_rate_and_neither_loses_a_step() {
+    let basal: FlowRate = "0.25 mL/day".parse().unwrap();
+    let mut delivery = Delivery::run(basal.flow(), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    let mut motor = Motor::default();
+    let begin = seconds(1_000);
+    drive(&mut delivery, &mut motor, PumpTime::ZERO, begin);
+    motor.drop_orders(begin);
+    delivery.cancelled(begin);
+    assert_eq!(delivery.next_order(begin), None);
+    delivery.begin_finite(
+        10_000,
+        Duration::from_minutes(10),
+        begin,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+    );
+    delivery.driver_says(motor.made(begin));
+    drive(&mut delivery, &mut motor, begin, seconds(3_000));
+    for second in 0..3_000 {
+        let at = seconds(second);
+        let of_basal = steps_of(basal.flow(), at.micros(), StepVolume::NOMINAL);
+        let elapsed = second.saturating_sub(1_000).min(600);
+        let of_bolus = 10_000 * elapsed / 600;
+        let made = motor.made(at);
+        assert!(
+            made.abs_diff(of_basal + of_bolus) <= 2,
+            "{made} steps at {second} s, {of_basal} + {of_bolus} prescribed"
+        );
+    }
+    assert_eq!(delivery.deficit(), 0);
+    assert_eq!(delivery.finite_ends(), Some(seconds(1_600)));
+    assert_eq!(delivery.finite_steps(seconds(1_300)), Some(5_000));
+    assert_eq!(delivery.finite_steps(seconds(1_600)), Some(10_000));
+    assert_eq!(
+        motor.made(seconds(2_900)),
+        10_000 + steps_of(basal.flow(), 2_900_000_000, StepVolume::NOMINAL)
+    );
+}
+
+#[test]
+fn a_rate_that_follows_takes_over_the_part_of_a_step() {
+    let rate = |text: &str| text.parse::<FlowRate>().unwrap().flow();
+    // 1.5 steps of 36 s in 54 s, and half a step carried: the next comes 18 s of the old pace, or 2.25 s of the new, later.
+    let mut delivery = Delivery::run(rate("0.006 mL/day"), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    delivery.follow_with(rate("0.048 mL/day"), seconds(54));
+    assert_eq!(delivery.follows(), Some(seconds(54)));
+    let first = delivery.next_order(PumpTime::ZERO).unwrap();
+    assert_eq!((first.first_at, first.steps), (seconds(36), 1));
+    let second = delivery.next_order(seconds(10)).unwrap();
+    assert_eq!(second.first_at, PumpTime::from_micros(56_250_000));
+    assert_eq!(delivery.follows(), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Rates that follow each other, boluses that begin and are ended at any time, orders dropped late by a driver: in the end the steps made are those
+    /// prescribed, a step of each job at most away, and at no time more than two.
+    #[test]
+    fn any_course_of_rates_and_boluses_is_exact(
+        deeds in prop::collection::vec((1_u64..7_200, 0_u8..4, 1_u64..20, 30_u32..3_600, 0_u64..3_000), 1..24),
+        step in 2_250_000_u32..=2_750_000,
+    ) {
+        let step = StepVolume::new(step).unwrap();
+        let bounds = Bounds { step_volume: step, ..Bounds::PROGRAMMABLE_IMPLANT };
+        let flow = |tenths: u64| FlowRate::new(Volume::from_microlitres(u32::try_from(tenths).unwrap() * 48), Per::Day).flow();
+        let mut delivery = Delivery::run(flow(2), step, PumpTime::ZERO, 1);
+        let mut motor = Motor::default();
+        let mut now = PumpTime::ZERO;
+        // Of the basal rate: when it began, and what the rates before it came to, in steps x denominator.
+        let mut basal = std::vec![(PumpTime::ZERO, flow(2))];
+        let mut boluses: Vec<(PumpTime, Option<PumpTime>, u64, u32)> = Vec::new();
+        let mut running: Option<(PumpTime, u64, u32)> = None;
+        for (wait, deed, number, duration, late) in deeds {
+            let until = now.saturating_add(Duration::from_seconds(u32::try_from(wait).unwrap()));
+            drive(&mut delivery, &mut motor, now, until);
+            now = until;
+            if let Some((began, steps, seconds)) = running
+                && now >= began.saturating_add(Duration::from_seconds(seconds)) {
+                boluses.push((began, None, steps, seconds));
+                running = None;
+                delivery.end_finite();
+            }
+            match deed {
+                0 => {
+                    // Announced at least the horizon ahead, as a flex boundary is.
+                    if delivery.follows().is_none() {
+                        let at = now.saturating_add(Duration::from_seconds(120));
+                        delivery.follow_with(flow(number), at);
+                        basal.push((at, flow(number)));
+                        drive(&mut delivery, &mut motor, now, at);
+                        now = at;
+                    }
+                }
+                1 if running.is_none() => {
+                    let steps = number * 1_000;
+                    // Within the pump's highest rate, as every bolus that is granted.
+                    let duration = duration.max(u32::try_from(steps / 40).unwrap());
+                    motor.drop_orders(now);
+                    delivery.cancelled(now);
+                    delivery.begin_finite(steps, Duration::from_seconds(duration), now, &bounds);
+                    delivery.driver_says(motor.made(now));
+                    running = Some((now, steps, duration));
+                }
+                2 if running.is_some() => {
+                    motor.drop_orders(now);
+                    delivery.cancelled(now);
+                    let (began, steps, duration) = running.take().unwrap();
+                    boluses.push((began, Some(now), steps, duration));
+                    delivery.driver_says(motor.made(now));
+                    delivery.end_finite();
+                }
+                _ => {
+                    // The driver drops its orders a little later than it is told: what it makes meanwhile counts.
+                    let at = now;
+                    let really = PumpTime::from_micros(now.micros() + late);
+                    motor.drop_orders(really);
+                    delivery.cancelled(at);
+                    delivery.driver_says(motor.made(really));
+                    now = really;
+                }
+            }
+            let mut prescribed = BigUint::from(0_u32);
+            let common = BigUint::from(86_400_000_000_u64) * step.femtolitres();
+            for (index, (began, flow)) in basal.iter().enumerate() {
+                let ended = basal.get(index + 1).map_or(now, |next| next.0);
+                let ratio = flow.ratio();
+                prescribed += BigUint::from(ratio.numerator()) * ended.saturating_since(*began).micros() * &common
+                    / ratio.denominator().get();
+            }
+            let mut steps_prescribed = u64::try_from(prescribed / (&common * step.femtolitres())).unwrap();
+            let open = running.map(|(began, steps, duration)| (began, None, steps, duration));
+            for (began, ended, steps, duration) in boluses.iter().copied().chain(open) {
+                let micros = ended.unwrap_or(now).saturating_since(began).micros().min(u64::from(duration) * 1_000_000);
+                steps_prescribed += steps * micros / (u64::from(duration) * 1_000_000);
+            }
+            let made = motor.made(now);
+            let jobs = 2 + u64::try_from(boluses.len()).unwrap();
+            prop_assert!(made.abs_diff(steps_prescribed) <= jobs, "{} made, {} prescribed", made, steps_prescribed);
             prop_assert_eq!(delivery.deficit(), 0);
         }
     }
