@@ -27,7 +27,7 @@
 //! The motor driver holds two orders, the running one and the next. So [`Delivery::next_order`] holds the third back until the second
 //! has begun, and [`Delivery::next_call`] says when that is: at moderate rates one call every 30 s, with another 30 s in hand.
 
-use units::{Duration, Flow, PumpTime, StepVolume, Volume};
+use units::{Duration, Flow, PumpTime, StepVolume};
 
 use crate::accumulator::Accumulator;
 use crate::bounds::{Bounds, FASTEST_STEP_RATE_MILLIHERTZ};
@@ -183,17 +183,15 @@ impl Delivery {
         self.basal.and_then(|track| track.then).map(|(at, _)| at)
     }
 
-    /// Delivers `steps` steps evenly over `duration` from `at` on, beside the basal rate. A finite job that is under way is replaced. Orders that
+    /// Delivers `steps` steps at a flow of their own from `at` on, beside the basal rate. A finite job that is under way is replaced. Orders that
     /// were given out must have been dropped ([`Delivery::cancelled`]).
-    pub fn begin_finite(&mut self, steps: u64, duration: Duration, at: PumpTime, bounds: &Bounds) {
+    pub fn begin_finite(&mut self, steps: u32, flow: Flow, at: PumpTime, bounds: &Bounds) {
         self.shortest_period_ns = NANOSECONDS_A_THOUSAND_SECONDS
             .checked_div(u64::from(bounds.binding_step_rate_millihertz()))
             .unwrap_or(LONGEST_PERIOD_NS);
-        let volume = self.step_volume.volume_of(steps).unwrap_or(Volume::MAX);
-        let flow = Flow::of_volume_over(volume, duration).unwrap_or(Flow::ZERO);
         self.finite = Some(Finite {
             track: Track::new(Accumulator::new(flow, self.step_volume, at)),
-            steps,
+            steps: u64::from(steps),
             left_out: 0,
         });
     }
@@ -517,7 +515,8 @@ impl Track {
             let (began, flow) = (self.accumulator.start(), self.accumulator.flow());
             back = self.next_step.saturating_sub(1);
             self.accumulator = before;
-            self.then = Some((began, flow));
+            // Another rate may be to follow instead by now.
+            self.then = self.then.or(Some((began, flow)));
             self.next_step = before.due_by(began).saturating_add(1);
         }
         let next = self.accumulator.due_by(at).min(end).saturating_add(1);

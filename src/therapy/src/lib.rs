@@ -13,17 +13,105 @@
 extern crate std;
 
 mod accumulator;
+mod alarm;
 mod bounds;
+mod bridge;
+mod catheter;
+mod change;
+mod clinician_bolus;
 mod delivery;
+mod dilution;
+mod fault;
+mod job;
+mod kind;
+mod library;
+mod limits;
+mod local_time;
+mod mixture;
 mod order;
+mod path;
+mod patient_bolus;
+mod periodic;
 mod prescription;
+mod prime;
+mod refill;
+mod refill_date;
 mod refusal;
 mod reservoir;
+mod schedule;
+mod trial;
+mod worst;
 
 pub use accumulator::Accumulator;
+pub use alarm::{
+    Alarm, AlarmClass, AlarmIntervals, AlarmRefusal, AlarmSet, AlarmState, Alarms, Ending,
+    LONGEST_DEFERRAL, LONGEST_SILENCE, Sound, Tone, Urgency,
+};
 pub use bounds::{Bounds, FASTEST_STEP_RATE_MILLIHERTZ};
+pub use bridge::{
+    Bridge, BridgeRefusal, RESERVE, Target, Unbridged, flow_when_lost, is_bridge_needed,
+};
+pub use catheter::{
+    Catheter, CatheterRecord, CatheterRefusal, LARGEST_EXTERNAL_PATH, LARGEST_IMPLANT_PATH,
+    TipLevel, Upstream,
+};
+pub use change::{Change, PercentChange, TotalsInForce};
+pub use clinician_bolus::{
+    CLINICIAN_BOLUS_LIMITS, ClinicianBolus, ClinicianBolusRefusal, check_total_flow,
+};
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
+pub use dilution::Dilution;
+pub use fault::{
+    Fault, Faults, KEEP_VEIN_OPEN, KEEP_VEIN_OPEN_BELOW, LINK_RESETS, LINK_RESETS_WITHIN, Response,
+    is_overdrawn, respond,
+};
+pub use job::{
+    CancelReason, Ended, Endings, How, Job, JobEvent, JobKind, JobOrder, JobRefusal, Jobs,
+    whole_steps,
+};
+pub use kind::{Calibration, CalibrationRefusal, KindRules};
+pub use library::{
+    DOUBLED, DoseUnit, DrugEntry, Fill, HospitalDrug, HospitalLibrary, Library, LibraryRefusal,
+    LimitField, LimitValue, Limits, LoadedVersion, MANY_BOLUSES, Nanograms, Severity, SoftHard,
+    Source, Sourced, Stability, StartingRange, Tightened, Titration, Withdrawal,
+};
+pub use limits::{Asked, Finding, HardRefusal, SoftFindings, binding_volume_24h, check};
+pub use local_time::{
+    AUTOMATIC_CORRECTION, ClockChange, ClockRefusal, ClockSetter, LocalTime, MinuteOfWeek, Weekday,
+    ZoneOffset, judge_correction,
+};
+pub use mixture::{Ingredient, MAXIMUM_SECONDARIES, Mixture, MixtureError};
 pub use order::StepOrder;
-pub use prescription::{Draft, Mode, Prescription};
+pub use path::{
+    Component, Content, HIGHEST_CONCENTRATION_NANOGRAMS_PER_MILLILITRE, MAXIMUM_DRUGS,
+    MAXIMUM_SLUGS, Passage, Path, PathRefusal, Slug, Solution, SolutionRefusal, TipDose,
+};
+pub use patient_bolus::{
+    Binding, BolusTime, BolusWindow, CountedBolus, DENIALS_TO_ALARM, Denial, DeniedRequests,
+    DrugMasses, ForeignWindow, Grant, KEY_SLOTS, LONGEST_BOLUS, LineEvent, MOST_BOLUSES_PER_DAY,
+    MOST_PERIODS, PatientBolusDraft, PatientBolusRule, PeriodCap, RequestLine, RequestNumber,
+    RequestNumbers, RequestOutcome, RuleRefusal, STUCK_AFTER, Situation,
+};
+pub use periodic::{
+    BOLUSES_A_DAY_UNCONFIRMED, LONGEST_INTERVAL, Periodic, PeriodicClock, PeriodicDraft,
+    PeriodicRefusal,
+};
+pub use prescription::{Draft, Mode, Prescription, ProgramRefusal, check_flow};
+pub use prime::{
+    Interrupted, PRIME_RATE, PRIME_WINDOW, Prime, PrimeRefusal, PrimeRequest, PrimeSituation,
+};
+pub use refill::{
+    CONFIRMATION_TIME, Discrepancy, DiscrepancyVerdict, PATIENT_CHECK_TIME, READING_UNCERTAINTY,
+    Refill, RefillDone, RefillRefused, RefillStage, RefillStep, TREND_REFILLS, Trend, TrendEntry,
+};
+pub use refill_date::{Course, Forecast, RefillCaps, RefillDate, RefillDates, RefillLimit};
 pub use refusal::Refusal;
-pub use reservoir::Reservoir;
+pub use reservoir::{LOW_MARK, Overfill, Reservoir, ReservoirState, TopUpRefused};
+pub use schedule::{
+    DAY_STEPS, Segment, StepPlace, WEEK_STEPS, Week, WeekDraft, WeekRefusal, WeekStep,
+};
+pub use trial::{
+    Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, TRIAL_LENGTH, Trial,
+    TrialPhase, TrialRefused, TrialVerdict, flow_near_the_end,
+};
+pub use worst::{Allotment, BasalPlan, WorstCase, interlock_allowance, worst_case};

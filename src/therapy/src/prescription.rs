@@ -1,117 +1,619 @@
 //! Prescriptions: what somebody wants, and what has passed every check.
 
-use units::{Concentration, DoseRate, Drug, Flow, Mass};
+use core::fmt;
+
+use units::{Concentration, DoseRate, Drug, Duration, FaultPolicy, Flow, Mass, PumpKind, Volume};
 
 use crate::bounds::Bounds;
+use crate::change::Change;
+use crate::clinician_bolus::check_total_flow;
+use crate::job::whole_steps;
+use crate::kind::KindRules;
+use crate::library::Library;
+use crate::limits::{Asked, HardRefusal, SoftFindings, check};
+use crate::mixture::{Ingredient, Mixture};
+use crate::patient_bolus::{PatientBolusDraft, PatientBolusRule, RuleRefusal};
+use crate::periodic::{Periodic, PeriodicDraft, PeriodicRefusal};
 use crate::refusal::Refusal;
+use crate::schedule::{Week, WeekDraft, WeekRefusal};
+use crate::worst::{Allotment, BasalPlan, Binding, WorstCase, worst_case};
 
-/// How the drug is to be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the drug is to be given (clinical reference, 1.2). Doses are of the primary drug.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Not at all.
     Stopped,
+    /// The rate that only keeps the rotor turning and the catheter open. Its dose counts.
+    MinimumRate,
     /// One dose rate, for ever.
     SimpleContinuous(DoseRate),
+    /// Dose rates by the day of the week and the time of day.
+    Flex(WeekDraft),
+    /// A bolus again and again, over a basal rate or over minimum rate.
+    Periodic(PeriodicDraft),
+    /// One bolus, then nothing.
+    SingleBolus {
+        /// The drug in it.
+        dose: Mass,
+        /// How long it takes: whole seconds, 1 s to 24 h.
+        duration: Duration,
+    },
 }
 
 /// What somebody wants given, unchecked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// The drug in the reservoir.
-    pub drug: Drug,
-    /// Its concentration, as on the label.
-    pub concentration: Concentration,
+    /// What is in the reservoir, with its concentrations as on the label.
+    pub mixture: Mixture,
     /// How it is to be given.
     pub mode: Mode,
+    /// What the patient may add.
+    pub patient: Option<PatientBolusDraft>,
+    /// What a fault does; `None` for the library's answer.
+    pub policy: Option<FaultPolicy>,
 }
 
-/// What is to be given, checked: whoever holds one may deliver it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Draft {
+    /// One drug, no patient boluses, the library's fault policy.
+    #[must_use]
+    pub const fn simple(drug: Drug, concentration: Concentration, mode: Mode) -> Self {
+        Self {
+            mixture: Mixture::of(Ingredient {
+                drug,
+                concentration,
+            }),
+            mode,
+            patient: None,
+            policy: None,
+        }
+    }
+}
+
+/// A mode that has passed every check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Plan {
+    Stopped,
+    MinimumRate(Flow),
+    Continuous {
+        dose: DoseRate,
+        flow: Flow,
+    },
+    Flex(Week),
+    /// With the volume of one bolus.
+    Periodic(Periodic, Volume),
+    Single {
+        dose: Mass,
+        duration: Duration,
+        steps: u32,
+        volume: Volume,
+    },
+}
+
+/// What the patient may add, checked against the pump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Patient {
+    rule: PatientBolusRule,
+    steps: u32,
+    volume: Volume,
+}
+
+/// What is to be given, checked against the pump: whoever holds one may deliver it. Whether the drug library allows it is asked when it is programmed
+/// ([`Prescription::judge`]): a library that is tightened later does not undo what runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prescription {
-    draft: Draft,
-    flow: Flow,
+    mixture: Mixture,
+    plan: Plan,
+    patient: Option<Patient>,
+    policy: Option<FaultPolicy>,
+    worst: WorstCase,
     day_total: Mass,
 }
 
 impl Prescription {
-    /// Checks a draft against the bounds of the pump.
+    /// Checks a draft against the kind of the pump and its bounds.
     ///
     /// # Errors
-    /// The first of these that applies: [`Refusal::DoseZero`], [`Refusal::DoseTooLarge`], [`Refusal::FlowBelowLowest`],
-    /// [`Refusal::FlowAboveHighest`], [`Refusal::StepRateAboveMaximum`]. The flow is compared exactly; both limits are allowed
-    /// themselves. Stopped is always allowed.
-    pub fn new(draft: Draft, bounds: &Bounds) -> Result<Self, Refusal> {
-        let dose = match draft.mode {
-            Mode::Stopped => {
-                return Ok(Self {
-                    draft,
-                    flow: Flow::ZERO,
-                    day_total: Mass::ZERO,
-                });
-            }
-            Mode::SimpleContinuous(dose) => dose,
+    /// The first [`ProgramRefusal`] that applies: the mode or the patient's boluses are none of this kind of pump, then what the mode says
+    /// ([`Refusal`], [`WeekRefusal`], [`PeriodicRefusal`]), then the patient's boluses. Flows are compared exactly; limits are allowed
+    /// themselves. The basal rate with the largest bolus stays within the pump's highest rate. Stopped is always allowed.
+    pub fn new(draft: Draft, bounds: &Bounds, kind: PumpKind) -> Result<Self, ProgramRefusal> {
+        let rules = KindRules::of(kind);
+        if !rules.allows(&draft.mode) || (draft.patient.is_some() && !rules.boluses) {
+            return Err(ProgramRefusal::Kind { kind });
+        }
+        let concentration = draft.mixture.primary().concentration;
+        let plan = Plan::new(draft.mode, concentration, bounds)?;
+        let patient = draft
+            .patient
+            .map(|wanted| Patient::new(&wanted, concentration, &plan, bounds))
+            .transpose()?;
+        let mut prescription = Self {
+            mixture: draft.mixture,
+            plan,
+            patient,
+            policy: draft.policy,
+            worst: WorstCase {
+                one_hour: Volume::ZERO,
+                one_day: Volume::ZERO,
+            },
+            day_total: Mass::ZERO,
         };
-        if dose.amount() == Mass::ZERO {
-            return Err(Refusal::DoseZero);
-        }
-        let day_total = dose.per_day().ok_or(Refusal::DoseTooLarge)?;
-        let flow = dose.flow(draft.concentration);
-        if flow < bounds.lowest.flow() {
-            return Err(Refusal::FlowBelowLowest {
-                flow,
-                lowest: bounds.lowest,
-            });
-        }
-        if flow > bounds.highest.flow() {
-            return Err(Refusal::FlowAboveHighest {
-                flow,
-                highest: bounds.highest,
-            });
-        }
-        if !bounds.can_step_for(flow) {
-            let maximum_millihertz = bounds.binding_step_rate_millihertz();
-            return Err(Refusal::StepRateAboveMaximum {
-                flow,
-                maximum_millihertz,
-            });
-        }
-        Ok(Self {
-            draft,
-            flow,
-            day_total,
+        prescription.worst = prescription
+            .worst()
+            .ok_or(ProgramRefusal::Flow(Refusal::DoseTooLarge))?;
+        prescription.day_total = prescription
+            .total()
+            .ok_or(ProgramRefusal::Flow(Refusal::DoseTooLarge))?;
+        Ok(prescription)
+    }
+
+    fn worst(&self) -> Option<WorstCase> {
+        let allotment = self.allotment();
+        let worst = worst_case(&self.basal_plan(), allotment.as_ref())?;
+        Some(match &self.plan {
+            Plan::Single { volume, .. } => WorstCase {
+                one_hour: worst.one_hour.checked_add(*volume)?,
+                one_day: worst.one_day.checked_add(*volume)?,
+            },
+            _ => worst,
         })
     }
 
-    /// The drug in the reservoir.
+    fn total(&self) -> Option<Mass> {
+        let day = Duration::from_days(1);
+        let basal = match &self.plan {
+            Plan::Stopped => Mass::ZERO,
+            Plan::MinimumRate(flow) => Mass::in_volume(
+                Volume::from_femtolitres(flow.ratio().times_rounded_up(day.micros())?),
+                self.concentration(),
+            ),
+            Plan::Continuous { dose, .. } => dose.per_day()?,
+            Plan::Flex(week) => week.largest_mass_in_window(day)?,
+            Plan::Periodic(periodic, _) => periodic.day_total()?,
+            Plan::Single { dose, .. } => *dose,
+        };
+        match (&self.patient, self.allotment()) {
+            (Some(patient), Some(allotment)) => basal.checked_add(
+                patient
+                    .rule
+                    .dose()
+                    .checked_mul(u64::from(allotment.most_in_a_day()))?,
+            ),
+            _ => Some(basal),
+        }
+    }
+
+    /// Judges it by the drug library. `change` is what it changes ([`crate::TotalsInForce::change_to`]).
+    ///
+    /// # Errors
+    /// The hard limit it goes over, whoever asks.
+    pub fn judge(
+        &self,
+        library: &Library,
+        change: Option<Change>,
+    ) -> Result<SoftFindings, HardRefusal> {
+        check(
+            &self.mixture,
+            library,
+            &Asked {
+                largest_24h: self.worst.one_day,
+                largest_bolus: self.largest_bolus(),
+                boluses_per_day: self.boluses_a_day(),
+                change,
+            },
+        )
+    }
+
+    /// What is in the reservoir.
+    #[must_use]
+    pub const fn mixture(&self) -> &Mixture {
+        &self.mixture
+    }
+
+    /// The drug that is dosed.
     #[must_use]
     pub const fn drug(&self) -> Drug {
-        self.draft.drug
+        self.mixture.primary().drug
     }
 
     /// Its concentration, as on the label.
     #[must_use]
     pub const fn concentration(&self) -> Concentration {
-        self.draft.concentration
+        self.mixture.primary().concentration
     }
 
-    /// How it is given.
+    /// How it is given, as entered.
     #[must_use]
-    pub const fn mode(&self) -> Mode {
-        self.draft.mode
+    pub fn mode(&self) -> Mode {
+        match &self.plan {
+            Plan::Stopped => Mode::Stopped,
+            Plan::MinimumRate(_) => Mode::MinimumRate,
+            Plan::Continuous { dose, .. } => Mode::SimpleContinuous(*dose),
+            Plan::Flex(week) => Mode::Flex(week.draft().clone()),
+            Plan::Periodic(periodic, _) => Mode::Periodic(*periodic.draft()),
+            Plan::Single { dose, duration, .. } => Mode::SingleBolus {
+                dose: *dose,
+                duration: *duration,
+            },
+        }
     }
 
-    /// The flow that carries the dose; [`Flow::ZERO`] when stopped.
+    /// The week of a flex program.
     #[must_use]
-    pub const fn flow(&self) -> Flow {
-        self.flow
+    pub const fn week(&self) -> Option<&Week> {
+        match &self.plan {
+            Plan::Flex(week) => Some(week),
+            _ => None,
+        }
     }
 
-    /// The drug given in 24 hours, exactly; [`Mass::ZERO`] when stopped.
+    /// The periodic bolus of such a program.
+    #[must_use]
+    pub const fn periodic(&self) -> Option<&Periodic> {
+        match &self.plan {
+            Plan::Periodic(periodic, _) => Some(periodic),
+            _ => None,
+        }
+    }
+
+    /// Steps and duration of the one bolus of such a program.
+    #[must_use]
+    pub const fn single_bolus(&self) -> Option<(u32, Duration)> {
+        match &self.plan {
+            Plan::Single {
+                steps, duration, ..
+            } => Some((*steps, *duration)),
+            _ => None,
+        }
+    }
+
+    /// What the patient may add.
+    #[must_use]
+    pub fn patient_rule(&self) -> Option<&PatientBolusRule> {
+        self.patient.as_ref().map(|patient| &patient.rule)
+    }
+
+    /// Steps of one patient bolus, rounded down.
+    #[must_use]
+    pub fn patient_steps(&self) -> Option<u32> {
+        self.patient.as_ref().map(|patient| patient.steps)
+    }
+
+    /// What the patient is allotted, as volumes.
+    #[must_use]
+    pub fn allotment(&self) -> Option<Allotment> {
+        let patient = self.patient.as_ref()?;
+        Some(Allotment {
+            volume: patient.volume,
+            duration: patient.rule.duration(),
+            lockout: patient.rule.lockout(),
+            per_day: u32::from(patient.rule.per_day()),
+        })
+    }
+
+    /// What runs without anybody asking.
+    #[must_use]
+    pub const fn basal_plan(&self) -> BasalPlan<'_> {
+        match &self.plan {
+            Plan::Stopped | Plan::Single { .. } => BasalPlan::Continuous(Flow::ZERO),
+            Plan::MinimumRate(flow) | Plan::Continuous { flow, .. } => BasalPlan::Continuous(*flow),
+            Plan::Flex(week) => BasalPlan::Week(week),
+            Plan::Periodic(periodic, _) => BasalPlan::Periodic(periodic),
+        }
+    }
+
+    /// The basal flow without a time of day: of flex the lowest, of periodic what runs between; [`Flow::ZERO`] when stopped.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        match &self.plan {
+            Plan::Stopped | Plan::Single { .. } => Flow::ZERO,
+            Plan::MinimumRate(flow) | Plan::Continuous { flow, .. } => *flow,
+            Plan::Flex(week) => week.lowest(),
+            Plan::Periodic(periodic, _) => periodic.basal_flow(),
+        }
+    }
+
+    /// The mean basal flow of 24 hours: what a HOLD-LAST drug is held at.
+    #[must_use]
+    pub fn mean_flow(&self) -> Flow {
+        self.week().map_or(self.flow(), Week::mean_flow)
+    }
+
+    /// The highest basal flow.
+    #[must_use]
+    pub fn highest_flow(&self) -> Flow {
+        self.week().map_or(self.flow(), Week::highest)
+    }
+
+    /// Whether anything is ever given without somebody asking for it.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.plan, Plan::Stopped)
+    }
+
+    /// The primary drug in the largest rolling 24 hours, with every bolus that can start in them, exactly; [`Mass::ZERO`] when stopped.
     #[must_use]
     pub const fn day_total(&self) -> Mass {
         self.day_total
     }
+
+    /// The largest volumes in any rolling hour and 24 hours.
+    #[must_use]
+    pub const fn worst_case(&self) -> WorstCase {
+        self.worst
+    }
+
+    /// The largest single bolus there can be.
+    #[must_use]
+    pub fn largest_bolus(&self) -> Option<Volume> {
+        let of_plan = match &self.plan {
+            Plan::Periodic(_, volume) => Some(*volume),
+            Plan::Single { volume, .. } => Some(*volume),
+            _ => None,
+        };
+        of_plan.max(self.patient.as_ref().map(|patient| patient.volume))
+    }
+
+    /// Boluses that can start in any 24 hours.
+    #[must_use]
+    pub fn boluses_a_day(&self) -> u32 {
+        let of_plan = match &self.plan {
+            Plan::Periodic(periodic, _) => periodic.boluses_a_day(),
+            Plan::Single { .. } => 1,
+            _ => 0,
+        };
+        let of_patient = self
+            .allotment()
+            .map_or(0, |allotment| allotment.most_in_a_day());
+        of_plan.saturating_add(of_patient)
+    }
+
+    /// What keeps the patient from more boluses: the number or the lockout.
+    #[must_use]
+    pub fn binding(&self) -> Option<Binding> {
+        self.allotment().map(|allotment| allotment.binding())
+    }
+
+    /// What a fault does that leaves the drug deliverable: the clinician's choice, or the library's for the mixture.
+    #[must_use]
+    pub fn policy(&self) -> FaultPolicy {
+        self.policy.unwrap_or(self.mixture.fault_policy())
+    }
+
+    /// The clinician's choice of it.
+    #[must_use]
+    pub const fn chosen_policy(&self) -> Option<FaultPolicy> {
+        self.policy
+    }
 }
+
+impl Plan {
+    fn new(
+        mode: Mode,
+        concentration: Concentration,
+        bounds: &Bounds,
+    ) -> Result<Self, ProgramRefusal> {
+        Ok(match mode {
+            Mode::Stopped => Self::Stopped,
+            Mode::MinimumRate => Self::MinimumRate(bounds.minimum_rate.flow()),
+            Mode::SimpleContinuous(dose) => {
+                if dose.amount() == Mass::ZERO {
+                    return Err(Refusal::DoseZero.into());
+                }
+                dose.per_day().ok_or(Refusal::DoseTooLarge)?;
+                let flow = dose.flow(concentration);
+                check_flow(flow, bounds)?;
+                Self::Continuous { dose, flow }
+            }
+            Mode::Flex(draft) => Self::Flex(Week::new(draft, concentration, bounds)?),
+            Mode::Periodic(draft) => {
+                let periodic = Periodic::new(draft, concentration, bounds)?;
+                let steps = u64::from(periodic.bolus_steps());
+                let volume = bounds
+                    .step_volume
+                    .volume_of(steps)
+                    .ok_or(Refusal::DoseTooLarge)?;
+                Self::Periodic(periodic, volume)
+            }
+            Mode::SingleBolus { dose, duration } => {
+                let (steps, volume) = bolus(dose, duration, concentration, Flow::ZERO, bounds)?;
+                Self::Single {
+                    dose,
+                    duration,
+                    steps,
+                    volume,
+                }
+            }
+        })
+    }
+
+    fn highest_flow(&self) -> Flow {
+        match self {
+            Self::Stopped | Self::Single { .. } => Flow::ZERO,
+            Self::MinimumRate(flow) | Self::Continuous { flow, .. } => *flow,
+            Self::Flex(week) => week.highest(),
+            Self::Periodic(periodic, _) => periodic.basal_flow(),
+        }
+    }
+}
+
+impl Patient {
+    fn new(
+        wanted: &PatientBolusDraft,
+        concentration: Concentration,
+        plan: &Plan,
+        bounds: &Bounds,
+    ) -> Result<Self, ProgramRefusal> {
+        if matches!(plan, Plan::Stopped | Plan::Single { .. }) {
+            return Err(ProgramRefusal::PatientWithoutBasal);
+        }
+        let rule = PatientBolusRule::new(wanted)?;
+        let (steps, volume) = bolus(
+            rule.dose(),
+            rule.duration(),
+            concentration,
+            plan.highest_flow(),
+            bounds,
+        )?;
+        Ok(Self {
+            rule,
+            steps,
+            volume,
+        })
+    }
+}
+
+/// Whole steps and volume of a bolus, if the pump can give it over a basal flow.
+fn bolus(
+    dose: Mass,
+    duration: Duration,
+    concentration: Concentration,
+    basal: Flow,
+    bounds: &Bounds,
+) -> Result<(u32, Volume), ProgramRefusal> {
+    let second = Duration::from_seconds(1).micros();
+    let whole = duration.micros().checked_rem(second) == Some(0);
+    if !whole || duration == Duration::ZERO || duration > LONGEST_BOLUS {
+        return Err(ProgramRefusal::BolusDuration { duration });
+    }
+    let steps = whole_steps(dose, concentration, bounds.step_volume)
+        .filter(|steps| *steps > 0)
+        .ok_or(ProgramRefusal::BolusDose { dose })?;
+    let volume = bounds
+        .step_volume
+        .volume_of(u64::from(steps))
+        .ok_or(ProgramRefusal::BolusDose { dose })?;
+    check_total_flow(basal, volume, duration, bounds)
+        .map_err(|shortest| ProgramRefusal::BolusTooFast { duration, shortest })?;
+    Ok((steps, volume))
+}
+
+/// The longest bolus (clinical reference 4.3, GIP 1.4.9).
+const LONGEST_BOLUS: Duration = Duration::from_hours(24);
+
+/// Whether the pump can give a flow: its lowest and highest rate, themselves allowed, and the motor's pace.
+///
+/// # Errors
+/// [`Refusal::FlowBelowLowest`], [`Refusal::FlowAboveHighest`], [`Refusal::StepRateAboveMaximum`].
+pub fn check_flow(flow: Flow, bounds: &Bounds) -> Result<(), Refusal> {
+    if flow < bounds.lowest.flow() {
+        return Err(Refusal::FlowBelowLowest {
+            flow,
+            lowest: bounds.lowest,
+        });
+    }
+    if flow > bounds.highest.flow() {
+        return Err(Refusal::FlowAboveHighest {
+            flow,
+            highest: bounds.highest,
+        });
+    }
+    if !bounds.can_step_for(flow) {
+        let maximum_millihertz = bounds.binding_step_rate_millihertz();
+        return Err(Refusal::StepRateAboveMaximum {
+            flow,
+            maximum_millihertz,
+        });
+    }
+    Ok(())
+}
+
+/// Why a program is none for this pump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramRefusal {
+    /// This kind of pump has no such mode, or no boluses.
+    Kind {
+        /// What the pump is.
+        kind: PumpKind,
+    },
+    /// A dose or its flow.
+    Flow(Refusal),
+    /// A flex week.
+    Week(WeekRefusal),
+    /// A periodic bolus.
+    Periodic(PeriodicRefusal),
+    /// The patient's boluses.
+    Patient(RuleRefusal),
+    /// Patient boluses where nothing else runs.
+    PatientWithoutBasal,
+    /// A bolus of less than a step, or of more than can be counted.
+    BolusDose {
+        /// What was asked for.
+        dose: Mass,
+    },
+    /// Not a whole number of seconds from 1 s to 24 h.
+    BolusDuration {
+        /// What was asked for.
+        duration: Duration,
+    },
+    /// Over the basal rate the pump cannot give the bolus so fast.
+    BolusTooFast {
+        /// What was asked for.
+        duration: Duration,
+        /// What is possible at the shortest; `None` when nothing is.
+        shortest: Option<Duration>,
+    },
+}
+
+impl From<Refusal> for ProgramRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Flow(refusal)
+    }
+}
+
+impl From<WeekRefusal> for ProgramRefusal {
+    fn from(refusal: WeekRefusal) -> Self {
+        Self::Week(refusal)
+    }
+}
+
+impl From<PeriodicRefusal> for ProgramRefusal {
+    fn from(refusal: PeriodicRefusal) -> Self {
+        Self::Periodic(refusal)
+    }
+}
+
+impl From<RuleRefusal> for ProgramRefusal {
+    fn from(refusal: RuleRefusal) -> Self {
+        Self::Patient(refusal)
+    }
+}
+
+impl fmt::Display for ProgramRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind { kind } => write!(f, "this pump cannot do that: {kind}"),
+            Self::Flow(refusal) => refusal.fmt(f),
+            Self::Week(refusal) => refusal.fmt(f),
+            Self::Periodic(refusal) => refusal.fmt(f),
+            Self::Patient(refusal) => refusal.fmt(f),
+            Self::PatientWithoutBasal => {
+                f.write_str("patient boluses need a program that runs beneath them")
+            }
+            Self::BolusDose { dose } => write!(
+                f,
+                "a bolus of {dose} is none for this pump: at least one step of the motor, and less than 4.29 g"
+            ),
+            Self::BolusDuration { duration } => write!(
+                f,
+                "a bolus over {duration} is not allowed: whole seconds, 1 s to 24 h"
+            ),
+            Self::BolusTooFast {
+                duration,
+                shortest: Some(shortest),
+            } => write!(
+                f,
+                "the pump cannot give the bolus over {duration} beside the basal rate: at the shortest over {shortest}"
+            ),
+            Self::BolusTooFast { duration, .. } => write!(
+                f,
+                "the pump cannot give the bolus over {duration} beside the basal rate, nor over any time up to 24 h"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ProgramRefusal {}
 
 #[cfg(test)]
 mod tests {
@@ -125,23 +627,31 @@ mod tests {
     const BOUNDS: Bounds = Bounds::PROGRAMMABLE_IMPLANT;
 
     fn draft(dose: &str, concentration: &str) -> Draft {
-        Draft {
-            drug: Drug::Baclofen,
-            concentration: concentration.parse().unwrap(),
-            mode: Mode::SimpleContinuous(dose.parse().unwrap()),
-        }
+        let mode = Mode::SimpleContinuous(dose.parse().unwrap());
+        Draft::simple(Drug::Baclofen, concentration.parse().unwrap(), mode)
+    }
+
+    /// On a programmable implant with these bounds.
+    fn prescription(draft: Draft, bounds: &Bounds) -> Result<Prescription, ProgramRefusal> {
+        Prescription::new(draft, bounds, PumpKind::ProgrammableImplant)
     }
 
     fn refusal(dose: &str, concentration: &str) -> Refusal {
-        Prescription::new(draft(dose, concentration), &BOUNDS).unwrap_err()
+        match prescription(draft(dose, concentration), &BOUNDS) {
+            Err(ProgramRefusal::Flow(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_common_dose_is_allowed_and_kept_as_entered() {
         let draft = draft("22.5 mcg/h", "2 mg/mL");
-        let prescription = Prescription::new(draft, &BOUNDS).unwrap();
+        let prescription = prescription(draft.clone(), &BOUNDS).unwrap();
         assert_eq!(prescription.drug(), Drug::Baclofen);
-        assert_eq!(prescription.concentration(), draft.concentration);
+        assert_eq!(
+            prescription.concentration(),
+            draft.mixture.primary().concentration
+        );
         assert_eq!(prescription.mode(), draft.mode);
         assert_eq!(prescription.flow().to_string(), "0.27 mL/day");
         assert_eq!(prescription.day_total().to_string(), "540 mcg");
@@ -158,7 +668,7 @@ mod tests {
             mode: Mode::Stopped,
             ..draft("1 mg/day", "2 mg/mL")
         };
-        let prescription = Prescription::new(draft, &nothing).unwrap();
+        let prescription = prescription(draft, &nothing).unwrap();
         assert_eq!(
             (prescription.flow(), prescription.day_total()),
             (Flow::ZERO, Mass::ZERO)
@@ -179,8 +689,8 @@ mod tests {
             ..draft("1 mg/day", "2 mg/mL")
         };
         assert_eq!(
-            Prescription::new(draft, &BOUNDS),
-            Err(Refusal::DoseTooLarge)
+            prescription(draft.clone(), &BOUNDS),
+            Err(Refusal::DoseTooLarge.into())
         );
         let per_day = DoseRate::new(Mass::from_zeptograms(u128::MAX), Per::Day);
         let draft = Draft {
@@ -188,8 +698,8 @@ mod tests {
             ..draft
         };
         assert!(matches!(
-            Prescription::new(draft, &BOUNDS),
-            Err(Refusal::FlowAboveHighest { .. })
+            prescription(draft, &BOUNDS),
+            Err(ProgramRefusal::Flow(Refusal::FlowAboveHighest { .. }))
         ));
     }
 
@@ -202,7 +712,7 @@ mod tests {
             ("4 mcg/h", "2000 mcg/mL", "3.999999999999999 mcg/h"),
         ] {
             assert!(
-                Prescription::new(draft(dose, concentration), &BOUNDS).is_ok(),
+                prescription(draft(dose, concentration), &BOUNDS).is_ok(),
                 "{dose}"
             );
             let Refusal::FlowBelowLowest { flow, lowest } = refusal(less, concentration) else {
@@ -215,8 +725,8 @@ mod tests {
 
     #[test]
     fn the_highest_rate_is_allowed_and_a_zeptogram_more_is_not() {
-        assert!(Prescription::new(draft("48 mg/day", "2 mg/mL"), &BOUNDS).is_ok());
-        assert!(Prescription::new(draft("2 mg/h", "2 mg/mL"), &BOUNDS).is_ok());
+        assert!(prescription(draft("48 mg/day", "2 mg/mL"), &BOUNDS).is_ok());
+        assert!(prescription(draft("2 mg/h", "2 mg/mL"), &BOUNDS).is_ok());
         let refusal = refusal("48.000000000000000001 mg/day", "2 mg/mL");
         let Refusal::FlowAboveHighest { flow, highest } = refusal else {
             panic!("{refusal} is not too high");
@@ -243,7 +753,7 @@ mod tests {
             step_volume: StepVolume::new(1_000_000).unwrap(),
             ..BOUNDS
         };
-        let refusal = Prescription::new(draft("48 mg/day", "2 mg/mL"), &slow).unwrap_err();
+        let refusal = prescription(draft("48 mg/day", "2 mg/mL"), &slow).unwrap_err();
         let flow = "24 mL/day".parse::<FlowRate>().unwrap().flow();
         assert_eq!(
             refusal,
@@ -251,6 +761,7 @@ mod tests {
                 flow,
                 maximum_millihertz: 125_000
             }
+            .into()
         );
     }
 
@@ -296,6 +807,180 @@ mod tests {
         }
     }
 
+    fn patient(dose: &str, lockout_hours: u32, per_day: u8) -> PatientBolusDraft {
+        PatientBolusDraft {
+            dose: dose.parse().unwrap(),
+            duration: Duration::from_minutes(10),
+            lockout: Duration::from_hours(lockout_hours),
+            per_day,
+            daily_cap: None,
+            periods: heapless::Vec::new(),
+        }
+    }
+
+    fn morphine(dose: &str) -> Draft {
+        Draft {
+            mixture: Mixture::of(Ingredient {
+                drug: Drug::Morphine,
+                concentration: "10 mg/mL".parse().unwrap(),
+            }),
+            ..draft(dose, "10 mg/mL")
+        }
+    }
+
+    /// Clinical reference, 2.12: 2.5 mg and four times 0.25 mg are 3.5 mg in 24 h; with 8 h between them only three fit.
+    #[test]
+    fn patient_boluses_count_in_the_total_as_often_as_they_fit() {
+        for (lockout, per_day, total, binding) in [
+            (6, 4, "3.5 mg", "Count"),
+            (8, 4, "3.25 mg", "Lockout"),
+            (1, 1, "2.75 mg", "Count"),
+        ] {
+            let draft = Draft {
+                patient: Some(patient("0.25 mg", lockout, per_day)),
+                ..morphine("2.5 mg/day")
+            };
+            let found = prescription(draft, &BOUNDS).unwrap();
+            assert_eq!(found.day_total().to_string(), total, "{lockout} h");
+            assert_eq!(std::format!("{:?}", found.binding().unwrap()), binding);
+            assert_eq!(found.patient_steps(), Some(10_000));
+        }
+    }
+
+    /// Basal and the largest bolus together stay within 1 mL/h: refused when programmed, never stretched later.
+    #[test]
+    fn a_bolus_too_fast_beside_the_basal_rate_is_refused_with_what_is_possible() {
+        let wanted = |duration: u32| Draft {
+            patient: Some(PatientBolusDraft {
+                duration: Duration::from_seconds(duration),
+                ..patient("1 mg", 6, 4)
+            }),
+            ..morphine("120 mg/day")
+        };
+        // 12 of 24 mL/day are left: 0.1 mL takes 12 minutes.
+        assert!(prescription(wanted(720), &BOUNDS).is_ok());
+        assert_eq!(
+            prescription(wanted(719), &BOUNDS),
+            Err(ProgramRefusal::BolusTooFast {
+                duration: Duration::from_seconds(719),
+                shortest: Some(Duration::from_minutes(12)),
+            })
+        );
+    }
+
+    #[test]
+    fn one_bolus_is_a_program_of_its_own() {
+        let single = |dose: &str, duration| Draft {
+            mode: Mode::SingleBolus {
+                dose: dose.parse().unwrap(),
+                duration,
+            },
+            ..morphine("1 mg/day")
+        };
+        let found = prescription(single("1 mg", Duration::from_hours(1)), &BOUNDS).unwrap();
+        assert_eq!(
+            found.single_bolus(),
+            Some((40_000, Duration::from_hours(1)))
+        );
+        assert_eq!(found.flow(), Flow::ZERO);
+        assert_eq!(found.day_total().to_string(), "1 mg");
+        assert_eq!(found.worst_case().one_day.to_string(), "0.1 mL");
+        assert_eq!(found.boluses_a_day(), 1);
+        assert_eq!(
+            prescription(single("24 ng", Duration::from_hours(1)), &BOUNDS),
+            Err(ProgramRefusal::BolusDose {
+                dose: "24 ng".parse().unwrap()
+            })
+        );
+        for duration in [
+            Duration::ZERO,
+            Duration::from_millis(1_500),
+            Duration::from_seconds(86_401),
+        ] {
+            assert_eq!(
+                prescription(single("1 mg", duration), &BOUNDS),
+                Err(ProgramRefusal::BolusDuration { duration })
+            );
+        }
+        let with_patient = Draft {
+            patient: Some(patient("0.25 mg", 6, 4)),
+            ..single("1 mg", Duration::from_hours(1))
+        };
+        assert_eq!(
+            prescription(with_patient, &BOUNDS),
+            Err(ProgramRefusal::PatientWithoutBasal)
+        );
+    }
+
+    /// What a kind of pump does not do no program reaches.
+    ///
+    /// Requirement: AC-24
+    #[test]
+    fn each_kind_has_its_modes() {
+        let continuous = morphine("5 mg/day");
+        let week = WeekDraft {
+            per: units::Per::Hour,
+            days: [0; 7],
+            steps: heapless::Vec::from_slice(&[crate::schedule::WeekStep {
+                from_minute: 0,
+                dose_nanograms: 200_000,
+            }])
+            .unwrap(),
+        };
+        let with = |mode| Draft {
+            mode,
+            ..continuous.clone()
+        };
+        let drafts = [
+            with(Mode::Stopped),
+            continuous.clone(),
+            with(Mode::MinimumRate),
+            with(Mode::Flex(week)),
+            with(Mode::Periodic(PeriodicDraft {
+                bolus: "0.25 mg".parse().unwrap(),
+                duration: Duration::from_minutes(10),
+                interval: Duration::from_hours(6),
+                basal: None,
+            })),
+            with(Mode::SingleBolus {
+                dose: "1 mg".parse().unwrap(),
+                duration: Duration::from_hours(1),
+            }),
+            Draft {
+                patient: Some(patient("0.25 mg", 6, 4)),
+                ..continuous.clone()
+            },
+        ];
+        let constant = Bounds {
+            lowest: "0.5 mL/day".parse().unwrap(),
+            highest: "0.5 mL/day".parse().unwrap(),
+            ..BOUNDS
+        };
+        for (kind, allowed) in [
+            (PumpKind::ProgrammableImplant, [true; 7]),
+            (
+                PumpKind::ConstantRate,
+                [true, true, false, false, false, false, false],
+            ),
+            (
+                PumpKind::ExternalTrial,
+                [true, true, false, false, false, false, true],
+            ),
+        ] {
+            let bounds = match kind {
+                PumpKind::ConstantRate => constant,
+                _ => BOUNDS,
+            };
+            for (draft, allowed) in drafts.iter().zip(allowed) {
+                let found = Prescription::new(draft.clone(), &bounds, kind);
+                assert_eq!(found.is_ok(), allowed, "{kind} {:?}", draft.mode);
+                assert!(allowed || found == Err(ProgramRefusal::Kind { kind }));
+            }
+        }
+        let other_rate = morphine("5.000001 mg/day");
+        assert!(Prescription::new(other_rate, &constant, PumpKind::ConstantRate).is_err());
+    }
+
     proptest! {
         /// Any draft is decided without a panic, and what is allowed lies within the bounds.
         #[test]
@@ -313,8 +998,8 @@ mod tests {
                 ..BOUNDS
             };
             let concentration = Concentration::from_nanograms_per_millilitre(concentration).unwrap();
-            let draft = Draft { drug: Drug::Morphine, concentration, mode: Mode::SimpleContinuous(dose) };
-            match Prescription::new(draft, &bounds) {
+            let draft = Draft::simple(Drug::Morphine, concentration, Mode::SimpleContinuous(dose));
+            match prescription(draft, &bounds) {
                 Ok(prescription) => {
                     prop_assert!(prescription.flow() >= bounds.lowest.flow());
                     prop_assert!(prescription.flow() <= bounds.highest.flow());

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use num_bigint::BigUint;
 use proptest::prelude::*;
-use units::{Concentration, DoseRate, Drug, FlowRate, Mass, Per, Volume};
+use units::{Concentration, DoseRate, Drug, FlowRate, Mass, Per, PumpKind, Volume};
 
 use super::*;
 use crate::prescription::{Draft, Mode};
@@ -510,12 +510,13 @@ fn a_stopped_pump_orders_nothing() {
         ),
         (0, 0, 0)
     );
-    let draft = Draft {
-        drug: Drug::Morphine,
-        concentration: "2 mg/mL".parse().unwrap(),
-        mode: Mode::Stopped,
-    };
-    let prescription = Prescription::new(draft, &Bounds::PROGRAMMABLE_IMPLANT).unwrap();
+    let draft = Draft::simple(Drug::Morphine, "2 mg/mL".parse().unwrap(), Mode::Stopped);
+    let prescription = Prescription::new(
+        draft,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+        PumpKind::ProgrammableImplant,
+    )
+    .unwrap();
     let mut delivery = Delivery::start(
         &prescription,
         &Bounds::PROGRAMMABLE_IMPLANT,
@@ -530,16 +531,12 @@ fn a_stopped_pump_orders_nothing() {
 #[test]
 fn a_prescription_is_delivered_at_its_flow_and_the_calibration() {
     let mode = Mode::SimpleContinuous("2.5 mg/day".parse().unwrap());
-    let draft = Draft {
-        drug: Drug::Morphine,
-        concentration: "10 mg/mL".parse().unwrap(),
-        mode,
-    };
+    let draft = Draft::simple(Drug::Morphine, "10 mg/mL".parse().unwrap(), mode);
     let bounds = Bounds {
         step_volume: StepVolume::new(2_400_000).unwrap(),
         ..Bounds::PROGRAMMABLE_IMPLANT
     };
-    let prescription = Prescription::new(draft, &bounds).unwrap();
+    let prescription = Prescription::new(draft, &bounds, PumpKind::ProgrammableImplant).unwrap();
     let start = PumpTime::from_micros(5);
     let mut delivery = Delivery::start(&prescription, &bounds, start, 41);
     assert!(delivery.is_running());
@@ -797,9 +794,9 @@ proptest! {
         };
         let concentration = Concentration::from_nanograms_per_millilitre(case.nanograms_per_millilitre).unwrap();
         let mode = Mode::SimpleContinuous(DoseRate::new(Mass::from_zeptograms(case.zeptograms), case.per));
-        let draft = Draft { drug: Drug::Ziconotide, concentration, mode };
+        let draft = Draft::simple(Drug::Ziconotide, concentration, mode);
         // The awkward remainder lifts some just over the top.
-        if let Ok(prescription) = Prescription::new(draft, &bounds) {
+        if let Ok(prescription) = Prescription::new(draft, &bounds, PumpKind::ProgrammableImplant) {
             let (mut delivery, mut ledger) = (Delivery::start(&prescription, &bounds, PumpTime::from_micros(at), 1), Ledger::new(case, at));
             let next = call(&mut delivery, &mut ledger, at);
             call(&mut delivery, &mut ledger, next);
@@ -862,6 +859,15 @@ fn drive(delivery: &mut Delivery, motor: &mut Motor, from: PumpTime, until: Pump
     }
 }
 
+/// So many steps over so many seconds.
+fn bolus_flow(steps: u64, seconds: u32, step: StepVolume) -> Flow {
+    Flow::of_volume_over(
+        step.volume_of(steps).unwrap(),
+        Duration::from_seconds(seconds),
+    )
+    .unwrap()
+}
+
 fn seconds(count: u64) -> PumpTime {
     PumpTime::from_micros(count * 1_000_000)
 }
@@ -887,7 +893,7 @@ fn a_bolus_runs_beside_the_basal_rate_and_neither_loses_a_step() {
     assert_eq!(delivery.next_order(begin), None);
     delivery.begin_finite(
         10_000,
-        Duration::from_minutes(10),
+        bolus_flow(10_000, 600, StepVolume::NOMINAL),
         begin,
         &Bounds::PROGRAMMABLE_IMPLANT,
     );
@@ -975,7 +981,7 @@ proptest! {
                     let duration = duration.max(u32::try_from(steps / 40).unwrap());
                     motor.drop_orders(now);
                     delivery.cancelled(now);
-                    delivery.begin_finite(steps, Duration::from_seconds(duration), now, &bounds);
+                    delivery.begin_finite(u32::try_from(steps).unwrap(), bolus_flow(steps, duration, step), now, &bounds);
                     delivery.driver_says(motor.made(now));
                     running = Some((now, steps, duration));
                 }
