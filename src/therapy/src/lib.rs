@@ -14,7 +14,11 @@ extern crate std;
 
 mod accumulator;
 mod bounds;
+mod change;
 mod delivery;
+mod library;
+mod limits;
+mod mixture;
 mod order;
 mod prescription;
 mod refusal;
@@ -22,7 +26,15 @@ mod reservoir;
 
 pub use accumulator::Accumulator;
 pub use bounds::{Bounds, FASTEST_STEP_RATE_MILLIHERTZ};
+pub use change::{Change, PercentChange, TotalsInForce};
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
+pub use library::{
+    DOUBLED, DoseUnit, DrugEntry, Fill, HospitalDrug, HospitalLibrary, Library, LibraryRefusal,
+    LimitField, LimitValue, Limits, LoadedVersion, MANY_BOLUSES, Nanograms, Severity, SoftHard,
+    Source, Sourced, Stability, StartingRange, Tightened, Titration, Withdrawal,
+};
+pub use limits::{Asked, Binding, Finding, HardRefusal, SoftFindings, binding_volume_24h, check};
+pub use mixture::{Ingredient, MAXIMUM_SECONDARIES, Mixture, MixtureError};
 pub use order::StepOrder;
 pub use prescription::{Draft, Mode, Prescription};
 pub use refusal::Refusal;
