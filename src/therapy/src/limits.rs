@@ -4,6 +4,7 @@
 //! limit itself is allowed. Masses in findings and refusals are in nanograms rounded up, so that what is above a limit also reads so.
 
 use core::fmt;
+use core::num::NonZeroU32;
 
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
@@ -356,7 +357,7 @@ fn binding(mixture: &Mixture, limit_of: impl Fn(Drug) -> Nanograms) -> Binding {
             (binding, limit) = (*secondary, other);
         }
     }
-    let concentration = core::num::NonZeroU32::from(binding.concentration);
+    let concentration = NonZeroU32::from(binding.concentration);
     let millilitres = Ratio::new(u128::from(limit.get()), concentration.into());
     Binding {
         drug: binding.drug,

@@ -129,7 +129,7 @@ impl Mixture {
             .map(|ingredient| ingredient.concentration)
     }
 
-    /// The mass of a drug in a volume of the mixture, exactly; none when it is not in the mixture.
+    /// The mass of a drug in a volume of the mixture, exactly; no mass when it is not in the mixture.
     #[must_use]
     pub fn mass_of(&self, drug: Drug, volume: Volume) -> Mass {
         self.concentration_of(drug)
@@ -139,7 +139,7 @@ impl Mixture {
     }
 
     /// The dose of a drug that comes with a dose of the primary one: dose x concentration / primary concentration (clinical reference,
-    /// 2.7). For display: rounded up to a whole zeptogram, and checks go by volume. None when the drug is not in the mixture; `None`
+    /// 2.7). For display: rounded up to a whole zeptogram; checks go by volume. No mass when the drug is not in the mixture, `None`
     /// when the dose cannot be held.
     #[must_use]
     pub fn dose_with(&self, drug: Drug, primary_dose: Mass) -> Option<Mass> {

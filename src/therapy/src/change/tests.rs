@@ -195,6 +195,15 @@ fn eight_totals_within_a_day_are_kept_apart_and_of_the_ninth_the_oldest_two_are_
     assert_eq!(totals.in_force.len(), KEPT);
     assert_eq!(lowest(&totals, 1_441), mcg(100));
     assert_eq!(lowest(&totals, 1_442), mcg(102));
+    // And once more: as low as the first and as high as the third, until minute 3, when the third ended.
+    totals.committed(Drug::Baclofen, mcg(99), at(9));
+    let joined = totals.in_force.first().unwrap();
+    assert_eq!((joined.lowest, joined.highest()), (mcg(100), mcg(102)));
+    assert_eq!(joined.until, Some(at(3)));
+    let mut alone = totals.clone();
+    alone.in_force.truncate(1);
+    assert_eq!(lowest(&alone, 1_442), mcg(100));
+    assert_eq!(lowest(&alone, 1_443), mcg(99), "the last one");
     // A commit makes room.
     totals.committed(Drug::Baclofen, mcg(109), at(1_442));
     assert_eq!(totals.in_force.len(), 8);

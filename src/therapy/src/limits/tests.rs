@@ -184,11 +184,11 @@ fn the_hard_limits_of_concentration_and_bolus_hold_for_every_drug() {
             Err(HardRefusal::Bolus { drug: named, largest, .. }) if named == drug && largest == hard
         ));
         // The soft ones, on both sides.
-        let is_bolus = |finding: &Finding| matches!(finding, Finding::Bolus { .. });
+        let is_bolus = |finding: &Finding| matches!(finding, Finding::Bolus { limit, .. } if *limit == limits.bolus.soft);
         let soft = of_mass(limits.bolus.soft);
         assert!(!found(&thin, &asked(soft)).iter().any(is_bolus));
         assert!(found(&thin, &asked(more(soft))).iter().any(is_bolus));
-        let is_day = |finding: &Finding| matches!(finding, Finding::Day { .. });
+        let is_day = |finding: &Finding| matches!(finding, Finding::Day { limit, .. } if *limit == limits.day.soft);
         let soft = of_mass(limits.day.soft);
         let asked = |largest_24h| Asked {
             largest_24h,
@@ -198,7 +198,7 @@ fn the_hard_limits_of_concentration_and_bolus_hold_for_every_drug() {
         if limits.day.soft < limits.day.hard {
             assert!(found(&thin, &asked(more(soft))).iter().any(is_day));
         }
-        let is_strong = |finding: &Finding| matches!(finding, Finding::Concentration { .. });
+        let is_strong = |finding: &Finding| matches!(finding, Finding::Concentration { limit, .. } if *limit == limits.concentration.soft);
         let soft = limits.concentration.soft;
         assert!(!found(&of(soft), &NOTHING).iter().any(is_strong));
         let above = soft.nanograms_per_millilitre() + 1;
