@@ -7,7 +7,8 @@
 //! - Bolus, soft: the top of the PACC 2017 range for trial boluses, for baclofen the third screening dose; hard: three times that. That a
 //!   trial dose makes a limit is itself a proposal, so that no mark here is better than `[P]` or `[GK]`.
 //! - Titration: 20 %; baclofen too, whose label says 5 to 40 % by origin and phase, which the pump is not told. A hospital may say less.
-//! - Start: PACC 2017, for ziconotide as printed in its label's review; for baclofen one to two times a screening dose of 50 to 100 mcg.
+//! - Start: PACC 2017, for ziconotide its figure in `[S10]`; for baclofen one to two times `[S72]` a screening dose of 50 to 100 mcg `[S71]`.
+//! - Time between rises of ziconotide: a third of a week, of at most two to three steps a week `[S70]`.
 //! - Stability: where nothing is stated, the 90 days of a mixture; ziconotide in a mixture is diluted.
 
 use units::{Concentration, Drug, Duration, FaultPolicy};
@@ -294,7 +295,7 @@ static TABLE: [DrugEntry; 8] = [
             hard: p(mcg(15)),
         },
         titration: s(70, Titration::PerDay(ng(2_400))),
-        rise_interval: s(70, Duration::from_hours(56)),
+        rise_interval: p(Duration::from_hours(56)),
         drop_percent: None,
         stability: Stability {
             first: gk(days(14)),
@@ -310,7 +311,7 @@ static TABLE: [DrugEntry; 8] = [
         unit: gk(DoseUnit::Microgram),
         labelled_for_pain: gk(false),
         labelled_for_spasticity: s(72, true),
-        start: s(72, range(mcg(50), mcg(200))),
+        start: p(range(mcg(50), mcg(200))),
         day: SoftHard {
             soft: s(72, mg(1)),
             hard: p(mg(2)),
