@@ -18,7 +18,7 @@ impl Accumulator {
     /// Starts counting: at `start` nothing is due yet, the first step comes one whole period later.
     #[must_use]
     pub fn new(flow: Flow, step_volume: StepVolume, start: PumpTime) -> Self {
-        // A flow's denominator has at most 69 bits and a step volume 32, so that the quotient always fits; were it not so, nothing
+        // A flow's denominator is at most 2^96 and a step volume has 32 bits, so that the quotient always fits; were it not so, nothing
         // would be due, which is the safe side.
         let steps_per_microsecond = NonZeroU128::new(u128::from(step_volume.femtolitres()))
             .and_then(|step| flow.ratio().divided_by(step))

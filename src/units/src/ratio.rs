@@ -81,6 +81,14 @@ impl Ratio {
         }
     }
 
+    /// The next whole number that is not below this.
+    #[must_use]
+    pub fn rounded_up(self) -> u128 {
+        let (whole, part) = divide(self.numerator, self.denominator);
+        // A remainder needs a denominator of two at least, which leaves room for one more.
+        whole.saturating_add(u128::from(part != 0))
+    }
+
     /// `count` times this, rounded down, and whether that is exact.
     fn times(self, count: u64) -> Option<(u64, bool)> {
         let wide_count = u128::from(count);
@@ -212,6 +220,23 @@ mod tests {
 
     fn nonzero(number: u128) -> NonZeroU128 {
         NonZeroU128::new(number).unwrap()
+    }
+
+    #[test]
+    fn rounds_up_to_whole_numbers() {
+        for (numerator, denominator, expected) in [
+            (0, 7, 0),
+            (1, 7, 1),
+            (7, 7, 1),
+            (8, 7, 2),
+            (14, 7, 2),
+            (1, u128::MAX, 1),
+            (u128::MAX, 1, u128::MAX),
+            (u128::MAX, 2, 1 << 127),
+        ] {
+            let ratio = Ratio::new(numerator, nonzero(denominator));
+            assert_eq!(ratio.rounded_up(), expected, "{numerator} / {denominator}");
+        }
     }
 
     #[test]
