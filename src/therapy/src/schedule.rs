@@ -93,7 +93,7 @@ impl WeekDraft {
     fn check(&self, concentration: Concentration, bounds: &Bounds) -> Result<(), WeekRefusal> {
         if let Some(first) = self.steps.first().filter(|step| step.from_minute != 0) {
             let at = StepPlace {
-                day: Weekday::Monday,
+                day: self.first_day_of(0).unwrap_or(Weekday::Monday),
                 number: 1,
                 from_minute: first.from_minute,
             };
