@@ -134,7 +134,7 @@ impl Accumulator {
 }
 
 fn steps_per_microsecond(flow: Flow, step_volume: StepVolume) -> Ratio {
-    // A flow's denominator has at most 69 bits and a step volume 32, so that the quotient always fits; were it not so, nothing
+    // A flow's denominator is at most 2^96 and a step volume has 32 bits, so that the quotient always fits; were it not so, nothing
     // would be due, which is the safe side.
     NonZeroU128::new(u128::from(step_volume.femtolitres()))
         .and_then(|step| flow.ratio().divided_by(step))

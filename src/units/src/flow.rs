@@ -20,9 +20,13 @@ const NANOLITRES_PER_MILLILITRE: NonZeroU128 = match NonZeroU128::new(1_000_000)
 /// Microseconds in 24 hours over femtolitres in a nanolitre: turns fL/us into nL/day.
 const NANOLITRES_PER_DAY: u64 = 86_400;
 
+/// What leaves room for a step volume of 32 bits below 2^128.
+const LARGEST_DENOMINATOR: u128 = 1 << 96;
+
 /// A flow in femtolitres per microsecond as an exact, reduced fraction; 1 fL/us is 0.0864 mL/day.
 ///
-/// Made from rates only, which keeps the denominator below 2^69 (2^32 ng/mL x the microseconds of a day, or 2^64 us).
+/// Its denominator never exceeds 2^96, so that dividing by a step volume always fits. A rate's stays below 2^69 (2^32 ng/mL x the
+/// microseconds of a day, or 2^64 us).
 /// Two flows are equal, or one is larger, exactly when they deliver so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow(Ratio);
@@ -57,6 +61,16 @@ impl Flow {
             u128::from(volume.femtolitres()),
             denominator,
         )))
+    }
+
+    /// From femtolitres per microsecond; `None` when the denominator exceeds 2^96.
+    #[must_use]
+    pub const fn of_ratio(ratio: Ratio) -> Option<Self> {
+        if ratio.denominator().get() <= LARGEST_DENOMINATOR {
+            Some(Self(ratio))
+        } else {
+            None
+        }
     }
 
     /// Femtolitres of the reduced fraction.
@@ -141,6 +155,21 @@ mod tests {
 
     fn flow(text: &str) -> Flow {
         text.parse::<FlowRate>().unwrap().flow()
+    }
+
+    #[test]
+    fn a_denominator_leaves_room_for_a_step_volume() {
+        let at = |denominator: u128| Ratio::new(1, NonZeroU128::new(denominator).unwrap());
+        let slowest = Flow::of_ratio(at(1 << 96)).unwrap();
+        let step = NonZeroU128::from(core::num::NonZeroU32::MAX);
+        assert!(slowest.ratio().divided_by(step).is_some());
+        assert_eq!(Flow::of_ratio(at((1 << 96) + 1)), None);
+        let day = at(Per::Day.micros().into());
+        let femtolitre = Volume::from_femtolitres(1);
+        assert_eq!(
+            Flow::of_ratio(day),
+            Some(Flow::of_volume(femtolitre, Per::Day))
+        );
     }
 
     #[test]

@@ -81,6 +81,14 @@ impl Ratio {
         }
     }
 
+    /// The next whole number that is not below this.
+    #[must_use]
+    pub fn rounded_up(self) -> u128 {
+        let (whole, part) = divide(self.numerator, self.denominator);
+        // A remainder needs a denominator of two at least, which leaves room for one more.
+        whole.saturating_add(u128::from(part != 0))
+    }
+
     /// `count` times this and `carry` parts of its denominator (fewer than a whole), exactly: the whole part, and what remains over it, in
     /// parts of the denominator; `None` above `u64::MAX`.
     #[must_use]
