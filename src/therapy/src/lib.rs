@@ -14,16 +14,36 @@ extern crate std;
 
 mod accumulator;
 mod bounds;
+mod bridge;
+mod catheter;
 mod delivery;
+mod dilution;
 mod order;
+mod path;
 mod prescription;
+mod prime;
 mod refusal;
 mod reservoir;
 
 pub use accumulator::Accumulator;
 pub use bounds::{Bounds, FASTEST_STEP_RATE_MILLIHERTZ};
+pub use bridge::{
+    Bridge, BridgeRefusal, RESERVE, Target, Unbridged, flow_when_lost, is_bridge_needed,
+};
+pub use catheter::{
+    Catheter, CatheterRecord, CatheterRefusal, LARGEST_EXTERNAL_PATH, LARGEST_IMPLANT_PATH,
+    TipLevel, Upstream,
+};
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
+pub use dilution::Dilution;
 pub use order::StepOrder;
+pub use path::{
+    Component, Content, HIGHEST_CONCENTRATION_NANOGRAMS_PER_MILLILITRE, MAXIMUM_DRUGS,
+    MAXIMUM_SLUGS, Passage, Path, PathRefusal, Slug, Solution, SolutionRefusal, TipDose,
+};
 pub use prescription::{Draft, Mode, Prescription};
+pub use prime::{
+    Interrupted, PRIME_RATE, PRIME_WINDOW, Prime, PrimeRefusal, PrimeRequest, PrimeSituation,
+};
 pub use refusal::Refusal;
 pub use reservoir::Reservoir;
