@@ -80,6 +80,8 @@ fn a_stronger_solution_gives_the_worked_example() {
         Duration::from_micros(25_456 * 8_640_000)
     );
     assert_eq!(unbridged.percent_of(Mass::ZERO), None);
+    let third = dose("1.875 mg/day").amount();
+    assert_eq!(unbridged.percent_of(third), Some(67), "66.7 %");
 }
 
 /// Clinical reference, 2.3: 20 to 10 mg/mL at 2.5 mg/day. The deadly direction.

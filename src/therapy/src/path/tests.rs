@@ -198,6 +198,9 @@ fn what_never_entered_the_path_leaves_no_slug() {
     assert_eq!(slugs.len(), 1);
     assert_eq!(slugs[0].content(), &morphine("10 mg/mL"));
     assert_eq!(slugs[0].target(), Some(target("2.5 mg/day")));
+    let same = [(volume("0.1 mL"), morphine("10 mg/mL"))];
+    let same = Path::new(volume("0.3182 mL"), &same, morphine("10 mg/mL")).unwrap();
+    assert_eq!(same, filled(morphine("10 mg/mL")));
     // And back: the path is as it was.
     path.change(morphine("10 mg/mL"), None).unwrap();
     assert_eq!(path, filled(morphine("10 mg/mL")));
@@ -211,6 +214,9 @@ fn a_fifth_change_within_one_path_volume_is_refused() {
         path.advance(volume("0.01 mL"));
     }
     let before = path.clone();
+    path.change(morphine("5 mg/mL"), Some(target("1 mg/day")))
+        .unwrap();
+    assert_eq!(path, before, "a change of dose alone needs no place");
     let refusal = path.change(morphine("6 mg/mL"), None).unwrap_err();
     assert_eq!(path, before);
     assert_eq!(
@@ -259,8 +265,10 @@ fn an_aspirated_catheter_is_inert() {
     path.aspirate(whole).unwrap();
     assert_eq!((path.inert_at_tip(), path.slugs().count()), (whole, 1));
     assert!(!path.is_bridging());
-    let inert = filled(Content::Inert);
+    let mut inert = filled(Content::Inert);
     assert_eq!(inert.inert_at_tip(), whole);
+    inert.aspirate(volume("0.1 mL")).unwrap();
+    assert_eq!(inert, filled(Content::Inert));
 }
 
 #[test]

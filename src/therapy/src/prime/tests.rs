@@ -214,6 +214,21 @@ fn an_external_pump_primes_when_disconnected_only() {
     );
 }
 
+/// Requirement: AC-14
+#[test]
+fn the_largest_path_is_primed_at_once() {
+    let catheter = Catheter::new(CatheterRecord {
+        implanted_millimetres: 100,
+        nanolitres_per_centimetre: 10_000,
+        ..record(500_000)
+    })
+    .unwrap();
+    let path = new_path(&catheter);
+    let whole = request(PrimeKind::PumpAndCatheter);
+    let prime = Prime::plan(whole, &situation(&catheter, &path)).unwrap();
+    assert_eq!(prime.volume().to_string(), "0.6 mL");
+}
+
 #[test]
 fn a_prime_must_suit_the_pump() {
     let (implant, line) = (reference(), external());
