@@ -23,6 +23,7 @@ extern crate std;
 
 mod clock;
 mod concentration;
+mod date;
 mod drug;
 mod duration;
 mod error;
@@ -37,6 +38,7 @@ mod volume;
 
 pub use clock::{Clock, Now, WallTime};
 pub use concentration::Concentration;
+pub use date::{Date, DateError};
 pub use drug::{Drug, UnknownDrug};
 pub use duration::Duration;
 pub use error::{Quantity, QuantityError};
