@@ -198,6 +198,12 @@ fn a_collapse_needs_three_readings_and_counts_from_eri_too() {
     let entered = life.reading(after_days(120), COLLAPSED, LIMITS);
     assert_eq!(entered, Some(ServicePhase::Replace));
     assert!(life.is_shortened(LIMITS));
+    let wall = WallTime::from_millis(date("2026-12-20").begins(0).millis());
+    let dates = life.dates(after_days(120), Some(wall), 0, LIMITS).unwrap();
+    assert_eq!(
+        (dates.eri, dates.replace_by, dates.eos),
+        (date("2026-11-30"), date("2026-12-20"), date("2026-12-23"))
+    );
     // Within the last 72 hours nothing becomes shorter.
     let mut late = eri_on_day_100();
     assert_eq!(
