@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::date;
 use crate::duration::Duration;
 use crate::time::{CarrierTime, PumpTime};
 
@@ -47,36 +48,7 @@ impl WallTime {
 impl fmt::Display for WallTime {
     /// As ISO 8601 in UTC: `2026-01-05T10:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Years are counted from 1 March of year 0, so that the leap day comes last, in eras of 400 years = 146,097 days, after
-        // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (days_from_civil, civil_from_days). 719,468 days lie between
-        // that and the Unix epoch. The largest count of days here is 2 x 10^11: nothing below can overflow.
-        let days = (self.0 / DAY).saturating_add(719_468);
-        let era = days / 146_097;
-        let day_of_era = days % 146_097;
-        let year_of_era = day_of_era
-            .saturating_sub(day_of_era / 1_460)
-            .saturating_add(day_of_era / 36_524)
-            .saturating_sub(day_of_era / 146_096)
-            / 365;
-        let days_before_year = year_of_era
-            .saturating_mul(365)
-            .saturating_add(year_of_era / 4)
-            .saturating_sub(year_of_era / 100);
-        let day_of_year = day_of_era.saturating_sub(days_before_year);
-        // Five months from March have 153 days, whichever five.
-        let month_from_march = day_of_year.saturating_mul(5).saturating_add(2) / 153;
-        let days_before_month = month_from_march.saturating_mul(153).saturating_add(2) / 5;
-        let day = day_of_year
-            .saturating_sub(days_before_month)
-            .saturating_add(1);
-        let (month, next_year) = match month_from_march {
-            from_march @ 0..=9 => (from_march.saturating_add(3), 0),
-            from_march => (from_march.saturating_sub(9), 1),
-        };
-        let year = era
-            .saturating_mul(400)
-            .saturating_add(year_of_era)
-            .saturating_add(next_year);
+        let (year, month, day) = date::civil(self.0 / DAY);
         let millis = self.0 % DAY;
         write!(
             f,
