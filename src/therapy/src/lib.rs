@@ -13,16 +13,26 @@
 extern crate std;
 
 mod accumulator;
+mod alarm;
 mod bounds;
 mod delivery;
+mod fault;
 mod order;
 mod prescription;
 mod refusal;
 mod reservoir;
 
 pub use accumulator::Accumulator;
+pub use alarm::{
+    Alarm, AlarmClass, AlarmIntervals, AlarmRefusal, AlarmSet, AlarmState, Alarms, Ending,
+    LONGEST_DEFERRAL, LONGEST_SILENCE, Sound, Tone, Urgency,
+};
 pub use bounds::{Bounds, FASTEST_STEP_RATE_MILLIHERTZ};
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
+pub use fault::{
+    Fault, Faults, KEEP_VEIN_OPEN, KEEP_VEIN_OPEN_BELOW, LINK_RESETS, LINK_RESETS_WITHIN, Response,
+    is_overdrawn, respond,
+};
 pub use order::StepOrder;
 pub use prescription::{Draft, Mode, Prescription};
 pub use refusal::Refusal;
