@@ -484,7 +484,7 @@ pub struct Tone {
 /// All alarms of a pump.
 ///
 /// What is stored is what is present, what waits to be acknowledged, and the intervals. Silence and deferral are not: after a reset
-/// everything that sounds does so at the first [`Alarms::tick`].
+/// everything that sounds does so at the first [`Alarms::tick`], and whoever judges a condition has to say whether it is still present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarms {
     present: AlarmSet,
@@ -563,6 +563,19 @@ impl Alarms {
         }
         self.quieten(this);
         true
+    }
+
+    /// Raises those of `judged` that are present and clears the others. Tells which raised ones are new.
+    pub fn update(&mut self, judged: AlarmSet, present: AlarmSet, now: PoweredTime) -> AlarmSet {
+        let mut raised = AlarmSet::NONE;
+        for kind in judged.iter() {
+            if !present.contains(kind) {
+                self.clear(kind);
+            } else if self.raise(kind, now) {
+                raised = raised.with(AlarmSet::of(kind));
+            }
+        }
+        raised
     }
 
     /// A condition that is over as soon as it is noticed, such as a restart: [`Alarms::raise`], then [`Alarms::clear`]. True when it

@@ -453,6 +453,27 @@ fn sets_hold_what_was_put_in() {
     assert!(AlarmSet::NONE.is_empty() && !both.is_empty());
 }
 
+#[test]
+fn an_update_touches_only_what_is_judged() {
+    let (first, second) = (AlarmKind::MotorStall, AlarmKind::UnderDelivery);
+    let judged = AlarmSet::of(first).with(AlarmSet::of(second));
+    let mut alarms = implant();
+    alarms.raise(AlarmKind::LowReservoir, at(0));
+    alarms.raise(second, at(0));
+    assert_eq!(
+        alarms.update(judged, AlarmSet::of(first), at(1)),
+        AlarmSet::of(first)
+    );
+    assert_eq!(
+        alarms.update(judged, AlarmSet::of(first), at(2)),
+        AlarmSet::NONE
+    );
+    assert_eq!(
+        alarms.present(),
+        AlarmSet::of(first).with(AlarmSet::of(AlarmKind::LowReservoir))
+    );
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Raise(AlarmKind),
