@@ -377,6 +377,18 @@ fn mri_mode_defers_what_comes_after_it() {
 }
 
 #[test]
+fn an_alarm_that_comes_and_goes_in_mri_mode_is_deferred() {
+    let kind = AlarmKind::MotorStall;
+    let mut alarms = implant();
+    alarms.defer(at(3_600), at(0));
+    alarms.raise(kind, at(10));
+    alarms.clear(kind);
+    assert_eq!(alarms.next_call(), None);
+    alarms.raise(kind, at(20));
+    assert_eq!(run(&mut alarms, 20, 3_610), [(3_600, kind)]);
+}
+
+#[test]
 fn a_deferral_is_two_hours_at_most_and_not_lengthened() {
     let kind = AlarmKind::MotorStall;
     let mut alarms = implant();
@@ -390,8 +402,13 @@ fn a_deferral_is_two_hours_at_most_and_not_lengthened() {
     assert_eq!(run(&mut alarms, 7_210, 14_409), [(7_210, kind)]);
     alarms.defer(at(14_409), at(14_409));
     assert_eq!(alarms.tick(at(14_409)).unwrap().kind, kind, "ended early");
-    alarms.defer(at(14_409), at(14_420));
-    assert!(!alarms.deferring, "an end in the past begins nothing");
+    for end in [14_409, 14_420] {
+        alarms.defer(at(end), at(14_420));
+        assert!(
+            !alarms.deferring,
+            "an end that is not to come begins nothing"
+        );
+    }
 }
 
 /// Requirement: AC-19

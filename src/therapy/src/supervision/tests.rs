@@ -256,6 +256,28 @@ fn half_a_retry_has_to_turn() {
     }
 }
 
+/// A rotor that swung back a pulse and then turned is not at once stalled again.
+#[test]
+fn a_rotor_that_swung_back_recovers_too() {
+    let mut bench = Bench::new(MORPHINE);
+    bench.run(HOUR, THERAPEUTIC, Rotor::Perfect, None);
+    bench.run(
+        HOUR,
+        THERAPEUTIC,
+        Rotor::Blocked,
+        Some(AlarmKind::MotorStall),
+    );
+    bench.counted -= 1_000;
+    bench.observe(true);
+    bench.now += 3 * MINUTE;
+    let retry = bench.supervision.retry(2, bench.at()).unwrap();
+    bench.commanded += u64::from(retry.steps);
+    bench.counted += 1_000;
+    let findings = bench.observe(true);
+    assert!(findings.recovered.is_some());
+    assert_eq!(findings.alarms, AlarmSet::NONE);
+}
+
 #[test]
 fn a_retry_is_made_only_when_it_is_due_and_something_is_prescribed() {
     let mut bench = Bench::new(MORPHINE);
@@ -526,8 +548,27 @@ fn what_was_missed_before_does_not_hide_an_excess() {
         bench.make(40, Rotor::Lossy(975));
         bench.observe(true);
     }
-    bench.counted += 41_000;
+    // In two pieces of the same slice.
+    bench.counted += 20_000;
+    assert_eq!(bench.observe(true).alarms, AlarmSet::NONE);
+    bench.counted += 21_000;
     assert!(bench.observe(true).alarms.contains(AlarmKind::OverDelivery));
+}
+
+/// A thousand steps allow a hundred too many for 15 min and no longer.
+#[test]
+fn what_was_commanded_allows_an_excess_for_fifteen_minutes() {
+    for (later, stops) in [(15 * MINUTE - 1, false), (15 * MINUTE, true)] {
+        let mut bench = Bench::new(MORPHINE);
+        bench.make(1_000, Rotor::Perfect);
+        bench.observe(true);
+        bench.now += later;
+        bench.counted += 21_000;
+        assert_eq!(
+            bench.observe(true).alarms.contains(AlarmKind::OverDelivery),
+            stops
+        );
+    }
 }
 
 /// Two pulses back are a rotor that swings, three are not; forward pulses between them do not help.
@@ -702,6 +743,8 @@ fn a_commanded_total_that_goes_back_is_not_believed() {
     bench.now += HOUR;
     bench.observe(true);
     bench.commanded = 500;
+    bench.observe(true);
+    bench.commanded = 521;
     bench.counted += 21_000;
     assert!(bench.observe(true).alarms.contains(AlarmKind::OverDelivery));
 }
