@@ -168,7 +168,7 @@ fn shortest_duration(most: Volume, per: Duration, basal: Flow, volume: Volume) -
         .inverse()?
         .times_rounded_up(volume.femtolitres())?;
     let seconds = u32::try_from(micros.div_ceil(1_000_000)).ok()?;
-    Some(Duration::from_seconds(seconds.max(1)))
+    Some(Duration::from_seconds(seconds))
 }
 
 /// Why a clinician's bolus is not given.
