@@ -55,6 +55,15 @@ impl Bounds {
             .min(FASTEST_STEP_RATE_MILLIHERTZ)
     }
 
+    /// The flows that no delivery exceeds, themselves allowed, each as a volume over a time: the highest rate and the motor's pace.
+    pub(crate) fn flow_ceilings(&self) -> [(Volume, Duration); 2] {
+        let steps = u64::from(self.binding_step_rate_millihertz());
+        // 2^32 fL times 10^6 steps fit.
+        let pace = self.step_volume.volume_of(steps).unwrap_or(Volume::ZERO);
+        let per = Duration::from_micros(self.highest.per().micros());
+        [(self.highest.volume(), per), (pace, THOUSAND_SECONDS)]
+    }
+
     /// Whether the motor can step fast enough for a flow.
     pub(crate) fn can_step_for(&self, flow: Flow) -> bool {
         let steps = u64::from(self.binding_step_rate_millihertz());
