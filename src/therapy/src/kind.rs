@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use units::{Duration, Flow, FlowRate, Per, PumpKind, StepVolume, Volume};
+use units::{Flow, FlowRate, Per, PumpKind, StepVolume, Volume};
 
 use crate::bounds::Bounds;
 use crate::prescription::Mode;
@@ -180,9 +180,6 @@ impl Bounds {
         programmed.min(FlowRate::new(Volume::from_microlitres(100), Per::Hour).flow())
     }
 }
-
-/// The longest a stop may last on an implant before its tubing takes a set (clinical reference 1.2 \[S25\]).
-pub const STOPPED_TOO_LONG: Duration = Duration::from_hours(48);
 
 /// Why a commissioning record is not one of a pump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

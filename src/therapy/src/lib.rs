@@ -1,4 +1,13 @@
-//! Dosing control: prescriptions, delivery, reservoir.
+//! Dosing control: what may be given, what is given, and what is watched meanwhile.
+//!
+//! | subject | modules |
+//! |---|---|
+//! | what may be given | `prescription`, `kind`, `bounds`, `mixture`, `library`, `limits`, `change`, `schedule`, `periodic`, `worst`, `local_time` |
+//! | boluses | `patient_bolus`, `clinician_bolus`, `job` |
+//! | the way to the tip | `catheter`, `path`, `bridge`, `prime`, `dilution` |
+//! | the reservoir | `reservoir`, `refill`, `refill_date` |
+//! | steps | `accumulator`, `delivery`, `order` |
+//! | what is watched | `supervision`, `fault`, `alarm`, `mri`, `service_life`, `trial` |
 //!
 //! A [`Draft`] is what somebody wants; a [`Prescription`] is a draft that has passed every check against the [`Bounds`] of the pump,
 //! and there is no other way to hold one. A [`Delivery`] turns a prescription into [`StepOrder`]s against the clock of therapy through
@@ -28,6 +37,7 @@ mod library;
 mod limits;
 mod local_time;
 mod mixture;
+mod mri;
 mod order;
 mod path;
 mod patient_bolus;
@@ -39,6 +49,8 @@ mod refill_date;
 mod refusal;
 mod reservoir;
 mod schedule;
+mod service_life;
+mod supervision;
 mod trial;
 mod worst;
 
@@ -81,16 +93,20 @@ pub use local_time::{
     ZoneOffset, judge_correction,
 };
 pub use mixture::{Ingredient, MAXIMUM_SECONDARIES, Mixture, MixtureError};
+pub use mri::{
+    MRI_CHECK_PULSES, MRI_CHECK_STEPS, MRI_DEFAULT, MRI_LONGEST, Mri, MriOutcome, MriRefusal,
+    MriState,
+};
 pub use order::StepOrder;
 pub use path::{
     Component, Content, HIGHEST_CONCENTRATION_NANOGRAMS_PER_MILLILITRE, MAXIMUM_DRUGS,
     MAXIMUM_SLUGS, Passage, Path, PathRefusal, Slug, Solution, SolutionRefusal, TipDose,
 };
 pub use patient_bolus::{
-    Binding, BolusTime, BolusWindow, CountedBolus, DENIALS_TO_ALARM, Denial, DeniedRequests,
-    DrugMasses, ForeignWindow, Grant, KEY_SLOTS, LONGEST_BOLUS, LineEvent, MOST_BOLUSES_PER_DAY,
-    MOST_PERIODS, PatientBolusDraft, PatientBolusRule, PeriodCap, RequestLine, RequestNumber,
-    RequestNumbers, RequestOutcome, RuleRefusal, STUCK_AFTER, Situation,
+    Binding, BolusTime, BolusWindow, CountedBolus, Denial, DeniedRequests, DrugMasses,
+    ForeignWindow, Grant, KEY_SLOTS, LONGEST_BOLUS, LineEvent, MOST_BOLUSES_PER_DAY, MOST_PERIODS,
+    PatientBolusDraft, PatientBolusRule, PeriodCap, RequestLine, RequestNumber, RequestNumbers,
+    RequestOutcome, RuleRefusal, STUCK_AFTER, Situation,
 };
 pub use periodic::{
     BOLUSES_A_DAY_UNCONFIRMED, LONGEST_INTERVAL, Periodic, PeriodicClock, PeriodicDraft,
@@ -104,11 +120,22 @@ pub use refill::{
     CONFIRMATION_TIME, Discrepancy, DiscrepancyVerdict, PATIENT_CHECK_TIME, READING_UNCERTAINTY,
     Refill, RefillDone, RefillRefused, RefillStage, RefillStep, TREND_REFILLS, Trend, TrendEntry,
 };
-pub use refill_date::{Course, Forecast, RefillCaps, RefillDate, RefillDates, RefillLimit};
+pub use refill_date::{
+    Course, Forecast, Keeping, RefillCaps, RefillDate, RefillDates, RefillLimit,
+};
 pub use refusal::Refusal;
 pub use reservoir::{LOW_MARK, Overfill, Reservoir, ReservoirState, TopUpRefused};
 pub use schedule::{
     DAY_STEPS, Segment, StepPlace, WEEK_STEPS, Week, WeekDraft, WeekRefusal, WeekStep,
+};
+pub use service_life::{
+    COLLAPSE_TO_EOS, ERI_TO_EOS, EriCause, REPLACE_MARGIN, ServiceDates, ServiceLife,
+    ServiceLimits, ServiceLimitsRefused, ServicePhase,
+};
+pub use supervision::{
+    FIRST_RETRIES, FIRST_RETRIES_EVERY, Findings, OBSERVE_EVERY, OVER_DELIVERY_STEPS, Observation,
+    RETRIES_EVERY, RETRY_STEPS, REVERSE_PULSES, Recovered, Retry, STALL_STEPS, Stall, Supervision,
+    SupervisionRecord, TUBE_SET_LIMIT, Tolerance,
 };
 pub use trial::{
     Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, TRIAL_LENGTH, Trial,

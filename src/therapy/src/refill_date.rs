@@ -190,14 +190,14 @@ impl RefillDates {
 
 /// How long a drug stands in the pump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stability {
+pub struct Keeping {
     /// Days after the first fill of a pump.
     pub first_fill_days: u16,
     /// Days after every later one.
     pub later_days: u16,
 }
 
-impl Stability {
+impl Keeping {
     /// Where nothing else is known: mixtures, unless the pharmacy says otherwise.
     pub const OTHERWISE: Self = Self {
         first_fill_days: 90,
@@ -450,12 +450,12 @@ mod tests {
     #[test]
     fn stability_gives_the_reference() {
         let filled = date("2026-01-05");
-        let days = |stability: Stability, first| stability.until(filled, first).days_since(filled);
-        let ziconotide = Stability::of(Drug::Ziconotide, false);
-        let diluted = Stability::of(Drug::Ziconotide, true);
+        let days = |stability: Keeping, first| stability.until(filled, first).days_since(filled);
+        let ziconotide = Keeping::of(Drug::Ziconotide, false);
+        let diluted = Keeping::of(Drug::Ziconotide, true);
         assert_eq!((days(ziconotide, true), days(ziconotide, false)), (14, 84));
         assert_eq!((days(diluted, true), days(diluted, false)), (14, 40));
-        let morphine = Stability::of(Drug::Morphine, true);
+        let morphine = Keeping::of(Drug::Morphine, true);
         assert_eq!((days(morphine, true), days(morphine, false)), (90, 90));
         assert_eq!(morphine.shorter(diluted), diluted);
         assert_eq!(diluted.shorter(morphine), diluted);

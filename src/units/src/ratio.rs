@@ -286,6 +286,23 @@ mod tests {
     }
 
     #[test]
+    fn rounds_up_to_whole_numbers() {
+        for (numerator, denominator, expected) in [
+            (0, 7, 0),
+            (1, 7, 1),
+            (7, 7, 1),
+            (8, 7, 2),
+            (14, 7, 2),
+            (1, u128::MAX, 1),
+            (u128::MAX, 1, u128::MAX),
+            (u128::MAX, 2, 1 << 127),
+        ] {
+            let ratio = Ratio::new(numerator, nonzero(denominator));
+            assert_eq!(ratio.rounded_up(), expected, "{numerator} / {denominator}");
+        }
+    }
+
+    #[test]
     fn a_common_denominator_is_the_least() {
         assert_eq!(
             common_denominator(nonzero(6), nonzero(4)),
