@@ -68,7 +68,15 @@ impl Outcome {
             | Outcome::StoppedNotRecorded
             | Outcome::LogPart(_)
             | Outcome::LogHead { .. }
-            | Outcome::ClockSet { .. } => Fate::Done,
+            | Outcome::ClockSet { .. }
+            | Outcome::BolusStarted { .. }
+            | Outcome::Done
+            | Outcome::Therapy(_)
+            | Outcome::Path(_)
+            | Outcome::Library(_)
+            | Outcome::Refills(_)
+            | Outcome::AlreadyDone { .. } => Fate::Done,
+            Outcome::BolusRefused { .. } => Fate::CertainlyNot,
             // The number was used before, so its command may well have been done then.
             Outcome::Refused(Refused::StaleIdentifier { .. }) => Fate::Unknown,
             Outcome::Refused(
@@ -80,7 +88,19 @@ impl Outcome {
                 | Refused::Busy
                 | Refused::OutOfRange { .. }
                 | Refused::BadMessage(_)
-                | Refused::UnknownVersion { .. },
+                | Refused::UnknownVersion { .. }
+                | Refused::OverLimit { .. }
+                | Refused::ReasonNeeded
+                | Refused::ShownDiffers { .. }
+                | Refused::WrongOrder { .. }
+                | Refused::KindForbids { .. }
+                | Refused::TooSoon { .. }
+                | Refused::NotNow { .. }
+                | Refused::NoPath
+                | Refused::BridgeNeeded { .. }
+                | Refused::TooManyChanges
+                | Refused::ScheduleInvalid { .. }
+                | Refused::LibraryInvalid { .. },
             ) => Fate::CertainlyNot,
         }
     }

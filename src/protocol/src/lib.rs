@@ -5,7 +5,7 @@
 //!
 //! | layer | here | wire |
 //! |---|---|---|
-//! | commands and answers | [`message`], [`program`], [`status`], [`history`], [`refused`] | canonical postcard |
+//! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
 //! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
@@ -45,7 +45,9 @@ pub mod fragmenter;
 pub mod frame;
 pub mod history;
 pub mod info;
+pub mod list;
 pub mod message;
+pub mod order;
 pub mod program;
 pub mod reassembler;
 pub mod refused;
@@ -54,6 +56,7 @@ pub mod roles;
 mod schema;
 pub mod session;
 pub mod status;
+pub mod therapy;
 pub mod transport;
 pub mod uuid;
 
@@ -62,12 +65,26 @@ pub use codec::Malformed;
 pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
 pub use history::{LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart};
 pub use info::{Info, InfoError, Lifecycle};
+pub use list::{Bytes, List};
 pub use message::{Answer, Command, CommandKind, Outcome, Request};
-pub use program::{Digest, Dose, Mode, Program, Staged};
-pub use refused::{Field, Refused};
+pub use order::{
+    AlarmIntervals, Catheter, ClinicianBolus, Commissioning, Commit, DiaryEntry, HospitalLibrary,
+    LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
+};
+pub use program::{
+    BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill, Finding,
+    FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus, Program,
+    SECONDARIES, Staged,
+};
+pub use refused::{Field, LibraryFault, LimitKind, NotNow, RefillStep, Refused, ScheduleFault};
 pub use roles::{Role, Situation, permits};
 pub use session::{AnswerError, Policy, Received, Session, SessionId};
 pub use status::{DeliveryState, Limits, Status};
+pub use therapy::{
+    ALARMS, AlarmState, BolusAvailability, BolusDenial, BridgeStatus, JobKind, JobStatus,
+    LibraryEntry, PathStatus, REFILLS_PART, Refill, RefillDates, RefillLimit, Refills, Response,
+    SLUGS, ServiceState, ServiceStatus, Slug, TherapyStatus, TrialStatus,
+};
 
 /// The protocol version this crate speaks, the first byte of [`Info`] and of every message.
 ///
