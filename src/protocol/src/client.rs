@@ -572,8 +572,8 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::status::{DeliveryState, Limits};
-    use crate::{Mode, Program, VERSION};
+    use crate::samples::{self, status};
+    use crate::{Component, Mode, Program, VERSION};
 
     const START: CarrierTime = CarrierTime::from_micros(0);
 
@@ -588,9 +588,7 @@ mod tests {
     }
 
     fn commit() -> Command {
-        Command::Commit {
-            digest: Digest([4; 32]),
-        }
+        crate::samples::commit(Digest([4; 32]))
     }
 
     fn asked(command: &Command) -> (Client, Vec<Frame>) {
@@ -933,43 +931,11 @@ mod tests {
     }
 
     fn program(concentration_ng_per_ml: u32) -> Program {
-        Program {
+        let primary = Component {
             drug: units::Drug::Morphine,
             concentration_ng_per_ml,
-            fill_nl: None,
-            mode: Mode::Stopped,
-        }
-    }
-
-    fn status(program_number: u32, program: Option<Program>) -> Status {
-        Status {
-            boot: 1,
-            pump_time_ms: u64::MAX,
-            clock: units::Clock::Lost,
-            program_number,
-            program,
-            delivery: DeliveryState::Running,
-            flow_nl_per_day: 3,
-            counted_steps: -4,
-            at_most_steps: u64::MAX,
-            deficit_steps: 6,
-            step_volume_fl: 7,
-            reservoir_fl: None,
-            filled_fl: None,
-            delivered_since_fill_fl: 8,
-            staged: false,
-            committing: false,
-            status_changed: 0,
-            limits: Limits {
-                lowest_nl_per_day: 1,
-                highest_nl_per_day: 2,
-                capacity_nl: 3,
-                step_volume_fl: 4,
-            },
-            faults: 0,
-            powered_s: 90_000,
-            records_lost: 0,
-        }
+        };
+        Program::new(primary, Mode::Stopped)
     }
 
     #[test]

@@ -37,6 +37,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+extern crate self as protocol;
+#[cfg(test)]
 extern crate std;
 
 pub mod client;
@@ -52,6 +54,9 @@ pub mod program;
 pub mod reassembler;
 pub mod refused;
 pub mod roles;
+#[cfg(test)]
+#[path = "../tests/samples/mod.rs"]
+mod samples;
 #[cfg(test)]
 mod schema;
 pub mod session;
@@ -74,7 +79,7 @@ pub use order::{
 pub use program::{
     BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill, Finding,
     FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus, Program,
-    SECONDARIES, Staged,
+    SECONDARIES, Staged, from_minutes,
 };
 pub use refused::{Field, LibraryFault, LimitKind, NotNow, RefillStep, Refused, ScheduleFault};
 pub use roles::{Role, Situation, permits};

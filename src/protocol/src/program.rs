@@ -4,11 +4,11 @@ use core::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
-use units::{Drug, FaultPolicy, Per};
+use units::{Drug, FaultPolicy, OverrideReason, Per};
 
 use crate::codec;
 use crate::list::List;
-use crate::order::Shown;
+use crate::order::{Commit, Shown};
 use crate::refused::LimitKind;
 
 /// Drugs of a mixture beside the primary one, at most.
@@ -44,6 +44,22 @@ pub struct Program {
     pub fill: Option<Fill>,
     /// Volume at which the reservoir counts as low, in nL; `None`: the pump's default.
     pub low_mark_nl: Option<u32>,
+}
+
+impl Program {
+    /// One drug in this mode: no boluses, no bridge, no fill, everything else as the library and the pump have it.
+    pub const fn new(primary: Component, mode: Mode) -> Self {
+        Self {
+            primary,
+            secondaries: List::new(),
+            mode,
+            patient_bolus: None,
+            fault_policy: None,
+            bridge: None,
+            fill: None,
+            low_mark_nl: None,
+        }
+    }
 }
 
 /// One drug of a mixture.
@@ -137,6 +153,16 @@ pub struct FlexWeek {
 }
 
 impl FlexWeek {
+    /// No pattern yet, and every day follows the first.
+    pub const fn new(per: Per) -> Self {
+        Self {
+            per,
+            days: [0; 7],
+            patterns: List::new(),
+            steps: List::new(),
+        }
+    }
+
     /// The steps of the pattern numbered `pattern`; `None` when there is none, or steps are missing.
     pub fn pattern(&self, pattern: u8) -> Option<&[FlexStep]> {
         let mut rest = &self.steps[..];
@@ -350,6 +376,15 @@ impl Staged {
             .is_some_and(|number| Digest::of(&self.program, number) == self.digest)
     }
 
+    /// The commit of this program by a user who saw exactly these numbers.
+    pub fn commit(&self, reason: Option<OverrideReason>) -> Commit {
+        Commit {
+            digest: self.digest,
+            shown: self.shown(),
+            reason,
+        }
+    }
+
     /// What a programmer that shows these numbers, and no others, has to say in its commit.
     pub fn shown(&self) -> Shown {
         Shown {
@@ -390,10 +425,15 @@ pub struct Finding {
     pub limit_kind: LimitKind,
     /// Of which drug.
     pub drug: Drug,
-    /// What was asked for. A mass stays below 4.4 g: beyond it no limit is soft.
+    /// What was asked for, at most [`Finding::LARGEST`].
     pub value: u64,
-    /// What the limit is.
+    /// What the limit is, at most [`Finding::LARGEST`].
     pub limit: u64,
+}
+
+impl Finding {
+    /// The largest number of a finding: a mass of 4.4 g is far beyond every limit that is soft. It keeps the longest read-back within a message.
+    pub const LARGEST: u64 = (1 << 42) - 1;
 }
 
 impl fmt::Display for Finding {
@@ -440,32 +480,23 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
+    use std::vec::Vec;
 
     use super::*;
-
-    fn program() -> Program {
-        Program {
-            drug: Drug::Baclofen,
-            concentration_ng_per_ml: 2_000_000,
-            fill_nl: Some(20_000_000),
-            mode: Mode::SimpleContinuous {
-                dose: Dose {
-                    nanograms: 250_000,
-                    per: Per::Day,
-                },
-            },
-        }
-    }
+    use crate::codec::{decode, encode};
+    use crate::samples::{BACLOFEN, continuous, program, staged};
 
     /// The bytes are written out by hand, as an independent programmer would.
     #[test]
     fn digest_is_sha_256_over_canonical_postcard_of_program_and_number() {
         #[rustfmt::skip]
         let bytes = [
-            7, // baclofen
-            0x80, 0x89, 0x7a, // 2,000,000 ng/mL
-            1, 0x80, 0xda, 0xc4, 0x09, // filled, 20,000,000 nL
-            1, 0x90, 0xa1, 0x0f, 1, // simple continuous, 250,000 ng a day
+            7, 0x80, 0x89, 0x7a, // baclofen, 2,000,000 ng/mL
+            0, // nothing beside it
+            2, 0x90, 0xa1, 0x0f, 1, // simple continuous, 250,000 ng a day
+            0, 0, 0, // no patient bolus, no fault policy, no bridge
+            1, 0x80, 0xda, 0xc4, 0x09, 0, // filled with 20,000,000 nL, emptied before
+            0, // no low mark
             0xac, 0x02, // program 300
         ];
         let expected: [u8; 32] = sha2::Sha256::digest(bytes).into();
@@ -473,65 +504,14 @@ mod tests {
     }
 
     #[test]
-    fn digest_depends_on_every_field_and_on_the_number() {
-        let base = program();
-        let dose = |nanograms, per| Mode::SimpleContinuous {
-            dose: Dose { nanograms, per },
-        };
-        let others = [
-            Program {
-                drug: Drug::Morphine,
-                ..base.clone()
-            },
-            Program {
-                concentration_ng_per_ml: 2_000_001,
-                ..base.clone()
-            },
-            Program {
-                fill_nl: Some(20_000_001),
-                ..base.clone()
-            },
-            Program {
-                fill_nl: None,
-                ..base.clone()
-            },
-            Program {
-                mode: Mode::Stopped,
-                ..base.clone()
-            },
-            Program {
-                mode: dose(250_001, Per::Day),
-                ..base.clone()
-            },
-            Program {
-                mode: dose(250_000, Per::Hour),
-                ..base.clone()
-            },
-        ];
-        let digest = Digest::of(&base, 1);
-        assert_eq!(digest, Digest::of(&base, 1));
-        assert_ne!(digest, Digest::of(&base, 2));
-        for other in others {
-            assert_ne!(digest, Digest::of(&other, 1), "{other:?}");
-        }
-    }
-
-    #[test]
     fn staged_is_consistent_for_the_next_number_only() {
-        let staged = Staged {
-            program: program(),
-            flow_nl_per_day: 125_000,
-            old_day_total_ng: None,
-            new_day_total_ng: 250_000,
-            digest: Digest::of(&program(), 5),
-            expires_in_ms: 120_000,
-        };
+        let staged = staged(program(), 5);
         assert!(staged.is_consistent(4));
         assert!(!staged.is_consistent(5));
         assert!(!staged.is_consistent(u32::MAX));
         let other = Staged {
             program: Program {
-                drug: Drug::Morphine,
+                fill: None,
                 ..program()
             },
             ..staged
@@ -540,7 +520,139 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_names_what_was_read_back() {
+        let staged = staged(program(), 5);
+        let commit = staged.commit(Some(OverrideReason::Tolerance));
+        assert_eq!(commit.digest, staged.digest);
+        assert_eq!(commit.reason, Some(OverrideReason::Tolerance));
+        assert_eq!(commit.shown.old_day_total_ng, Some(200_000));
+        assert_eq!(commit.shown.new_day_total_ng, 250_000);
+        assert_eq!(commit.shown.change_tenths_percent, Some(250));
+    }
+
+    #[test]
     fn digest_is_shown_in_hex() {
         assert_eq!(Digest([0x0a; 32]).to_string(), "0a".repeat(32));
+    }
+
+    /// The week of the clinical reference, 2.6: baclofen 15, 40, 20, 30, 15 mcg/h.
+    const WEEKDAY: [(u16, u32); 5] = [
+        (0, 15_000),
+        (360, 40_000),
+        (540, 20_000),
+        (1_080, 30_000),
+        (1_320, 15_000),
+    ];
+
+    #[test]
+    fn patterns_go_in_and_come_out_by_their_beginnings() {
+        let mut week = FlexWeek::new(Per::Hour);
+        week.push_pattern(WEEKDAY).unwrap();
+        week.push_pattern([(0, 0)]).unwrap();
+        week.days = [0, 0, 0, 0, 0, 1, 1];
+        assert_eq!(*week.patterns, [5, 1]);
+        let back = |number| from_minutes(week.pattern(number).unwrap()).collect::<Vec<_>>();
+        assert_eq!(back(0), WEEKDAY);
+        assert_eq!(back(1), [(0, 0)]);
+        assert_eq!(week.pattern(2), None);
+        let lasts: Vec<_> = week.steps.iter().map(|step| step.lasts_min()).collect();
+        assert_eq!(lasts, [360, 180, 540, 240, 120, 1_440]);
+        let total: u64 = from_minutes(week.pattern(0).unwrap())
+            .zip(&week.steps)
+            .map(|((_, dose), step)| u64::from(dose) * u64::from(step.lasts_min()) / 60)
+            .sum();
+        assert_eq!(total, 540_000, "540 mcg/day");
+    }
+
+    #[test]
+    fn a_pattern_that_is_no_day_adds_nothing() {
+        let mut week = FlexWeek::new(Per::Hour);
+        week.push_pattern([(0, 7)]).unwrap();
+        let before = week.clone();
+        let too_large = FlexStep::LARGEST_NG + 1;
+        let bad: [&[(u16, u32)]; 7] = [
+            &[],
+            &[(1, 5)],
+            &[(0, 5), (0, 6)],
+            &[(0, 5), (60, 5), (59, 6)],
+            &[(0, 5), (1_440, 6)],
+            &[(0, 5), (1_441, 6)],
+            &[(0, 5), (60, too_large)],
+        ];
+        for steps in bad {
+            assert_eq!(week.push_pattern(steps.iter().copied()), None, "{steps:?}");
+            assert_eq!(week, before);
+        }
+        assert_eq!(week.push_pattern([(0, 5), (1_439, 6)]), Some(()));
+    }
+
+    #[test]
+    fn a_week_has_room_for_seven_patterns_and_96_steps() {
+        let mut week = FlexWeek::new(Per::Day);
+        for _ in 0..7 {
+            week.push_pattern([(0, 1)]).unwrap();
+        }
+        assert_eq!(week.push_pattern([(0, 1)]), None);
+        assert_eq!(week.steps.len(), 7);
+        let mut week = FlexWeek::new(Per::Day);
+        for _ in 0..4 {
+            week.push_pattern((0..24).map(|hour| (hour * 60, 1)))
+                .unwrap();
+        }
+        assert_eq!(week.push_pattern([(0, 1)]), None);
+        assert_eq!((week.patterns.len(), week.steps.len()), (4, 96));
+    }
+
+    #[test]
+    fn lengths_that_lie_give_no_pattern() {
+        let mut week = FlexWeek::new(Per::Hour);
+        week.push_pattern(WEEKDAY).unwrap();
+        week.patterns.push(1).unwrap();
+        assert_eq!(week.pattern(0).map(<[FlexStep]>::len), Some(5));
+        assert_eq!(week.pattern(1), None);
+    }
+
+    #[test]
+    fn a_step_keeps_its_numbers_within_its_bounds_and_takes_no_others() {
+        let mut buffer = [0; 8];
+        for dose in [0, 1, 0xffff, 0x1_0000, 0x1_2345, FlexStep::LARGEST_NG] {
+            for lasts in [0, 1, 1_440] {
+                let step = FlexStep::new(lasts, dose).unwrap();
+                assert_eq!((step.lasts_min(), step.dose_ng()), (lasts, dose));
+                let wire = encode(&step, &mut buffer).unwrap();
+                assert_eq!(decode::<FlexStep>(wire), Ok(step));
+            }
+        }
+        assert_eq!(FlexStep::new(1_441, 0), None);
+        assert_eq!(FlexStep::new(0, FlexStep::LARGEST_NG + 1), None);
+        for beyond in [(1_441_u16, 0_u32), (0, FlexStep::LARGEST_NG + 1)] {
+            let wire = encode(&beyond, &mut buffer).unwrap();
+            assert!(decode::<FlexStep>(wire).is_err(), "{beyond:?}");
+        }
+        assert_eq!(size_of::<FlexStep>(), 6);
+    }
+
+    #[test]
+    fn a_finding_says_what_was_asked_for_and_what_is_allowed() {
+        let finding = Finding {
+            limit_kind: LimitKind::DayNanograms,
+            drug: Drug::Morphine,
+            value: 16_000_000,
+            limit: 15_000_000,
+        };
+        assert_eq!(
+            finding.to_string(),
+            "morphine: dose in 24 h 16 mg, at most 15 mg"
+        );
+    }
+
+    #[test]
+    fn a_plain_program_asks_for_nothing_more() {
+        let mut buffer = [0; 32];
+        let plain = Program::new(BACLOFEN, continuous(5, Per::Hour));
+        assert_eq!(
+            encode(&plain, &mut buffer).unwrap(),
+            [7, 0x80, 0x89, 0x7a, 0, 2, 5, 0, 0, 0, 0, 0, 0]
+        );
     }
 }

@@ -834,9 +834,11 @@ impl core::error::Error for Refused {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::string::ToString;
 
     use super::*;
+    use crate::samples::refusals;
 
     #[test]
     fn quantities_are_exact_and_bear_their_unit() {
@@ -875,6 +877,26 @@ mod tests {
                 "2026-01-05T10:00:00.000Z",
             ),
             (Field::UncertaintyMicroseconds, 2_000_000, "2 s"),
+            (Field::BolusNanograms, 25_000, "25 mcg"),
+            (Field::BolusSeconds, 90, "90 s"),
+            (Field::LockoutMinutes, 480, "480 min"),
+            (Field::MinuteOfDay, 1_439, "23:59"),
+            (Field::MinuteOfDay, 61, "01:01"),
+            (Field::ZoneMinutesFromLowest, 0, "UTC-12:00"),
+            (Field::ZoneMinutesFromLowest, 719, "UTC-00:01"),
+            (Field::ZoneMinutesFromLowest, 720, "UTC+00:00"),
+            (Field::ZoneMinutesFromLowest, 1_560, "UTC+14:00"),
+            (Field::CorrectionMilliseconds, 120_000, "120 s"),
+            (Field::CatheterMillimetres, 810, "81 cm"),
+            (Field::CatheterMillimetres, 815, "81.5 cm"),
+            (
+                Field::CatheterNanolitresPerCentimetre,
+                2_200,
+                "0.0022 mL/cm",
+            ),
+            (Field::StepVolumeFemtolitres, 2_500_000, "2.5 nL"),
+            (Field::TrialDays, 7, "7 days"),
+            (Field::JobNumber, 9, "9"),
         ];
         for (field, value, text) in cases {
             assert_eq!(field.quantity(value).to_string(), text);
@@ -897,32 +919,125 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_text_of_its_own() {
-        let all = [
-            Refused::NotAllowed,
-            Refused::NothingStaged,
-            Refused::DigestMismatch,
-            Refused::StageExpired,
-            Refused::NotDone,
-            Refused::Busy,
-            Refused::OutOfRange {
-                field: Field::DoseNanograms,
-                value: 0,
-                lowest: 1,
-                highest: 2,
-            },
-            Refused::BadMessage(Malformed::Undecodable),
-            Refused::BadMessage(Malformed::TrailingBytes),
-            Refused::BadMessage(Malformed::NotCanonical),
-            Refused::BadMessage(Malformed::UnknownCommand { number: 77 }),
-            Refused::BadMessage(Malformed::IdentifierZero),
-            Refused::UnknownVersion {
-                version: 9,
-                known: 0,
-            },
-            Refused::StaleIdentifier { last: 3 },
-        ];
-        let texts: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+        let all = refusals();
+        let texts: BTreeSet<_> = all.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), all.len());
         assert!(texts.iter().any(|text| text.contains("77")));
+    }
+
+    #[test]
+    fn refusals_are_in_wire_order_and_all_there() {
+        let mut buffer = [0; 64];
+        for (number, refused) in refusals().iter().take(22).enumerate() {
+            let wire = crate::codec::encode(refused, &mut buffer).unwrap();
+            assert_eq!(usize::from(wire[0]), number);
+        }
+        assert!(crate::codec::decode::<Refused>(&[22]).is_err());
+    }
+
+    #[test]
+    fn every_field_and_limit_has_a_number_a_name_and_a_quantity() {
+        let mut buffer = [0; 4];
+        for (number, field) in Field::ALL.into_iter().enumerate() {
+            let wire = crate::codec::encode(&field, &mut buffer).unwrap();
+            assert_eq!(usize::from(wire[0]), number);
+            assert!(!field.quantity(u64::MAX).to_string().is_empty());
+        }
+        for (number, kind) in LimitKind::ALL.into_iter().enumerate() {
+            let wire = crate::codec::encode(&kind, &mut buffer).unwrap();
+            assert_eq!(usize::from(wire[0]), number);
+        }
+        let names: BTreeSet<_> = Field::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), Field::ALL.len());
+        let number = |count: usize| [u8::try_from(count).unwrap()];
+        assert!(crate::codec::decode::<Field>(&number(Field::ALL.len())).is_err());
+        assert!(crate::codec::decode::<LimitKind>(&number(LimitKind::ALL.len())).is_err());
+        assert!(crate::codec::decode::<NotNow>(&number(NotNow::ALL.len())).is_err());
+        assert!(crate::codec::decode::<ScheduleFault>(&number(ScheduleFault::ALL.len())).is_err());
+    }
+
+    #[test]
+    fn refusals_say_what_is_allowed() {
+        let cases = [
+            (
+                Refused::OverLimit {
+                    limit_kind: LimitKind::DayNanograms,
+                    drug: Drug::Baclofen,
+                    value: 2_000_001,
+                    limit: 2_000_000,
+                },
+                "baclofen: dose in 24 h 2.000001 mg, at most 2 mg; no reason opens this limit",
+            ),
+            (
+                Refused::OverLimit {
+                    limit_kind: LimitKind::LockoutMinutes,
+                    drug: Drug::Morphine,
+                    value: 9,
+                    limit: 10,
+                },
+                "morphine: lockout 9 min, at least 10 min; no reason opens this limit",
+            ),
+            (
+                Refused::OverLimit {
+                    limit_kind: LimitKind::IncreaseTenthsPercent,
+                    drug: Drug::Morphine,
+                    value: 505,
+                    limit: 500,
+                },
+                "morphine: increase 50.5 %, at most 50 %; no reason opens this limit",
+            ),
+            (
+                Refused::ShownDiffers {
+                    shown: Shown {
+                        old_day_total_ng: Some(540_000),
+                        new_day_total_ng: 450_000,
+                        change_tenths_percent: Some(-167),
+                    },
+                    pump: Shown {
+                        old_day_total_ng: None,
+                        new_day_total_ng: 450_000,
+                        change_tenths_percent: None,
+                    },
+                },
+                "the programmer showed 540 mcg to 450 mcg in 24 h, -16.7 % but the pump reckons nothing to 450 mcg in 24 h: \
+                 stage the program and compare again",
+            ),
+            (
+                Refused::BridgeNeeded {
+                    lowest_ng_per_day: 480_000,
+                    highest_ng_per_day: 240_000_000,
+                },
+                "the catheter still holds the old drug: a bridge is needed, of 480 mcg/day to 240 mg/day of the old drug",
+            ),
+            (
+                Refused::ScheduleInvalid {
+                    pattern: 0,
+                    step: 4,
+                    fault: ScheduleFault::NotADay,
+                },
+                "the schedule cannot be used: the steps of a pattern have to fill the day, 24 h, exactly (pattern 1, step 5)",
+            ),
+            (
+                Refused::ScheduleInvalid {
+                    pattern: 6,
+                    step: 0,
+                    fault: ScheduleFault::NoPattern,
+                },
+                "the schedule cannot be used: the day names a pattern that does not exist (day 7, step 1)",
+            ),
+            (
+                Refused::KindForbids {
+                    kind: PumpKind::ConstantRate,
+                },
+                "this pump cannot do that: it is a constant-rate implant",
+            ),
+            (
+                Refused::TooSoon { left_s: 3_601 },
+                "too soon: possible in 1 h 1 min",
+            ),
+        ];
+        for (refused, text) in cases {
+            assert_eq!(refused.to_string(), text);
+        }
     }
 }

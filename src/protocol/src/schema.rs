@@ -6,10 +6,19 @@ use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
 
+use crate::codec::encode;
 use crate::frame::{CHECK_LENGTH, MESSAGE_LIMIT};
-use crate::{Answer, Info, LOG_PART_BYTES, Request, SCHEMA_HASH, VERSION};
+use crate::{Answer, FlexStep, Info, Request, SCHEMA_HASH, VERSION};
 
 const KEPT: &str = include_str!("../schema.txt");
+
+/// The most items or bytes of a sequence; its name says.
+fn bound(named: &NamedType) -> usize {
+    named
+        .name
+        .parse()
+        .expect("a sequence with a bound: it needs a name in list.rs")
+}
 
 /// The name by which a field refers to a type: a type of its own gets a paragraph, everything else is spelled out.
 fn reference(named: &NamedType) -> String {
@@ -19,10 +28,12 @@ fn reference(named: &NamedType) -> String {
         DataModelType::U16 => "u16".into(),
         DataModelType::U32 => "u32".into(),
         DataModelType::U64 => "u64".into(),
+        DataModelType::I16 => "i16".into(),
+        DataModelType::I32 => "i32".into(),
         DataModelType::I64 => "i64".into(),
-        DataModelType::ByteArray => {
-            assert_eq!(named.name, "LogBytes", "of a length that is bounded here");
-            format!("bytes, at most {LOG_PART_BYTES}")
+        DataModelType::ByteArray => format!("bytes, at most {}", bound(named)),
+        DataModelType::Seq(inner) => {
+            format!("list of {}, at most {}", reference(inner), bound(named))
         }
         DataModelType::Option(inner) => format!("option of {}", reference(inner)),
         DataModelType::Tuple(items) => {
@@ -50,7 +61,7 @@ fn fields(fields: &[&NamedValue], indent: &str) -> String {
 /// Writes the paragraph of `named` and, before it, those of all types it refers to.
 fn describe(named: &NamedType, seen: &mut BTreeSet<&'static str>, out: &mut String) {
     match named.ty {
-        DataModelType::Option(inner) => describe(inner, seen, out),
+        DataModelType::Option(inner) | DataModelType::Seq(inner) => describe(inner, seen, out),
         DataModelType::Tuple(items) => items.iter().for_each(|item| describe(item, seen, out)),
         DataModelType::NewtypeStruct(inner) => {
             if seen.insert(named.name) {
@@ -111,15 +122,33 @@ fn schema() -> String {
     out
 }
 
+fn varint(bits: usize) -> usize {
+    bits.div_ceil(7)
+}
+
+/// A length and as many items as there can be, of `item` bytes each.
+fn sequence(named: &NamedType, item: usize) -> usize {
+    let bound = bound(named);
+    varint(bound.ilog2() as usize + 1) + bound * item
+}
+
+/// Its two numbers are smaller than their types.
+fn largest_flex_step() -> usize {
+    let step = FlexStep::new(FlexStep::LONGEST_MIN, FlexStep::LARGEST_NG).unwrap();
+    let mut buffer = [0; 10];
+    encode(&step, &mut buffer).unwrap().len()
+}
+
 /// The most bytes postcard can need for a type.
 fn largest(named: &NamedType) -> usize {
-    let varint = |bits: usize| bits.div_ceil(7);
     match named.ty {
         DataModelType::Bool | DataModelType::U8 => 1,
-        DataModelType::U16 => varint(16),
-        DataModelType::U32 => varint(32),
+        DataModelType::U16 | DataModelType::I16 => varint(16),
+        DataModelType::U32 | DataModelType::I32 => varint(32),
         DataModelType::U64 | DataModelType::I64 => varint(64),
-        DataModelType::ByteArray => LOG_PART_BYTES.saturating_add(2),
+        DataModelType::ByteArray => sequence(named, 1),
+        DataModelType::Seq(inner) => sequence(named, largest(inner)),
+        DataModelType::Struct(_) if named == FlexStep::SCHEMA => largest_flex_step(),
         DataModelType::Option(inner) => largest(inner).saturating_add(1),
         DataModelType::NewtypeStruct(inner) => largest(inner),
         DataModelType::Tuple(items) => items.iter().map(|item| largest(item)).sum(),

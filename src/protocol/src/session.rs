@@ -572,18 +572,11 @@ mod tests {
     }
 
     fn program() -> Program {
-        Program {
-            drug: Drug::Morphine,
-            concentration_ng_per_ml: u32::MAX,
-            fill_nl: Some(u32::MAX),
-            mode: Mode::Stopped,
-        }
+        crate::samples::program()
     }
 
     fn commit() -> Command {
-        Command::Commit {
-            digest: Digest([3; 32]),
-        }
+        crate::samples::commit(Digest([3; 32]))
     }
 
     const COMMITTED: Outcome = Outcome::Committed { program_number: 12 };
@@ -618,14 +611,7 @@ mod tests {
     fn response_holds_the_fragment_until_its_own_acknowledgement() {
         let mut bench = Bench::new(Policy::Insecure);
         bench.ask(1, Command::Interrogate);
-        let staged = crate::Staged {
-            program: program(),
-            flow_nl_per_day: 0,
-            old_day_total_ng: None,
-            new_day_total_ng: 0,
-            digest: Digest([1; 32]),
-            expires_in_ms: 1,
-        };
+        let staged = crate::samples::staged(program(), 2);
         bench.answer(1, Outcome::Staged(staged)).unwrap();
         let first = bench.session.response().to_vec();
         assert_eq!(bench.session.indication(), Some(&first[..]));
