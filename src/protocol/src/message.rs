@@ -173,6 +173,56 @@ commands! {
     } "extend trial",
 }
 
+/// What a phone does when the fate of a command stays unknown ([`crate::Fate::Unknown`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum WhenUnknown {
+    /// Send it again: done twice is done once.
+    Repeat,
+    /// Read the status: [`crate::client::resolve_commit`], or the clock it shows.
+    AskStatus,
+    /// Read the therapy status: [`crate::client::resolve_order`], or the trial it shows.
+    AskTherapy,
+}
+
+impl CommandKind {
+    /// What to do when the fate of such a command stays unknown.
+    pub const fn when_unknown(self) -> WhenUnknown {
+        match self {
+            CommandKind::Commit | CommandKind::SetClock => WhenUnknown::AskStatus,
+            CommandKind::ClinicianBolus
+            | CommandKind::PatientBolus
+            | CommandKind::Prime
+            | CommandKind::DiaryEntry
+            | CommandKind::ExtendTrial => WhenUnknown::AskTherapy,
+            CommandKind::Interrogate
+            | CommandKind::Stage
+            | CommandKind::ReadBack
+            | CommandKind::Cancel
+            | CommandKind::ResetStatusChanged
+            | CommandKind::ReadLog
+            | CommandKind::SignLog
+            | CommandKind::SetZone
+            | CommandKind::CancelBolus
+            | CommandKind::SetCatheter
+            | CommandKind::OpenRefill
+            | CommandKind::RefillAspirated
+            | CommandKind::CloseRefill
+            | CommandKind::AcknowledgeAlarm
+            | CommandKind::SilenceAlarm
+            | CommandKind::SetAlarmIntervals
+            | CommandKind::TestTone
+            | CommandKind::MriMode
+            | CommandKind::EmergencyMinimumRate
+            | CommandKind::Commission
+            | CommandKind::LoadLibrary
+            | CommandKind::ReadTherapy
+            | CommandKind::ReadPath
+            | CommandKind::ReadLibrary
+            | CommandKind::ReadRefills => WhenUnknown::Repeat,
+        }
+    }
+}
+
 impl fmt::Display for CommandKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.name())

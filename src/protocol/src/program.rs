@@ -425,21 +425,55 @@ pub struct Finding {
     pub limit_kind: LimitKind,
     /// Of which drug.
     pub drug: Drug,
-    /// What was asked for, at most [`Finding::LARGEST`].
-    pub value: u64,
-    /// What the limit is, at most [`Finding::LARGEST`].
-    pub limit: u64,
+    /// What was asked for.
+    pub value: Amount,
+    /// What the limit is.
+    pub limit: Amount,
 }
 
-impl Finding {
-    /// The largest number of a finding: a mass of 4.4 g is far beyond every limit that is soft. It keeps the longest read-back within a message.
-    pub const LARGEST: u64 = (1 << 42) - 1;
+/// A number of a [`Finding`]. Bounded, to keep the longest read-back within a message: 4.4 g is far beyond every limit that is soft.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// The largest: in six bytes on the wire.
+    pub const LARGEST: Self = Self((1 << 42) - 1);
+
+    /// This number; `None` when it is above [`Amount::LARGEST`].
+    pub const fn new(amount: u64) -> Option<Self> {
+        if amount <= Self::LARGEST.0 {
+            Some(Self(amount))
+        } else {
+            None
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Deserialize::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("an amount of 2^42 or more"))
+    }
+}
+
+#[cfg(any(test, feature = "schema"))]
+impl postcard_schema::Schema for Amount {
+    const SCHEMA: &'static postcard_schema::schema::NamedType =
+        &postcard_schema::schema::NamedType {
+            name: "Amount",
+            ty: &postcard_schema::schema::DataModelType::NewtypeStruct(u64::SCHEMA),
+        };
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.limit_kind
-            .exceeded(out, self.drug, self.value, self.limit)
+            .exceeded(out, self.drug, self.value.get(), self.limit.get())
     }
 }
 
@@ -637,13 +671,25 @@ mod tests {
         let finding = Finding {
             limit_kind: LimitKind::DayNanograms,
             drug: Drug::Morphine,
-            value: 16_000_000,
-            limit: 15_000_000,
+            value: Amount::new(16_000_000).unwrap(),
+            limit: Amount::new(15_000_000).unwrap(),
         };
         assert_eq!(
             finding.to_string(),
             "morphine: dose in 24 h 16 mg, at most 15 mg"
         );
+    }
+
+    #[test]
+    fn an_amount_of_2_to_the_42_does_not_travel() {
+        let mut buffer = [0; 10];
+        let wire = encode(&Amount::LARGEST, &mut buffer).unwrap();
+        assert_eq!(wire.len(), 6);
+        assert_eq!(decode::<Amount>(wire), Ok(Amount::LARGEST));
+        assert_eq!(Amount::new(Amount::LARGEST.get()), Some(Amount::LARGEST));
+        let beyond = Amount::LARGEST.get() + 1;
+        assert_eq!(Amount::new(beyond), None);
+        assert!(decode::<Amount>(encode(&beyond, &mut buffer).unwrap()).is_err());
     }
 
     #[test]

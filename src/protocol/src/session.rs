@@ -476,11 +476,11 @@ fn read_request(payload: &[u8]) -> Result<Request, (u32, Refused)> {
 mod tests {
     use std::vec::Vec;
 
-    use units::{CarrierTime, Drug, Duration};
+    use units::{CarrierTime, Duration};
 
     use super::*;
     use crate::info::Lifecycle;
-    use crate::{Command, Digest, Mode, Program};
+    use crate::{Command, Digest, Program};
 
     const START: CarrierTime = CarrierTime::from_micros(5_000_000);
     const PHONE: SessionId = SessionId(7);

@@ -9,13 +9,14 @@
 use std::vec::Vec;
 
 use protocol::{
-    AlarmIntervals, AlarmState, BolusAvailability, BolusDenial, BridgePlan, BridgeStatus, Bytes,
-    Catheter, ClinicianBolus, Command, Commissioning, Commit, Component, DeliveryState, DiaryEntry,
-    Digest, Dose, DrugTotal, Field, Fill, Finding, FlexStep, FlexWeek, HospitalLibrary, JobKind,
-    JobStatus, LibraryEntry, LibraryFault, LimitKind, Limits, List, LogBytes, LogName, LogPart,
-    Malformed, Mode, NotNow, Outcome, PathStatus, PatientBolus, PeriodCap, Prime, Program, Refill,
-    RefillDates, RefillLimit, RefillStep, Refills, Refused, Response, ScheduleFault, ServiceState,
-    ServiceStatus, SetClock, SetZone, Shown, Slug, Staged, Status, TherapyStatus, TrialStatus,
+    AlarmIntervals, AlarmState, Amount, BolusAvailability, BolusDenial, BridgePlan, BridgeStatus,
+    Bytes, Catheter, ClinicianBolus, Command, Commissioning, Commit, Component, DeliveryState,
+    DiaryEntry, Digest, Dose, DrugTotal, Field, Fill, Finding, FlexStep, FlexWeek, HospitalLibrary,
+    JobKind, JobStatus, LibraryEntry, LibraryFault, LimitKind, Limits, List, LogBytes, LogName,
+    LogPart, Malformed, Mode, NotNow, Outcome, PathStatus, PatientBolus, PeriodCap, Prime, Program,
+    Refill, RefillDates, RefillLimit, RefillStep, Refills, Refused, Response, ScheduleFault,
+    ServiceState, ServiceStatus, SetClock, SetZone, Shown, Slug, Staged, Status, TherapyStatus,
+    TrialStatus,
 };
 use units::{
     AlarmKind, Clock, Drug, Duration, FaultPolicy, OverrideReason, Per, PrimeKind, PumpKind,
@@ -130,8 +131,8 @@ pub fn largest_staged() -> Staged {
     let finding = Finding {
         limit_kind: LimitKind::PrimesPerDay,
         drug: Drug::Baclofen,
-        value: Finding::LARGEST,
-        limit: Finding::LARGEST,
+        value: Amount::LARGEST,
+        limit: Amount::LARGEST,
     };
     Staged {
         program: largest_program(),
@@ -195,6 +196,7 @@ pub fn therapy(last_number: u32) -> TherapyStatus {
         response: Response::Normal,
         fault_policy: FaultPolicy::HoldLast,
         last_number,
+        storing: false,
         job: Some(JobStatus {
             number: last_number,
             kind: JobKind::PatientBolus,
