@@ -145,6 +145,7 @@ pub fn resolve_order(number: u32, therapy: &TherapyStatus) -> Fate {
 
 /// What a fragment, the time or the end of the connection led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum ClientEvent {
     /// Nothing to tell.
     Nothing,

@@ -51,13 +51,17 @@ impl core::error::Error for Malformed {}
 /// # Errors
 /// [`Malformed`] for anything that [`encode`] would not have written. Never panics.
 pub fn decode<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, Malformed> {
-    let (value, rest) =
-        postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed::Undecodable)?;
-    if !rest.is_empty() {
+    let mut reader = postcard::Deserializer::from_bytes(bytes);
+    let read = T::deserialize(&mut reader);
+    // Looked at where it is: a large message must not be on the stack more often than need be.
+    let Ok(value) = &read else {
+        return Err(Malformed::Undecodable);
+    };
+    if !reader.finalize().is_ok_and(<[u8]>::is_empty) {
         return Err(Malformed::TrailingBytes);
     }
-    match postcard::serialize_with_flavor(&value, Compare { left: bytes }) {
-        Ok(true) => Ok(value),
+    match postcard::serialize_with_flavor(value, Compare { left: bytes }) {
+        Ok(true) => read.map_err(|_| Malformed::Undecodable),
         Ok(false) | Err(_) => Err(Malformed::NotCanonical),
     }
 }
@@ -142,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::samples::{commands, continuous, outcomes};
-    use crate::{Answer, Command, CommandKind, Component, Program, Request};
+    use crate::{Answer, Command, CommandKind, Component, Outcome, Program, Request};
 
     fn stage() -> Request {
         let primary = Component {
@@ -240,5 +244,13 @@ mod tests {
             assert_eq!(usize::from(wire[0]), number);
         }
         assert_eq!(outcomes().len(), 18, "one of every outcome");
+        for refused in crate::samples::refusals() {
+            let short = encode(&(9_u32, Outcome::REFUSED, refused), &mut buffer).unwrap();
+            let answer = Answer {
+                id: 9,
+                outcome: Outcome::Refused(refused),
+            };
+            assert_eq!(decode(short), Ok(answer));
+        }
     }
 }

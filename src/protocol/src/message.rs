@@ -36,6 +36,7 @@ macro_rules! commands {
         /// What a phone can ask of the pump.
         #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
         #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
+        #[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
         pub enum Command {
             $( $(#[$documentation])* $command $(($contents))? $({ $( $(#[$field_documentation])* $field: $type, )+ })?, )+
         }
@@ -242,6 +243,7 @@ pub struct Answer {
 /// What became of a request. Everything but [`Outcome::Refused`] means: done ([`Outcome::fate`]).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum Outcome {
     /// The pump's state, to [`Command::Interrogate`].
     Status(Status),
@@ -302,4 +304,9 @@ pub enum Outcome {
         /// Its number.
         number: u32,
     },
+}
+
+impl Outcome {
+    /// The number of [`Outcome::Refused`] on the wire. With it a refusal is written without an [`Answer`], which is large.
+    pub(crate) const REFUSED: u8 = 5;
 }

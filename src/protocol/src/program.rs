@@ -85,6 +85,7 @@ pub struct Fill {
 /// How the drug is to be delivered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum Mode {
     /// Not at all; a prescription like any other.
     Stopped,

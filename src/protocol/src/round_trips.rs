@@ -1,6 +1,8 @@
 //! Every message comes back as it went, at any MTU, and no two byte strings mean the same message.
 //!
 //! The messages are made from the schema: any values of any type that a message can hold, also of one added tomorrow.
+#![allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+
 use postcard_schema::Schema;
 use postcard_schema::schema::{DataModelType, DataModelVariant, NamedType};
 use proptest::prelude::*;

@@ -135,7 +135,8 @@ fn varint(bits: usize) -> usize {
 /// A length and as many items as there can be, of `item` bytes each.
 fn sequence(named: &NamedType, item: usize) -> usize {
     let bound = bound(named);
-    varint(bound.ilog2() as usize + 1) + bound * item
+    let length = if bound < 128 { 1 } else { 2 };
+    bound.saturating_mul(item).saturating_add(length)
 }
 
 fn length(message: &impl Serialize) -> usize {

@@ -53,6 +53,7 @@ impl Policy {
 
 /// What a frame led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum Received {
     /// Nothing for the pump: part of a message, an acknowledgement, a repetition.
     Nothing,
@@ -385,15 +386,12 @@ impl Session {
             *stage = Stage::Lost;
         }
         // A refusal is short; and were it not, the phone would time out and ask.
-        let _ = self.put(&Answer {
-            id,
-            outcome: Outcome::Refused(refused),
-        });
+        let _ = self.put(&(id, Outcome::REFUSED, refused));
         Received::Refused { id, refused }
     }
 
     /// Encodes an answer and shows its first fragment.
-    fn put(&mut self, answer: &Answer) -> bool {
+    fn put(&mut self, answer: &impl serde::Serialize) -> bool {
         let transport = &mut self.transport;
         let loaded = self.outgoing.load(|buffer| {
             transport.seal(buffer, |payload| {

@@ -2,6 +2,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::large_enum_variant,
     clippy::panic,
     clippy::unwrap_used,
     reason = "tests may panic"
