@@ -132,6 +132,16 @@ enum Showing {
     Abort,
 }
 
+/// What becomes of a request.
+enum Admission {
+    /// It goes to the pump.
+    HandOn,
+    /// It was there before.
+    Repeated,
+    /// It is refused, and the answer that says so is in place.
+    Refused(Refused),
+}
+
 /// The request with the highest number on this connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Last {
@@ -328,13 +338,23 @@ impl Session {
         };
         self.incoming.forget();
         match read {
-            Ok(request) => self.request(request, check),
-            Err((id, refused)) => self.refuse(id, refused),
+            Ok(request) => {
+                let id = request.id;
+                match self.admit(id, request.command.kind(), check) {
+                    Admission::HandOn => Received::Request(request),
+                    Admission::Repeated => Received::Nothing,
+                    Admission::Refused(refused) => Received::Refused { id, refused },
+                }
+            }
+            Err((id, refused)) => {
+                self.refuse(id, refused);
+                Received::Refused { id, refused }
+            }
         }
     }
 
-    fn request(&mut self, request: Request, check: [u8; CHECK_LENGTH]) -> Received {
-        let id = request.id;
+    /// Decides about a request by what is small of it: the request itself is large and stays where it is.
+    fn admit(&mut self, id: u32, kind: CommandKind, check: [u8; CHECK_LENGTH]) -> Admission {
         match self.last {
             Some(last) if last.id == id && last.check == check => return self.repeated(last),
             Some(last) if last.id >= id => {
@@ -342,7 +362,7 @@ impl Session {
             }
             Some(_) | None => {}
         }
-        if !permits(self.role(), request.command.kind(), &self.situation) {
+        if !permits(self.role(), kind, &self.situation) {
             let refused = self.refuse(id, Refused::NotAllowed);
             self.last = Some(Last {
                 id,
@@ -359,11 +379,11 @@ impl Session {
             stage: Stage::Working,
         });
         self.counters.requests = self.counters.requests.saturating_add(1);
-        Received::Request(request)
+        Admission::HandOn
     }
 
     /// The last request once more: never handed to the pump again.
-    fn repeated(&mut self, last: Last) -> Received {
+    fn repeated(&mut self, last: Last) -> Admission {
         match last.stage {
             Stage::Working => {}
             Stage::Answered => {
@@ -373,10 +393,10 @@ impl Session {
             Stage::Lost => return self.refuse(last.id, Refused::StaleIdentifier { last: last.id }),
         }
         self.counters.repeated = self.counters.repeated.saturating_add(1);
-        Received::Nothing
+        Admission::Repeated
     }
 
-    fn refuse(&mut self, id: u32, refused: Refused) -> Received {
+    fn refuse(&mut self, id: u32, refused: Refused) -> Admission {
         self.counters.refused = self.counters.refused.saturating_add(1);
         if let Some(Last {
             stage: stage @ Stage::Answered,
@@ -387,7 +407,7 @@ impl Session {
         }
         // A refusal is short; and were it not, the phone would time out and ask.
         let _ = self.put(&(id, Outcome::REFUSED, refused));
-        Received::Refused { id, refused }
+        Admission::Refused(refused)
     }
 
     /// Encodes an answer and shows its first fragment.

@@ -56,8 +56,8 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
     for outcome in samples::outcomes() {
         let debug = format!("{outcome:?}");
-        let end = debug.find(|c: char| !c.is_alphanumeric());
-        outcomes.push((debug[..end.unwrap_or(debug.len())].to_lowercase(), outcome));
+        let name = debug.split(|c: char| !c.is_alphanumeric()).next();
+        outcomes.push((name.unwrap().to_lowercase(), outcome));
     }
     let largest = Outcome::Staged(samples::largest_staged());
     outcomes.push(("staged-largest".to_string(), largest));
