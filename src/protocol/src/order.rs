@@ -29,7 +29,8 @@ pub struct Shown {
     pub old_day_total_ng: Option<u64>,
     /// Largest mass in any 24 h after, in ng of the new primary drug, rounded down.
     pub new_day_total_ng: u64,
-    /// The change between the two in tenths of a percent, rounded towards zero; `None` when there was nothing, or another drug.
+    /// The change between the two in tenths of a percent, rounded to the nearest, halves away from zero (450 to 540 mcg is 200, 540 to 450
+    /// is -167); `None` when there was nothing, or another drug.
     pub change_tenths_percent: Option<i32>,
 }
 

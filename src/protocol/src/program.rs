@@ -346,7 +346,7 @@ pub struct Staged {
     pub old_day_total_ng: Option<u64>,
     /// Largest mass in any 24 h under the staged program, in ng of its primary drug, rounded down; 0 when stopped.
     pub new_day_total_ng: u64,
-    /// The change in tenths of a percent, against what [`crate::Shown::change_tenths_percent`] says; `None` when there is nothing to compare with.
+    /// The change between the two, rounded like [`Shown::change_tenths_percent`]; `None` when there is nothing to compare with.
     pub change_tenths_percent: Option<i32>,
     /// Largest mass of each drug in any 24 h, with every bolus allotted, in the order of the mixture.
     pub largest_24h: List<DrugTotal, DRUGS>,

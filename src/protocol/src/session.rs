@@ -326,30 +326,41 @@ impl Session {
     fn message(&mut self) -> Received {
         let message = self.incoming.message();
         let check = check_of(message);
-        let read = match self.transport.open(message) {
-            Ok(payload) => read_request(payload),
-            Err(UnknownVersion { version }) => Err((
-                0,
-                Refused::UnknownVersion {
+        let payload = match self.transport.open(message) {
+            Ok(payload) => payload,
+            Err(UnknownVersion { version }) => {
+                self.incoming.forget();
+                let refused = Refused::UnknownVersion {
                     version,
                     known: VERSION,
-                },
-            )),
+                };
+                self.refuse(0, refused);
+                return Received::Refused { id: 0, refused };
+            }
+        };
+        let read = codec::decode::<Request>(payload);
+        // Looked at where it is, like everything here. The number is known even of some requests that cannot be read.
+        let (id, malformed) = match &read {
+            Ok(request) if request.id == 0 => (0, Some(Malformed::IdentifierZero)),
+            Ok(request) => (request.id, None),
+            Err(reason) => {
+                let (id, reason) = unreadable(payload, *reason);
+                (id, Some(reason))
+            }
         };
         self.incoming.forget();
-        match read {
-            Ok(request) => {
-                let id = request.id;
-                match self.admit(id, request.command.kind(), check) {
-                    Admission::HandOn => Received::Request(request),
-                    Admission::Repeated => Received::Nothing,
-                    Admission::Refused(refused) => Received::Refused { id, refused },
-                }
-            }
-            Err((id, refused)) => {
-                self.refuse(id, refused);
-                Received::Refused { id, refused }
-            }
+        if let Some(malformed) = malformed {
+            let refused = Refused::BadMessage(malformed);
+            self.refuse(id, refused);
+            return Received::Refused { id, refused };
+        }
+        let Ok(request) = read else {
+            return Received::Nothing;
+        };
+        match self.admit(id, request.command.kind(), check) {
+            Admission::HandOn => Received::Request(request),
+            Admission::Repeated => Received::Nothing,
+            Admission::Refused(refused) => Received::Refused { id, refused },
         }
     }
 
@@ -471,22 +482,15 @@ impl Session {
     }
 }
 
-/// A request, or what to answer in its stead and under which number.
-fn read_request(payload: &[u8]) -> Result<Request, (u32, Refused)> {
-    match codec::decode::<Request>(payload) {
-        Ok(request) if request.id == 0 => Err((0, Refused::BadMessage(Malformed::IdentifierZero))),
-        Ok(request) => Ok(request),
-        Err(reason) => {
-            let (id, number) = codec::salvage_request(payload);
-            let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
-            let reason = match (reason, number) {
-                (Malformed::Undecodable, Some(number)) if number >= known => {
-                    Malformed::UnknownCommand { number }
-                }
-                (reason, _) => reason,
-            };
-            Err((id, Refused::BadMessage(reason)))
+/// The number of a request that cannot be read, as far as it can, and why it cannot.
+fn unreadable(payload: &[u8], reason: Malformed) -> (u32, Malformed) {
+    let (id, number) = codec::salvage_request(payload);
+    let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
+    match (reason, number) {
+        (Malformed::Undecodable, Some(number)) if number >= known => {
+            (id, Malformed::UnknownCommand { number })
         }
+        (reason, _) => (id, reason),
     }
 }
 
