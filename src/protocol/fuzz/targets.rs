@@ -14,11 +14,14 @@ use protocol::frame::{
 };
 use protocol::reassembler::{Progress, Reassembler, SILENCE};
 use protocol::{
-    Answer, Client, ClientEvent, Command, CommandKind, Digest, Dose, Fate, Info, Lifecycle,
-    LogName, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
-    Situation,
+    Answer, Client, ClientEvent, Command, Component, Digest, Fate, FlexStep, FlexWeek, Info,
+    Lifecycle, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
+    Situation, from_minutes,
 };
-use units::{CarrierTime, Drug, Duration, Per, WallTime};
+use units::{CarrierTime, Drug, Duration, Per};
+
+#[path = "../tests/samples/mod.rs"]
+pub mod samples;
 
 /// Frames in any order and shape: a message that comes out is one whose frames went in, whole, in order and in time.
 pub fn frames(data: &[u8]) {
@@ -117,6 +120,28 @@ pub fn request(data: &[u8]) {
                 Digest::of(program, request.id),
                 Digest::of(program, request.id.wrapping_add(1))
             );
+            if let Mode::Flex { week } = &program.mode {
+                again(week);
+            }
+        }
+    }
+}
+
+/// Patterns that fill their days go in again as they came out.
+fn again(week: &FlexWeek) {
+    for pattern in (0..7).map_while(|number| week.pattern(number)) {
+        let mut other = FlexWeek::new(week.per);
+        if other.push_pattern(from_minutes(pattern)).is_some() {
+            let lasts = |steps: &[FlexStep]| {
+                steps
+                    .iter()
+                    .map(|step| u32::from(step.lasts_min()))
+                    .sum::<u32>()
+            };
+            assert_eq!(lasts(&other.steps), 1_440);
+            if lasts(pattern) == 1_440 {
+                assert_eq!(*other.steps, *pattern);
+            }
         }
     }
 }
@@ -130,6 +155,14 @@ pub fn answer(data: &[u8]) {
             assert!(!refused.to_string().is_empty());
             assert_ne!(answer.outcome.fate(), Fate::Done);
         }
+        if let Outcome::BolusRefused { denial } = &answer.outcome {
+            assert!(!denial.to_string().is_empty());
+        }
+        if let Outcome::Staged(staged) = &answer.outcome {
+            for finding in &staged.findings {
+                assert!(!finding.to_string().is_empty());
+            }
+        }
     }
     match Info::decode(data) {
         Ok(info) => assert_eq!(info.encode(&mut buffer), Some(data)),
@@ -137,44 +170,25 @@ pub fn answer(data: &[u8]) {
     }
 }
 
+/// One of the commands; a program and a digest are the script's.
 fn some_command(script: &mut Script<'_>) -> Command {
-    let kind = CommandKind::ALL[usize::from(script.byte()) % CommandKind::ALL.len()];
-    match kind {
-        CommandKind::Interrogate => Command::Interrogate,
-        CommandKind::Stage => Command::Stage(some_program(script)),
-        CommandKind::ReadBack => Command::ReadBack,
-        CommandKind::Commit => Command::Commit {
-            digest: Digest([script.byte(); 32]),
-        },
-        CommandKind::Cancel => Command::Cancel,
-        CommandKind::ResetStatusChanged => Command::ResetStatusChanged {
-            mask: script.short(),
-        },
-        CommandKind::ReadLog => Command::ReadLog {
-            log: LogName::Critical,
-            from: u32::from(script.short()) << 16,
-        },
-        CommandKind::SignLog => Command::SignLog {
-            log: LogName::Events,
-        },
-        CommandKind::SetClock => Command::SetClock {
-            wall: WallTime::from_millis(u64::from(script.short()) << 24),
-            uncertainty: Duration::from_millis(u64::from(script.byte())),
-        },
+    let commands = samples::commands();
+    let number = usize::from(script.byte()) % commands.len();
+    match commands.into_iter().nth(number) {
+        Some(Command::Stage(_)) => Command::Stage(some_program(script)),
+        Some(Command::Commit(_)) => samples::commit(Digest([script.byte(); 32])),
+        Some(command) => command,
+        None => Command::Interrogate,
     }
 }
 
 fn some_program(script: &mut Script<'_>) -> Program {
-    let dose = Dose {
-        nanograms: u64::from(script.short()) << 40,
-        per: Per::Day,
-    };
-    Program {
+    let nanograms = u64::from(script.short()) << 40;
+    let primary = Component {
         drug: Drug::Clonidine,
         concentration_ng_per_ml: u32::from(script.short()) << 12,
-        fill_nl: Some(u32::MAX),
-        mode: Mode::SimpleContinuous { dose },
-    }
+    };
+    Program::new(primary, samples::continuous(nanograms, Per::Day))
 }
 
 fn some_outcome(script: &mut Script<'_>) -> Outcome {
@@ -184,14 +198,7 @@ fn some_outcome(script: &mut Script<'_>) -> Outcome {
             program_number: u32::from(script.short()),
         },
         2 => Outcome::Refused(Refused::Busy),
-        _ => Outcome::Staged(protocol::Staged {
-            program: some_program(script),
-            flow_nl_per_day: u64::MAX,
-            old_day_total_ng: None,
-            new_day_total_ng: u64::from(script.short()),
-            digest: Digest([9; 32]),
-            expires_in_ms: 1,
-        }),
+        _ => Outcome::Staged(samples::staged(some_program(script), 9)),
     }
 }
 

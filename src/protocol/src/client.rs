@@ -13,7 +13,9 @@
 //! The fate of a command is one of three ([`Fate`]): done, certainly not done, or unknown. Within a connection the client
 //! repeats a request that stays unanswered, which is safe because the pump does a request at most once. When the connection breaks after
 //! the last frame of a request was handed out, nobody on this side can know: [`Fate::Unknown`], to be resolved by
-//! asking ([`resolve_commit`]) and never by sending the command again blindly.
+//! asking ([`resolve_commit`], [`resolve_order`]) and never by sending the command again blindly, unless it is one that may be done
+//! twice ([`crate::CommandKind::when_unknown`]).
+use core::cmp::Ordering;
 use core::fmt;
 
 use units::{CarrierTime, Duration};
@@ -26,6 +28,7 @@ use crate::program::Digest;
 use crate::reassembler::{Progress, Reassembler};
 use crate::refused::Refused;
 use crate::status::Status;
+use crate::therapy::TherapyStatus;
 use crate::transport::{Transport, UnknownVersion};
 
 /// How long the pump may be silent before a request is repeated: 3 s of carrier time without a new fragment \[P\].
@@ -68,7 +71,15 @@ impl Outcome {
             | Outcome::StoppedNotRecorded
             | Outcome::LogPart(_)
             | Outcome::LogHead { .. }
-            | Outcome::ClockSet { .. } => Fate::Done,
+            | Outcome::ClockSet { .. }
+            | Outcome::BolusStarted { .. }
+            | Outcome::Done
+            | Outcome::Therapy(_)
+            | Outcome::Path(_)
+            | Outcome::Library(_)
+            | Outcome::Refills(_)
+            | Outcome::AlreadyDone { .. } => Fate::Done,
+            Outcome::BolusRefused { .. } => Fate::CertainlyNot,
             // The number was used before, so its command may well have been done then.
             Outcome::Refused(Refused::StaleIdentifier { .. }) => Fate::Unknown,
             Outcome::Refused(
@@ -80,7 +91,19 @@ impl Outcome {
                 | Refused::Busy
                 | Refused::OutOfRange { .. }
                 | Refused::BadMessage(_)
-                | Refused::UnknownVersion { .. },
+                | Refused::UnknownVersion { .. }
+                | Refused::OverLimit { .. }
+                | Refused::ReasonNeeded
+                | Refused::ShownDiffers { .. }
+                | Refused::WrongOrder { .. }
+                | Refused::KindForbids { .. }
+                | Refused::TooSoon { .. }
+                | Refused::NotNow { .. }
+                | Refused::NoPath
+                | Refused::BridgeNeeded { .. }
+                | Refused::TooManyChanges
+                | Refused::ScheduleInvalid { .. }
+                | Refused::LibraryInvalid { .. },
             ) => Fate::CertainlyNot,
         }
     }
@@ -106,8 +129,23 @@ pub fn resolve_commit(digest: &Digest, number_before: u32, status: &Status) -> F
     }
 }
 
+/// Whether a bolus or prime whose answer was lost was given, judged by a later [`crate::Command::ReadTherapy`].
+///
+/// `number` is what was ordered: one more than [`TherapyStatus::last_number`] from before. [`Fate::Unknown`] while the pump is still storing
+/// (ask again), and when that number is behind because somebody else's order came first or after: the log tells whose it was.
+/// To order it again with the same number is safe: the pump answers [`Outcome::AlreadyDone`], or refuses what differs.
+pub fn resolve_order(number: u32, therapy: &TherapyStatus) -> Fate {
+    match therapy.last_number.cmp(&number) {
+        Ordering::Less if therapy.storing => Fate::Unknown,
+        Ordering::Less => Fate::CertainlyNot,
+        Ordering::Equal => Fate::Done,
+        Ordering::Greater => Fate::Unknown,
+    }
+}
+
 /// What a fragment, the time or the end of the connection led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum ClientEvent {
     /// Nothing to tell.
     Nothing,
@@ -552,8 +590,8 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::status::{DeliveryState, Limits};
-    use crate::{Mode, Program, VERSION};
+    use crate::samples::{self, status};
+    use crate::{Component, Mode, Program, VERSION};
 
     const START: CarrierTime = CarrierTime::from_micros(0);
 
@@ -568,9 +606,7 @@ mod tests {
     }
 
     fn commit() -> Command {
-        Command::Commit {
-            digest: Digest([4; 32]),
-        }
+        crate::samples::commit(Digest([4; 32]))
     }
 
     fn asked(command: &Command) -> (Client, Vec<Frame>) {
@@ -906,50 +942,68 @@ mod tests {
             Outcome::Refused(Refused::NotDone).fate(),
             Fate::CertainlyNot
         );
-        assert_eq!(
-            Outcome::Refused(Refused::StaleIdentifier { last: 9 }).fate(),
-            Fate::Unknown
-        );
+        for refused in samples::refusals() {
+            let expected = match refused {
+                Refused::StaleIdentifier { .. } => Fate::Unknown,
+                _ => Fate::CertainlyNot,
+            };
+            assert_eq!(Outcome::Refused(refused).fate(), expected);
+        }
+        for denial in samples::denials() {
+            assert_eq!(Outcome::BolusRefused { denial }.fate(), Fate::CertainlyNot);
+        }
+        for outcome in samples::outcomes() {
+            let expected = match outcome {
+                Outcome::Refused(_) | Outcome::BolusRefused { .. } => Fate::CertainlyNot,
+                _ => Fate::Done,
+            };
+            assert_eq!(outcome.fate(), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_order_is_resolved_by_asking() {
+        let resolve = |last, storing| {
+            let therapy = TherapyStatus {
+                storing,
+                ..samples::therapy(last)
+            };
+            resolve_order(8, &therapy)
+        };
+        assert_eq!(resolve(7, false), Fate::CertainlyNot);
+        assert_eq!(resolve(7, true), Fate::Unknown, "still storing");
+        assert_eq!(resolve(8, false), Fate::Done);
+        assert_eq!(resolve(8, true), Fate::Done, "the next one is stored");
+        assert_eq!(resolve(9, false), Fate::Unknown, "one more since");
+    }
+
+    /// Every command travels, and its answer comes back.
+    #[test]
+    fn every_command_is_sent_and_every_outcome_received() {
+        let mut buffer = [0; 1024];
+        for command in samples::commands() {
+            let (client, frames) = asked(&command);
+            assert_eq!(client.under_way(), Some(1));
+            let sent: usize = frames.iter().map(|frame| frame.len()).sum();
+            assert!(sent > codec::encode(&command, &mut buffer).unwrap().len());
+        }
+        for outcome in samples::outcomes() {
+            let (mut client, _) = asked(&commit());
+            let answer = Answer { id: 1, outcome };
+            let event = say_answer(&mut Fragmenter::new(), &answer)
+                .iter()
+                .map(|fragment| client.receive(START, fragment))
+                .last();
+            assert_eq!(event, Some(ClientEvent::Answer(answer)));
+        }
     }
 
     fn program(concentration_ng_per_ml: u32) -> Program {
-        Program {
+        let primary = Component {
             drug: units::Drug::Morphine,
             concentration_ng_per_ml,
-            fill_nl: None,
-            mode: Mode::Stopped,
-        }
-    }
-
-    fn status(program_number: u32, program: Option<Program>) -> Status {
-        Status {
-            boot: 1,
-            pump_time_ms: u64::MAX,
-            clock: units::Clock::Lost,
-            program_number,
-            program,
-            delivery: DeliveryState::Running,
-            flow_nl_per_day: 3,
-            counted_steps: -4,
-            at_most_steps: u64::MAX,
-            deficit_steps: 6,
-            step_volume_fl: 7,
-            reservoir_fl: None,
-            filled_fl: None,
-            delivered_since_fill_fl: 8,
-            staged: false,
-            committing: false,
-            status_changed: 0,
-            limits: Limits {
-                lowest_nl_per_day: 1,
-                highest_nl_per_day: 2,
-                capacity_nl: 3,
-                step_volume_fl: 4,
-            },
-            faults: 0,
-            powered_s: 90_000,
-            records_lost: 0,
-        }
+        };
+        Program::new(primary, Mode::Stopped)
     }
 
     #[test]

@@ -51,13 +51,17 @@ impl core::error::Error for Malformed {}
 /// # Errors
 /// [`Malformed`] for anything that [`encode`] would not have written. Never panics.
 pub fn decode<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, Malformed> {
-    let (value, rest) =
-        postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed::Undecodable)?;
-    if !rest.is_empty() {
+    let mut reader = postcard::Deserializer::from_bytes(bytes);
+    let read = T::deserialize(&mut reader);
+    // Looked at where it is: a large message must not be on the stack more often than need be.
+    let Ok(value) = &read else {
+        return Err(Malformed::Undecodable);
+    };
+    if !reader.finalize().is_ok_and(<[u8]>::is_empty) {
         return Err(Malformed::TrailingBytes);
     }
-    match postcard::serialize_with_flavor(&value, Compare { left: bytes }) {
-        Ok(true) => Ok(value),
+    match postcard::serialize_with_flavor(value, Compare { left: bytes }) {
+        Ok(true) => read.map_err(|_| Malformed::Undecodable),
         Ok(false) | Err(_) => Err(Malformed::NotCanonical),
     }
 }
@@ -138,32 +142,25 @@ impl Flavor for Sink<'_> {
 
 #[cfg(test)]
 mod tests {
-    use units::{Drug, Duration, Per, WallTime};
+    use units::{Drug, Per};
 
     use super::*;
-    use crate::{Answer, Command, CommandKind, Dose, LogName, Mode, Program, Request};
+    use crate::samples::{commands, continuous, outcomes};
+    use crate::{Answer, Command, CommandKind, Component, Outcome, Program, Request};
 
     fn stage() -> Request {
-        let mode = Mode::SimpleContinuous {
-            dose: Dose {
-                nanograms: 5,
-                per: Per::Hour,
-            },
-        };
-        let program = Program {
+        let primary = Component {
             drug: Drug::Morphine,
             concentration_ng_per_ml: 300,
-            fill_nl: None,
-            mode,
         };
         Request {
             id: 1,
-            command: Command::Stage(program),
+            command: Command::Stage(Program::new(primary, continuous(5, Per::Hour))),
         }
     }
 
-    /// id 1, stage, morphine, 300, no fill, simple continuous, 5 ng an hour.
-    const STAGE: [u8; 9] = [1, 1, 0, 0xac, 0x02, 0, 1, 5, 0];
+    /// id 1, stage, morphine, 300, alone, simple continuous, 5 ng an hour, and no to the five options.
+    const STAGE: [u8; 14] = [1, 1, 0, 0xac, 0x02, 0, 2, 5, 0, 0, 0, 0, 0, 0];
 
     #[test]
     fn a_message_has_exactly_the_published_bytes() {
@@ -174,7 +171,7 @@ mod tests {
 
     #[test]
     fn padded_numbers_are_not_canonical() {
-        let padded = [1, 1, 0, 0xac, 0x82, 0x00, 0, 1, 5, 0];
+        let padded = [1, 1, 0, 0xac, 0x82, 0x00, 0, 2, 5, 0, 0, 0, 0, 0, 0];
         assert!(
             postcard::from_bytes::<Request>(&padded).is_ok(),
             "postcard alone would take it"
@@ -202,7 +199,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_exist_are_refused() {
-        for (place, value) in [(1, 9), (1, 0x7f), (2, 8), (5, 2), (6, 2), (8, 2)] {
+        for (place, value) in [(1, 32), (1, 0x7f), (2, 8), (5, 4), (6, 6), (8, 2), (9, 2)] {
             let mut bytes = STAGE;
             bytes[place] = value;
             assert_eq!(
@@ -211,13 +208,13 @@ mod tests {
                 "byte {place} = {value}"
             );
         }
-        assert_eq!(decode::<Answer>(&[1, 10]), Err(Malformed::Undecodable));
+        assert_eq!(decode::<Answer>(&[1, 18]), Err(Malformed::Undecodable));
     }
 
     #[test]
     fn encode_into_too_small_a_buffer_is_none() {
-        assert_eq!(encode(&stage(), &mut [0; 8]), None);
-        assert!(encode(&stage(), &mut [0; 9]).is_some());
+        assert_eq!(encode(&stage(), &mut [0; 13]), None);
+        assert!(encode(&stage(), &mut [0; 14]).is_some());
     }
 
     #[test]
@@ -230,40 +227,30 @@ mod tests {
 
     #[test]
     fn kinds_are_in_wire_order() {
-        let digest = crate::Digest([0; 32]);
-        let program = Program {
-            drug: Drug::Morphine,
-            concentration_ng_per_ml: 1,
-            fill_nl: None,
-            mode: Mode::Stopped,
-        };
-        let all = [
-            Command::Interrogate,
-            Command::Stage(program),
-            Command::ReadBack,
-            Command::Commit { digest },
-            Command::Cancel,
-            Command::ResetStatusChanged { mask: 0 },
-            Command::ReadLog {
-                log: LogName::Events,
-                from: 0,
-            },
-            Command::SignLog {
-                log: LogName::Events,
-            },
-            Command::SetClock {
-                wall: WallTime::from_millis(0),
-                uncertainty: Duration::ZERO,
-            },
-        ];
-        assert_eq!(all.len(), CommandKind::ALL.len());
-        for (number, (command, kind)) in all.iter().zip(CommandKind::ALL).enumerate() {
-            let mut buffer = [0; 64];
-            assert_eq!(
-                usize::from(encode(command, &mut buffer).unwrap()[0]),
-                number
-            );
-            assert_eq!(command.kind(), kind);
+        assert_eq!(commands().len(), CommandKind::ALL.len());
+        let mut buffer = [0; 128];
+        for (number, (command, kind)) in commands().iter().zip(CommandKind::ALL).enumerate() {
+            let wire = encode(command, &mut buffer).unwrap();
+            assert_eq!(usize::from(wire[0]), number);
+            assert_eq!(command.kind(), *kind);
+        }
+    }
+
+    #[test]
+    fn outcomes_are_in_wire_order() {
+        let mut buffer = [0; 256];
+        for (number, outcome) in outcomes().iter().enumerate() {
+            let wire = encode(outcome, &mut buffer).unwrap();
+            assert_eq!(usize::from(wire[0]), number);
+        }
+        assert_eq!(outcomes().len(), 18, "one of every outcome");
+        for refused in crate::samples::refusals() {
+            let short = encode(&(9_u32, Outcome::REFUSED, refused), &mut buffer).unwrap();
+            let answer = Answer {
+                id: 9,
+                outcome: Outcome::Refused(refused),
+            };
+            assert_eq!(decode(short), Ok(answer));
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The pump's event logs on the wire: read piece by piece, and their signed ends.
-use core::fmt;
+use serde::{Deserialize, Serialize};
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::list::Bytes;
 
 /// Most bytes of records in one [`LogPart`]: four or more of the usual ones, and an answer that is no longer in the pump's memory than the
 /// longest of the others.
@@ -45,18 +44,12 @@ pub struct LogHead {
 }
 
 /// At most [`LOG_PART_BYTES`] bytes.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct LogBytes(heapless::Vec<u8, LOG_PART_BYTES>);
+pub type LogBytes = Bytes<LOG_PART_BYTES>;
 
 impl LogBytes {
-    /// A copy of these bytes; `None` when they are too many.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        heapless::Vec::from_slice(bytes).ok().map(Self)
-    }
-
     /// The records, one after another, without their lengths. Ends at the first length that leads beyond the end.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.0[..];
+        let mut rest = &self[..];
         core::iter::from_fn(move || {
             let (length, behind) = rest.split_first_chunk()?;
             let (record, behind) =
@@ -67,62 +60,11 @@ impl LogBytes {
     }
 }
 
-impl core::ops::Deref for LogBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for LogBytes {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} bytes of records", self.0.len())
-    }
-}
-
-impl Serialize for LogBytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for LogBytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl Visitor<'_> for Bytes {
-            type Value = LogBytes;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(out, "at most {LOG_PART_BYTES} bytes")
-            }
-
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<LogBytes, E> {
-                LogBytes::new(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
-            }
-        }
-
-        deserializer.deserialize_bytes(Bytes)
-    }
-}
-
-#[cfg(any(test, feature = "schema"))]
-impl postcard_schema::Schema for LogBytes {
-    const SCHEMA: &'static postcard_schema::schema::NamedType =
-        &postcard_schema::schema::NamedType {
-            name: "LogBytes",
-            ty: &postcard_schema::schema::DataModelType::ByteArray,
-        };
-}
-
 #[cfg(test)]
 mod tests {
-    use std::vec;
     use std::vec::Vec;
 
     use super::*;
-    use crate::codec::{decode, encode};
 
     #[test]
     fn records_are_taken_apart_by_their_lengths() {
@@ -141,17 +83,5 @@ mod tests {
             let bytes = LogBytes::new(bytes).unwrap();
             assert_eq!(bytes.records().collect::<Vec<_>>(), [&[5][..]]);
         }
-    }
-
-    #[test]
-    fn the_most_bytes_travel_and_one_more_does_not() {
-        let mut buffer = [0; 300];
-        let most = LogBytes::new(&[3; LOG_PART_BYTES]).unwrap();
-        let wire = encode(&most, &mut buffer).unwrap().to_vec();
-        assert_eq!(decode::<LogBytes>(&wire), Ok(most));
-        assert_eq!(LogBytes::new(&[3; LOG_PART_BYTES + 1]), None);
-        let mut longer = vec![169, 1];
-        longer.extend([3; 169]);
-        assert!(decode::<LogBytes>(&longer).is_err());
     }
 }

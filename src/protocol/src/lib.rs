@@ -5,7 +5,7 @@
 //!
 //! | layer | here | wire |
 //! |---|---|---|
-//! | commands and answers | [`message`], [`program`], [`status`], [`history`], [`refused`] | canonical postcard |
+//! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
 //! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
@@ -37,6 +37,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+extern crate self as protocol;
+#[cfg(test)]
 extern crate std;
 
 pub mod client;
@@ -45,15 +47,23 @@ pub mod fragmenter;
 pub mod frame;
 pub mod history;
 pub mod info;
+pub mod list;
 pub mod message;
+pub mod order;
 pub mod program;
 pub mod reassembler;
 pub mod refused;
 pub mod roles;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
+#[path = "../tests/samples/mod.rs"]
+mod samples;
+#[cfg(test)]
 mod schema;
 pub mod session;
 pub mod status;
+pub mod therapy;
 pub mod transport;
 pub mod uuid;
 
@@ -62,12 +72,26 @@ pub use codec::Malformed;
 pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
 pub use history::{LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart};
 pub use info::{Info, InfoError, Lifecycle};
-pub use message::{Answer, Command, CommandKind, Outcome, Request};
-pub use program::{Digest, Dose, Mode, Program, Staged};
-pub use refused::{Field, Refused};
+pub use list::{Bytes, List};
+pub use message::{Answer, Command, CommandKind, Outcome, Request, WhenUnknown};
+pub use order::{
+    AlarmIntervals, Catheter, ClinicianBolus, Commissioning, Commit, DiaryEntry, HospitalLibrary,
+    LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
+};
+pub use program::{
+    Amount, BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill,
+    Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,
+    Program, SECONDARIES, Staged, from_minutes,
+};
+pub use refused::{Field, LibraryFault, LimitKind, NotNow, RefillStep, Refused, ScheduleFault};
 pub use roles::{Role, Situation, permits};
 pub use session::{AnswerError, Policy, Received, Session, SessionId};
 pub use status::{DeliveryState, Limits, Status};
+pub use therapy::{
+    ALARMS, AlarmState, BolusAvailability, BolusDenial, BridgeStatus, JobKind, JobStatus,
+    LibraryEntry, PathStatus, REFILLS_PART, Refill, RefillDates, RefillLimit, Refills, Response,
+    SLUGS, ServiceState, ServiceStatus, Slug, TherapyStatus, TrialStatus,
+};
 
 /// The protocol version this crate speaks, the first byte of [`Info`] and of every message.
 ///
@@ -79,4 +103,4 @@ pub const VERSION: u8 = 0;
 ///
 /// The first eight bytes, big-endian, of the SHA-256 of `src/protocol/schema.txt`, which a test derives from the types
 /// themselves. Units are part of field names, so a change of unit is a change of this number. It travels in [`Info`].
-pub const SCHEMA_HASH: u64 = 0x89bf_8e1a_f2dd_c127;
+pub const SCHEMA_HASH: u64 = 0x5084_786b_ac4a_75d7;

@@ -1,15 +1,30 @@
 //! Tests that write down the shape of every message and pin it.
 use postcard_schema::Schema;
 use postcard_schema::schema::{DataModelType, DataModelVariant, NamedType, NamedValue};
+use serde::Serialize;
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
+use units::{Drug, Per};
 
+use crate::codec::encode;
 use crate::frame::{CHECK_LENGTH, MESSAGE_LIMIT};
-use crate::{Answer, Info, LOG_PART_BYTES, Request, SCHEMA_HASH, VERSION};
+use crate::samples;
+use crate::{
+    Amount, Answer, Command, Component, Fill, FlexStep, Info, Mode, Program, Refused, Request,
+    SCHEMA_HASH, Staged, VERSION,
+};
 
 const KEPT: &str = include_str!("../schema.txt");
+
+/// The most items or bytes of a sequence; its name says.
+pub(crate) fn bound(named: &NamedType) -> usize {
+    named
+        .name
+        .parse()
+        .expect("a sequence with a bound: it needs a name in list.rs")
+}
 
 /// The name by which a field refers to a type: a type of its own gets a paragraph, everything else is spelled out.
 fn reference(named: &NamedType) -> String {
@@ -19,10 +34,12 @@ fn reference(named: &NamedType) -> String {
         DataModelType::U16 => "u16".into(),
         DataModelType::U32 => "u32".into(),
         DataModelType::U64 => "u64".into(),
+        DataModelType::I16 => "i16".into(),
+        DataModelType::I32 => "i32".into(),
         DataModelType::I64 => "i64".into(),
-        DataModelType::ByteArray => {
-            assert_eq!(named.name, "LogBytes", "of a length that is bounded here");
-            format!("bytes, at most {LOG_PART_BYTES}")
+        DataModelType::ByteArray => format!("bytes, at most {}", bound(named)),
+        DataModelType::Seq(inner) => {
+            format!("list of {}, at most {}", reference(inner), bound(named))
         }
         DataModelType::Option(inner) => format!("option of {}", reference(inner)),
         DataModelType::Tuple(items) => {
@@ -50,7 +67,7 @@ fn fields(fields: &[&NamedValue], indent: &str) -> String {
 /// Writes the paragraph of `named` and, before it, those of all types it refers to.
 fn describe(named: &NamedType, seen: &mut BTreeSet<&'static str>, out: &mut String) {
     match named.ty {
-        DataModelType::Option(inner) => describe(inner, seen, out),
+        DataModelType::Option(inner) | DataModelType::Seq(inner) => describe(inner, seen, out),
         DataModelType::Tuple(items) => items.iter().for_each(|item| describe(item, seen, out)),
         DataModelType::NewtypeStruct(inner) => {
             if seen.insert(named.name) {
@@ -111,15 +128,36 @@ fn schema() -> String {
     out
 }
 
+fn varint(bits: usize) -> usize {
+    bits.div_ceil(7)
+}
+
+/// A length and as many items as there can be, of `item` bytes each.
+fn sequence(named: &NamedType, item: usize) -> usize {
+    let bound = bound(named);
+    let length = if bound < 128 { 1 } else { 2 };
+    bound.saturating_mul(item).saturating_add(length)
+}
+
+fn length(message: &impl Serialize) -> usize {
+    let mut buffer = [0; MESSAGE_LIMIT];
+    encode(message, &mut buffer).unwrap().len()
+}
+
 /// The most bytes postcard can need for a type.
 fn largest(named: &NamedType) -> usize {
-    let varint = |bits: usize| bits.div_ceil(7);
     match named.ty {
         DataModelType::Bool | DataModelType::U8 => 1,
-        DataModelType::U16 => varint(16),
-        DataModelType::U32 => varint(32),
+        DataModelType::U16 | DataModelType::I16 => varint(16),
+        DataModelType::U32 | DataModelType::I32 => varint(32),
         DataModelType::U64 | DataModelType::I64 => varint(64),
-        DataModelType::ByteArray => LOG_PART_BYTES.saturating_add(2),
+        DataModelType::ByteArray => sequence(named, 1),
+        DataModelType::Seq(inner) => sequence(named, largest(inner)),
+        DataModelType::Struct(_) if named == FlexStep::SCHEMA => {
+            let (longest, most) = (FlexStep::LONGEST_MIN, FlexStep::LARGEST_NG);
+            length(&FlexStep::new(longest, most).unwrap())
+        }
+        DataModelType::NewtypeStruct(_) if named == Amount::SCHEMA => length(&Amount::LARGEST),
         DataModelType::Option(inner) => largest(inner).saturating_add(1),
         DataModelType::NewtypeStruct(inner) => largest(inner),
         DataModelType::Tuple(items) => items.iter().map(|item| largest(item)).sum(),
@@ -168,10 +206,64 @@ fn the_longest_messages_fit() {
     let message = |named| 1 + largest(named) + CHECK_LENGTH;
     assert_eq!(
         (message(Request::SCHEMA), message(Answer::SCHEMA)),
-        (43, 198)
+        (717, 1023)
     );
     const { assert!(MESSAGE_LIMIT == 1024) };
     assert!(message(Request::SCHEMA) <= MESSAGE_LIMIT);
     assert!(message(Answer::SCHEMA) <= MESSAGE_LIMIT);
     assert!(largest(Info::SCHEMA) <= Info::LIMIT);
+}
+
+/// What the bounds of the types allow is what the largest messages of the pump's making need: nothing is reckoned too small.
+#[test]
+fn the_largest_samples_are_as_long_as_the_types_allow() {
+    let program = samples::largest_program();
+    assert_eq!(length(&program), largest(Program::SCHEMA));
+    assert_eq!(length(&samples::largest_staged()), largest(Staged::SCHEMA));
+    let request = Request {
+        id: u32::MAX,
+        command: Command::Stage(program),
+    };
+    assert_eq!(length(&request), largest(Request::SCHEMA));
+}
+
+/// Requirement: a day of 24 steps goes over the air in 130 bytes, for every drug up to its hard limit.
+#[test]
+fn a_program_of_24_steps_is_short() {
+    let request = |per, dose_ng: u32, concentration_ng_per_ml| {
+        let primary = Component {
+            drug: Drug::Morphine,
+            concentration_ng_per_ml,
+        };
+        let week = samples::one_pattern(per, |hour| dose_ng + u32::from(hour));
+        let fill = Fill {
+            volume_nl: 40_000_000,
+            top_up: false,
+        };
+        length(&Request {
+            id: 300,
+            command: Command::Stage(Program {
+                fill: Some(fill),
+                ..Program::new(primary, Mode::Flex { week })
+            }),
+        })
+    };
+    // Baclofen, 40 mcg/h of 2 mg/mL.
+    assert_eq!(request(Per::Hour, 40_000, 2_000_000), 126);
+    // Morphine, 25 mg/mL, at an average of 48 mg/day.
+    assert_eq!(request(Per::Hour, 2_000_000, 25_000_000), 127);
+    // Told per day, doses of 2.1 mg and more take four bytes.
+    assert_eq!(request(Per::Day, 30_000_000, 25_000_000), 151);
+}
+
+/// What a pump has in its memory while it works on a message. Pinned, because stacks are sized by it.
+#[test]
+fn the_sizes_in_memory_are_known() {
+    let sizes = (
+        size_of::<Program>(),
+        size_of::<Request>(),
+        size_of::<Answer>(),
+        size_of::<Refused>(),
+    );
+    assert_eq!(sizes, (752, 760, 1_224, 64));
 }

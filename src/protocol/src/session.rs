@@ -53,6 +53,7 @@ impl Policy {
 
 /// What a frame led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on")]
 pub enum Received {
     /// Nothing for the pump: part of a message, an acknowledgement, a repetition.
     Nothing,
@@ -129,6 +130,16 @@ enum Showing {
     Nothing,
     Answer,
     Abort,
+}
+
+/// What becomes of a request.
+enum Admission {
+    /// It goes to the pump.
+    HandOn,
+    /// It was there before.
+    Repeated,
+    /// It is refused, and the answer that says so is in place.
+    Refused(Refused),
 }
 
 /// The request with the highest number on this connection.
@@ -315,25 +326,46 @@ impl Session {
     fn message(&mut self) -> Received {
         let message = self.incoming.message();
         let check = check_of(message);
-        let read = match self.transport.open(message) {
-            Ok(payload) => read_request(payload),
-            Err(UnknownVersion { version }) => Err((
-                0,
-                Refused::UnknownVersion {
+        let payload = match self.transport.open(message) {
+            Ok(payload) => payload,
+            Err(UnknownVersion { version }) => {
+                self.incoming.forget();
+                let refused = Refused::UnknownVersion {
                     version,
                     known: VERSION,
-                },
-            )),
+                };
+                self.refuse(0, refused);
+                return Received::Refused { id: 0, refused };
+            }
+        };
+        let read = codec::decode::<Request>(payload);
+        // Looked at where it is, like everything here. The number is known even of some requests that cannot be read.
+        let (id, malformed) = match &read {
+            Ok(request) if request.id == 0 => (0, Some(Malformed::IdentifierZero)),
+            Ok(request) => (request.id, None),
+            Err(reason) => {
+                let (id, reason) = unreadable(payload, *reason);
+                (id, Some(reason))
+            }
         };
         self.incoming.forget();
-        match read {
-            Ok(request) => self.request(request, check),
-            Err((id, refused)) => self.refuse(id, refused),
+        if let Some(malformed) = malformed {
+            let refused = Refused::BadMessage(malformed);
+            self.refuse(id, refused);
+            return Received::Refused { id, refused };
+        }
+        let Ok(request) = read else {
+            return Received::Nothing;
+        };
+        match self.admit(id, request.command.kind(), check) {
+            Admission::HandOn => Received::Request(request),
+            Admission::Repeated => Received::Nothing,
+            Admission::Refused(refused) => Received::Refused { id, refused },
         }
     }
 
-    fn request(&mut self, request: Request, check: [u8; CHECK_LENGTH]) -> Received {
-        let id = request.id;
+    /// Decides about a request by what is small of it: the request itself is large and stays where it is.
+    fn admit(&mut self, id: u32, kind: CommandKind, check: [u8; CHECK_LENGTH]) -> Admission {
         match self.last {
             Some(last) if last.id == id && last.check == check => return self.repeated(last),
             Some(last) if last.id >= id => {
@@ -341,7 +373,7 @@ impl Session {
             }
             Some(_) | None => {}
         }
-        if !permits(self.role(), request.command.kind(), &self.situation) {
+        if !permits(self.role(), kind, &self.situation) {
             let refused = self.refuse(id, Refused::NotAllowed);
             self.last = Some(Last {
                 id,
@@ -358,11 +390,11 @@ impl Session {
             stage: Stage::Working,
         });
         self.counters.requests = self.counters.requests.saturating_add(1);
-        Received::Request(request)
+        Admission::HandOn
     }
 
     /// The last request once more: never handed to the pump again.
-    fn repeated(&mut self, last: Last) -> Received {
+    fn repeated(&mut self, last: Last) -> Admission {
         match last.stage {
             Stage::Working => {}
             Stage::Answered => {
@@ -372,10 +404,10 @@ impl Session {
             Stage::Lost => return self.refuse(last.id, Refused::StaleIdentifier { last: last.id }),
         }
         self.counters.repeated = self.counters.repeated.saturating_add(1);
-        Received::Nothing
+        Admission::Repeated
     }
 
-    fn refuse(&mut self, id: u32, refused: Refused) -> Received {
+    fn refuse(&mut self, id: u32, refused: Refused) -> Admission {
         self.counters.refused = self.counters.refused.saturating_add(1);
         if let Some(Last {
             stage: stage @ Stage::Answered,
@@ -385,15 +417,12 @@ impl Session {
             *stage = Stage::Lost;
         }
         // A refusal is short; and were it not, the phone would time out and ask.
-        let _ = self.put(&Answer {
-            id,
-            outcome: Outcome::Refused(refused),
-        });
-        Received::Refused { id, refused }
+        let _ = self.put(&(id, Outcome::REFUSED, refused));
+        Admission::Refused(refused)
     }
 
     /// Encodes an answer and shows its first fragment.
-    fn put(&mut self, answer: &Answer) -> bool {
+    fn put(&mut self, answer: &impl serde::Serialize) -> bool {
         let transport = &mut self.transport;
         let loaded = self.outgoing.load(|buffer| {
             transport.seal(buffer, |payload| {
@@ -453,22 +482,15 @@ impl Session {
     }
 }
 
-/// A request, or what to answer in its stead and under which number.
-fn read_request(payload: &[u8]) -> Result<Request, (u32, Refused)> {
-    match codec::decode::<Request>(payload) {
-        Ok(request) if request.id == 0 => Err((0, Refused::BadMessage(Malformed::IdentifierZero))),
-        Ok(request) => Ok(request),
-        Err(reason) => {
-            let (id, number) = codec::salvage_request(payload);
-            let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
-            let reason = match (reason, number) {
-                (Malformed::Undecodable, Some(number)) if number >= known => {
-                    Malformed::UnknownCommand { number }
-                }
-                (reason, _) => reason,
-            };
-            Err((id, Refused::BadMessage(reason)))
+/// The number of a request that cannot be read, as far as it can, and why it cannot.
+fn unreadable(payload: &[u8], reason: Malformed) -> (u32, Malformed) {
+    let (id, number) = codec::salvage_request(payload);
+    let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
+    match (reason, number) {
+        (Malformed::Undecodable, Some(number)) if number >= known => {
+            (id, Malformed::UnknownCommand { number })
         }
+        (reason, _) => (id, reason),
     }
 }
 
@@ -476,11 +498,11 @@ fn read_request(payload: &[u8]) -> Result<Request, (u32, Refused)> {
 mod tests {
     use std::vec::Vec;
 
-    use units::{CarrierTime, Drug, Duration};
+    use units::{CarrierTime, Duration};
 
     use super::*;
     use crate::info::Lifecycle;
-    use crate::{Command, Digest, Mode, Program};
+    use crate::{Command, Digest, Program};
 
     const START: CarrierTime = CarrierTime::from_micros(5_000_000);
     const PHONE: SessionId = SessionId(7);
@@ -572,18 +594,11 @@ mod tests {
     }
 
     fn program() -> Program {
-        Program {
-            drug: Drug::Morphine,
-            concentration_ng_per_ml: u32::MAX,
-            fill_nl: Some(u32::MAX),
-            mode: Mode::Stopped,
-        }
+        crate::samples::program()
     }
 
     fn commit() -> Command {
-        Command::Commit {
-            digest: Digest([3; 32]),
-        }
+        crate::samples::commit(Digest([3; 32]))
     }
 
     const COMMITTED: Outcome = Outcome::Committed { program_number: 12 };
@@ -618,14 +633,7 @@ mod tests {
     fn response_holds_the_fragment_until_its_own_acknowledgement() {
         let mut bench = Bench::new(Policy::Insecure);
         bench.ask(1, Command::Interrogate);
-        let staged = crate::Staged {
-            program: program(),
-            flow_nl_per_day: 0,
-            old_day_total_ng: None,
-            new_day_total_ng: 0,
-            digest: Digest([1; 32]),
-            expires_in_ms: 1,
-        };
+        let staged = crate::samples::staged(program(), 2);
         bench.answer(1, Outcome::Staged(staged)).unwrap();
         let first = bench.session.response().to_vec();
         assert_eq!(bench.session.indication(), Some(&first[..]));

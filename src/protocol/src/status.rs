@@ -23,7 +23,7 @@ pub struct Status {
     /// What the pump is doing.
     pub delivery: DeliveryState,
     /// Flow now prescribed, in nL/day, rounded down (for display); 0 when stopped.
-    pub flow_nl_per_day: u64,
+    pub flow_nl_per_day: u32,
     /// Steps seen by the encoder: the proof of delivery. Signed, because a rotor can be turned backwards.
     pub counted_steps: i64,
     /// Steps that may have been made at most (the larger of commanded and counted): what limits and the reservoir reckon with.
@@ -81,6 +81,14 @@ pub enum DeliveryState {
     Running,
     /// A program is in force but a fault keeps the pump from following it; see [`Status::faults`].
     Faulted,
+    /// At minimum rate, as programmed or because of a fault or an emergency ([`crate::TherapyStatus::response`] tells).
+    MinimumRate,
+    /// Leading the old mixture out of the path.
+    Bridging,
+    /// Filling tubing or catheter.
+    Priming,
+    /// At the mean basal rate of 24 h, because the schedule or the clock is lost.
+    HoldLast,
 }
 
 impl DeliveryState {
@@ -91,6 +99,10 @@ impl DeliveryState {
             DeliveryState::Stopped => "stopped",
             DeliveryState::Running => "running",
             DeliveryState::Faulted => "faulted",
+            DeliveryState::MinimumRate => "minimum rate",
+            DeliveryState::Bridging => "bridging",
+            DeliveryState::Priming => "priming",
+            DeliveryState::HoldLast => "holding the last rate",
         }
     }
 }

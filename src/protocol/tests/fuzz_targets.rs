@@ -14,11 +14,9 @@ use std::path::Path;
 use fuzzing::{Suite, Target};
 
 use protocol::codec::encode;
-use protocol::{
-    Answer, Command, DeliveryState, Digest, Dose, Field, Info, Lifecycle, Limits, LogName, Mode,
-    Outcome, Program, Refused, Request, Staged, Status,
-};
-use units::{Clock, Drug, Duration, Per, WallTime};
+use protocol::{Answer, Command, Info, Lifecycle, Mode, Outcome, Program, Request};
+use targets::samples;
+use units::Per;
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -34,129 +32,48 @@ static TARGETS: [(&str, Target, u32); 5] = [
 /// Scripts for each target; 5 x 20,000 cases in all.
 const CASES: u32 = 20_000;
 
-fn program() -> Program {
-    Program {
-        drug: Drug::Baclofen,
-        concentration_ng_per_ml: 2_000_000,
-        fill_nl: Some(20_000_000),
-        mode: Mode::SimpleContinuous {
-            dose: Dose {
-                nanograms: 250_000,
-                per: Per::Day,
-            },
-        },
-    }
-}
-
-fn status() -> Status {
-    Status {
-        boot: 3,
-        pump_time_ms: 86_400_000,
-        clock: Clock::Known {
-            wall: WallTime::from_millis(1_795_000_000_000),
-            uncertainty: Duration::from_seconds(2),
-        },
-        program_number: 2,
-        program: Some(program()),
-        delivery: DeliveryState::Running,
-        flow_nl_per_day: 125_000,
-        counted_steps: 49_999,
-        at_most_steps: 50_000,
-        deficit_steps: 0,
-        step_volume_fl: 2_500_000,
-        reservoir_fl: Some(19_875_000_000_000),
-        filled_fl: Some(20_000_000_000_000),
-        delivered_since_fill_fl: 125_000_000_000,
-        staged: false,
-        committing: false,
-        status_changed: 0b10_0101,
-        limits: Limits {
-            lowest_nl_per_day: 48_000,
-            highest_nl_per_day: 24_000_000,
-            capacity_nl: 20_000_000,
-            step_volume_fl: 2_500_000,
-        },
-        faults: 0,
-        powered_s: 90_000,
-        records_lost: 0,
-    }
-}
-
 /// The seeds: one of every message, and scripts that walk through everything a link does.
 fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let mut seeds = Vec::new();
-    let mut buffer = [0; 512];
-    let requests = [
-        ("interrogate", Command::Interrogate),
-        ("stage", Command::Stage(program())),
-        (
-            "commit",
-            Command::Commit {
-                digest: Digest::of(&program(), 3),
-            },
-        ),
-        ("reset", Command::ResetStatusChanged { mask: 0b10_0101 }),
-        (
-            "read-log",
-            Command::ReadLog {
-                log: LogName::Events,
-                from: 70_000,
-            },
-        ),
-        (
-            "sign-log",
-            Command::SignLog {
-                log: LogName::Critical,
-            },
-        ),
-        (
-            "set-clock",
-            Command::SetClock {
-                wall: WallTime::from_millis(1_767_607_200_000),
-                uncertainty: Duration::from_seconds(2),
-            },
-        ),
-    ];
-    for (name, command) in requests {
-        seeds.push((
-            "request",
-            name,
-            encode(&Request { id: 300, command }, &mut buffer)
-                .unwrap()
-                .to_vec(),
-        ));
+    let mut seeds: Vec<(&'static str, &'static str, Vec<u8>)> = Vec::new();
+    let mut buffer = [0; 1024];
+    let mut keep = |target, name: String, message: &[u8]| {
+        seeds.push((target, &*name.leak(), message.to_vec()));
+    };
+    let flex = Mode::Flex {
+        week: samples::one_pattern(Per::Hour, |hour| 15_000 + 1_000 * u32::from(hour)),
+    };
+    let flex = Command::Stage(Program::new(samples::BACLOFEN, flex));
+    let largest = Command::Stage(samples::largest_program());
+    let requests = samples::commands().into_iter().map(|command| {
+        let name = command.kind().name().replace(' ', "-");
+        (name, command)
+    });
+    let more = [("stage-flex", flex), ("stage-largest", largest)];
+    for (name, command) in requests.chain(more.map(|(name, command)| (name.to_string(), command))) {
+        let request = Request { id: 300, command };
+        keep("request", name, encode(&request, &mut buffer).unwrap());
     }
-    let staged = Staged {
-        program: program(),
-        flow_nl_per_day: 125_000,
-        old_day_total_ng: Some(200_000),
-        new_day_total_ng: 250_000,
-        digest: Digest::of(&program(), 3),
-        expires_in_ms: 120_000,
-    };
-    let refused = Refused::OutOfRange {
-        field: Field::FlowNanolitresPerDay,
-        value: 30_000,
-        lowest: 48_000,
-        highest: 24_000_000,
-    };
-    let answers = [
-        ("status", Outcome::Status(status())),
-        ("staged", Outcome::Staged(staged)),
-        ("committed", Outcome::Committed { program_number: 3 }),
-        ("refused", Outcome::Refused(refused)),
-    ];
-    for (name, outcome) in answers {
-        seeds.push((
-            "answer",
-            name,
-            encode(&Answer { id: 300, outcome }, &mut buffer)
-                .unwrap()
-                .to_vec(),
-        ));
+    let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+    for outcome in samples::outcomes() {
+        let debug = format!("{outcome:?}");
+        let name = debug.split(|c: char| !c.is_alphanumeric()).next();
+        outcomes.push((name.unwrap().to_lowercase(), outcome));
+    }
+    let largest = Outcome::Staged(samples::largest_staged());
+    outcomes.push(("staged-largest".to_string(), largest));
+    for (number, refused) in samples::refusals().into_iter().take(22).enumerate() {
+        outcomes.push((format!("refused-{number:02}"), Outcome::Refused(refused)));
+    }
+    for (name, outcome) in outcomes {
+        let answer = Answer { id: 300, outcome };
+        keep("answer", name, encode(&answer, &mut buffer).unwrap());
     }
     let info = Info::new(7, *b"eight by", Lifecycle::InService, false);
-    seeds.push(("answer", "info", info.encode(&mut buffer).unwrap().to_vec()));
+    keep(
+        "answer",
+        "info".to_string(),
+        info.encode(&mut buffer).unwrap(),
+    );
 
     // Load 40 bytes at MTU 23, three frames; load 1,020 bytes at MTU 247, five frames, the third one lost.
     seeds.push((
@@ -185,8 +102,8 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     // Open, stage, carry three frames, answer at length, read and acknowledge it all.
     let mut whole = vec![0, 0, 23, 1, 1, 1, 2, 3, 4];
     whole.extend([2, 7].repeat(4));
-    whole.extend([6, 3, 1, 2, 3, 4, 5, 6, 0]);
-    whole.extend([8, 1, 2, 7].repeat(7));
+    whole.extend([6, 3, 1, 2, 3, 4, 0]);
+    whole.extend([8, 1, 2, 7].repeat(12));
     seeds.push(("session", "whole", whole.clone()));
     let lost = [
         &[0, 0, 23, 1, 3, 9][..],
@@ -206,12 +123,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     seeds.push((
         "client",
         "answered",
-        [
-            &asked[..],
-            &[5, 0, 1, 3, 1, 2, 3, 4, 5, 6, 1],
-            &[6, 9].repeat(7),
-        ]
-        .concat(),
+        [&asked[..], &[5, 0, 1, 3, 1, 2, 3, 4, 1], &[6, 9].repeat(12)].concat(),
     ));
     seeds.push((
         "client",

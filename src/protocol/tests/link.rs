@@ -2,6 +2,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::large_enum_variant,
     clippy::panic,
     clippy::unwrap_used,
     reason = "tests may panic"
@@ -10,13 +11,14 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use protocol::client::resolve_commit;
+use protocol::client::{resolve_commit, resolve_order};
 use protocol::{
-    Answer, Client, ClientEvent, Command, DeliveryState, Digest, Dose, Ended, Fate, Lifecycle,
-    Limits, LogBytes, LogPart, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request,
-    Session, SessionId, Situation, Staged, Status,
+    Answer, Client, ClientEvent, Command, Digest, Ended, Fate, Lifecycle, Mtu, Outcome, Policy,
+    Program, Received, Refused, Request, Session, SessionId, Situation, Status, TherapyStatus,
 };
-use units::{CarrierTime, Clock, Drug, Duration, Per};
+use units::{CarrierTime, Duration};
+
+mod samples;
 
 /// What happens to one frame on its way, in either direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,13 +52,21 @@ enum Reading {
     Indications,
 }
 
-/// The pump behind the session, as far as programming goes; storing takes a while.
+/// What the pump is storing.
+enum Stores {
+    Program(Box<Program>),
+    Bolus(u32),
+}
+
+/// The pump behind the session, as far as programming and boluses go; storing takes a while.
 #[derive(Default)]
 struct Pump {
     program_number: u32,
     program: Option<Program>,
     staged: Option<Program>,
-    storing: Option<(CarrierTime, SessionId, u32, Program)>,
+    storing: Option<(CarrierTime, SessionId, u32, Stores)>,
+    /// Number of the last bolus; each is given once.
+    last_number: u32,
     /// What was done for each request, by connection and number.
     done: BTreeMap<(SessionId, u32), Option<Answer>>,
 }
@@ -74,40 +84,51 @@ impl Pump {
             Command::Interrogate => Outcome::Status(self.status()),
             Command::Stage(program) => {
                 self.staged = Some(program.clone());
-                Outcome::Staged(self.read_back(program))
+                Outcome::Staged(samples::staged(program, self.program_number + 1))
             }
             Command::ReadBack => match self.staged.clone() {
-                Some(program) => Outcome::Staged(self.read_back(program)),
+                Some(program) => Outcome::Staged(samples::staged(program, self.program_number + 1)),
                 None => Outcome::Refused(Refused::NothingStaged),
             },
-            Command::Commit { digest } => match self.staged.take() {
+            Command::Commit(commit) => match self.staged.take() {
                 _ if self.storing.is_some() => Outcome::Refused(Refused::Busy),
                 None => Outcome::Refused(Refused::NothingStaged),
-                Some(program) if Digest::of(&program, self.program_number + 1) != digest => {
+                Some(program) if Digest::of(&program, self.program_number + 1) != commit.digest => {
                     Outcome::Refused(Refused::DigestMismatch)
                 }
                 Some(program) => {
-                    self.storing = Some((now.saturating_add(STORING), from, id, program));
-                    self.done.insert((from, id), None);
-                    return None;
+                    return self.store(now, from, id, Stores::Program(Box::new(program)));
                 }
             },
-            Command::Cancel => {
-                self.staged = None;
-                Outcome::Cancelled
-            }
-            Command::ResetStatusChanged { mask } => Outcome::StatusChangedReset { flags: !mask },
-            Command::ReadLog { from, .. } => Outcome::LogPart(LogPart {
-                next: from,
-                newest: None,
-                records: LogBytes::default(),
+            Command::ReadTherapy => Outcome::Therapy(TherapyStatus {
+                storing: matches!(self.storing, Some((.., Stores::Bolus(_)))),
+                ..samples::therapy(self.last_number)
             }),
-            Command::SignLog { .. } => Outcome::LogHead { head: None },
-            Command::SetClock { wall, uncertainty } => Outcome::ClockSet {
-                clock: Clock::Known { wall, uncertainty },
-            },
+            Command::PatientBolus { .. } if self.storing.is_some() => {
+                Outcome::Refused(Refused::Busy)
+            }
+            Command::PatientBolus { number } if number <= self.last_number => {
+                Outcome::AlreadyDone { number }
+            }
+            Command::PatientBolus { number } => {
+                assert_eq!(number, self.last_number + 1);
+                return self.store(now, from, id, Stores::Bolus(number));
+            }
+            other => panic!("{other:?} is not sent here"),
         };
         Some(self.answered(from, Answer { id, outcome }))
+    }
+
+    fn store(
+        &mut self,
+        now: CarrierTime,
+        from: SessionId,
+        id: u32,
+        what: Stores,
+    ) -> Option<Answer> {
+        self.storing = Some((now.saturating_add(STORING), from, id, what));
+        self.done.insert((from, id), None);
+        None
     }
 
     fn answered(&mut self, to: SessionId, answer: Answer) -> Answer {
@@ -116,61 +137,32 @@ impl Pump {
     }
 
     fn stored(&mut self, now: CarrierTime) -> Option<(SessionId, Answer)> {
-        let (due, from, id, program) = self.storing.take()?;
+        let (due, from, id, what) = self.storing.take()?;
         if now < due {
-            self.storing = Some((due, from, id, program));
+            self.storing = Some((due, from, id, what));
             return None;
         }
-        self.program_number += 1;
-        self.program = Some(program);
-        let outcome = Outcome::Committed {
-            program_number: self.program_number,
+        let outcome = match what {
+            Stores::Program(program) => {
+                self.program_number += 1;
+                self.program = Some(*program);
+                Outcome::Committed {
+                    program_number: self.program_number,
+                }
+            }
+            Stores::Bolus(number) => {
+                self.last_number = number;
+                Outcome::BolusStarted { number }
+            }
         };
         Some((from, self.answered(from, Answer { id, outcome })))
     }
 
-    fn read_back(&self, program: Program) -> Staged {
-        let digest = Digest::of(&program, self.program_number + 1);
-        let (flow_nl_per_day, old_day_total_ng, new_day_total_ng) =
-            (u64::MAX, Some(u64::MAX), u64::MAX);
-        Staged {
-            program,
-            flow_nl_per_day,
-            old_day_total_ng,
-            new_day_total_ng,
-            digest,
-            expires_in_ms: 120_000,
-        }
-    }
-
     fn status(&self) -> Status {
         Status {
-            boot: u32::MAX,
-            pump_time_ms: u64::MAX,
-            clock: Clock::Lost,
-            program_number: self.program_number,
-            program: self.program.clone(),
-            delivery: DeliveryState::Running,
-            flow_nl_per_day: u64::MAX,
-            counted_steps: i64::MIN,
-            at_most_steps: u64::MAX,
-            deficit_steps: 0,
-            step_volume_fl: 2_500_000,
-            reservoir_fl: None,
-            filled_fl: None,
-            delivered_since_fill_fl: 0,
             staged: self.staged.is_some(),
-            committing: self.storing.is_some(),
-            status_changed: 0,
-            limits: Limits {
-                lowest_nl_per_day: 48_000,
-                highest_nl_per_day: 24_000_000,
-                capacity_nl: 20_000_000,
-                step_volume_fl: 2_500_000,
-            },
-            faults: 0,
-            powered_s: 90_000,
-            records_lost: 0,
+            committing: matches!(self.storing, Some((.., Stores::Program(_)))),
+            ..samples::status(self.program_number, self.program.clone())
         }
     }
 }
@@ -402,9 +394,7 @@ impl World {
             };
             assert!(staged.is_consistent(before.program_number));
             assert_eq!(staged.program, *program);
-            let mut fate = match self.ask(&Command::Commit {
-                digest: staged.digest,
-            }) {
+            let mut fate = match self.ask(&Command::Commit(staged.commit(None))) {
                 Said::Answer(outcome) => outcome.fate(),
                 Said::Ended(ended) => ended.fate,
             };
@@ -423,6 +413,38 @@ impl World {
             return attempt;
         }
         panic!("never programmed");
+    }
+
+    fn therapy(&mut self) -> TherapyStatus {
+        for _ in 0..200 {
+            if let Said::Answer(Outcome::Therapy(therapy)) = self.ask(&Command::ReadTherapy) {
+                return therapy;
+            }
+        }
+        panic!("no therapy status");
+    }
+
+    /// Asks for one bolus until it is given, and resolves what is unknown by asking.
+    fn bolus(&mut self) {
+        for _ in 0..100 {
+            let before = self.therapy();
+            if before.storing {
+                continue;
+            }
+            let number = before.last_number + 1;
+            let mut fate = match self.ask(&Command::PatientBolus { number }) {
+                Said::Answer(outcome) => outcome.fate(),
+                Said::Ended(ended) => ended.fate,
+            };
+            while fate == Fate::Unknown {
+                fate = resolve_order(number, &self.therapy());
+            }
+            if fate == Fate::Done {
+                assert_eq!(self.pump.last_number, number, "said to be given");
+                return;
+            }
+        }
+        panic!("never given");
     }
 
     /// Lets everything still on its way arrive, then holds every word the client said against what the pump did.
@@ -463,20 +485,6 @@ impl World {
     }
 }
 
-fn some_program() -> Program {
-    Program {
-        drug: Drug::Baclofen,
-        concentration_ng_per_ml: u32::MAX,
-        fill_nl: Some(u32::MAX),
-        mode: Mode::SimpleContinuous {
-            dose: Dose {
-                nanograms: u64::MAX,
-                per: Per::Day,
-            },
-        },
-    }
-}
-
 const MTUS: [u16; 4] = [23, 24, 185, 247];
 const READINGS: [Reading; 2] = [Reading::Polling, Reading::Indications];
 
@@ -485,7 +493,7 @@ fn an_undisturbed_link_programs_at_once() {
     for mtu in MTUS {
         for reading in READINGS {
             let mut world = World::new(mtu, reading, vec![]);
-            assert_eq!(world.program(&some_program()), 0);
+            assert_eq!(world.program(&samples::largest_program()), 0);
             world.judge();
             assert!(world.said.iter().all(|(_, _, fate)| *fate == Fate::Done));
             assert_eq!(world.session.counters().drops.total(), 0);
@@ -502,13 +510,13 @@ fn one_fault_at_any_frame_does_no_harm() {
     for mtu in MTUS {
         for reading in READINGS {
             let mut undisturbed = World::new(mtu, reading, vec![]);
-            undisturbed.program(&some_program());
+            undisturbed.program(&samples::program());
             for position in 0..undisturbed.carried {
                 for fault in FAULTS {
                     let mut faults = vec![Fault::Pass; position];
                     faults.push(fault);
                     let mut world = World::new(mtu, reading, faults);
-                    let again = world.program(&some_program());
+                    let again = world.program(&samples::program());
                     world.judge();
                     assert_eq!(
                         world.pump.program_number, 1,
@@ -543,6 +551,19 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
+    /// A bolus asked for over a bad link is given once, whatever the phone could hear of it.
+    #[test]
+    fn a_bolus_is_given_once(
+        mtu in prop::sample::select(MTUS.to_vec()),
+        reading in prop::sample::select(READINGS.to_vec()),
+        faults in prop::collection::vec(any_fault(), 0..100),
+    ) {
+        let mut world = World::new(mtu, reading, faults);
+        world.bolus();
+        world.judge();
+        prop_assert_eq!(world.pump.last_number, 1);
+    }
+
     #[test]
     fn many_faults_do_no_harm(
         mtu in prop::sample::select(MTUS.to_vec()),
@@ -550,7 +571,7 @@ proptest! {
         faults in prop::collection::vec(any_fault(), 0..300),
     ) {
         let mut world = World::new(mtu, reading, faults);
-        world.program(&some_program());
+        world.program(&samples::program());
         world.judge();
         prop_assert_eq!(world.pump.program_number, 1);
     }
