@@ -13,7 +13,7 @@
 //! | monotonic | u64 | pump time since this boot |
 //! | wall | u64 | only when the clock is not lost |
 //! | uncertainty | u64 | only when the clock is known |
-//! | body | bytes | length, then at most 400 bytes |
+//! | body | bytes | length, then at most 800 bytes |
 //!
 //! `times`: bits 0 and 1 are the clock (0 lost, 1 suspect, 2 known), bits 2 and 3 the unit of `monotonic` (0 microseconds, 1
 //! milliseconds, 2 seconds), bit 4 that of `wall` (0 milliseconds, 1 seconds), bits 5 and 6 that of `uncertainty` (as of
@@ -30,7 +30,7 @@ use units::{Clock, Duration, PumpTime, WallTime};
 use crate::wire::{Reader, Writer};
 
 /// Largest body, bytes.
-pub const BODY_BYTES: usize = 400;
+pub const BODY_BYTES: usize = 800;
 
 /// Largest encoded envelope, bytes: every field before the body at its longest, and the body.
 pub const ENVELOPE_BYTES: usize = HEAD_BYTES.saturating_add(BODY_BYTES);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn body_of_400_bytes_fits_and_401_do_not() {
+    fn body_of_800_bytes_fits_and_801_do_not() {
         let body = [0xFF; 401];
         let widest = Stamp {
             boot: u32::MAX,
@@ -332,7 +332,7 @@ mod tests {
             kind: Kind(u16::MAX),
             version: u8::MAX,
             stamp: widest,
-            body: &body[..400],
+            body: &body[..800],
         };
         let bytes = encode(&envelope);
         assert_eq!(bytes.len(), ENVELOPE_BYTES);
@@ -397,7 +397,7 @@ mod tests {
         #[test]
         fn what_is_encoded_decodes_to_the_same(
             kind: u16, version: u8, boot: u32, monotonic: u64, wall in clocks(),
-            body in prop::collection::vec(any::<u8>(), 0..=400),
+            body in prop::collection::vec(any::<u8>(), 0..=800),
         ) {
             let envelope = Envelope {
                 kind: Kind(kind),

@@ -27,8 +27,8 @@ const HEADER_BYTES: u32 = 8;
 pub(crate) const END_MARK: u32 = PAGE.saturating_sub(WORD);
 
 /// Up to where the first item of a page can reach: the marker, the item's header, the longest item.
-pub(crate) const FIRST_ITEM_END: u32 = 4 + 8 + 544;
-const _: () = assert!(ITEM_BYTES <= 544, "FIRST_ITEM_END covers the longest item");
+pub(crate) const FIRST_ITEM_END: u32 = 4 + 8 + 944;
+const _: () = assert!(ITEM_BYTES <= 944, "FIRST_ITEM_END covers the longest item");
 
 /// The state of a page by its first and last word, as the library sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -103,7 +103,7 @@ pub enum Mode {
     },
     /// A bolus again and again.
     PeriodicBolus(PeriodicBolus),
-    /// One bolus, then minimum rate.
+    /// One bolus, then nothing.
     SingleBolus {
         /// Its dose, in ng.
         dose_ng: u64,

@@ -252,11 +252,13 @@ pub enum ScheduleFault {
     TooManySteps,
     /// Every dose is 0: that is minimum rate.
     NothingButMinimum,
+    /// A step has the dose of the one before.
+    ChangesNothing,
 }
 
 impl ScheduleFault {
     /// Every one, in wire order.
-    pub const ALL: [ScheduleFault; 8] = [
+    pub const ALL: [ScheduleFault; 9] = [
         ScheduleFault::NoPattern,
         ScheduleFault::Unused,
         ScheduleFault::NoSteps,
@@ -265,6 +267,7 @@ impl ScheduleFault {
         ScheduleFault::NotADay,
         ScheduleFault::TooManySteps,
         ScheduleFault::NothingButMinimum,
+        ScheduleFault::ChangesNothing,
     ];
 
     /// What is wrong, and what is allowed.
@@ -279,6 +282,9 @@ impl ScheduleFault {
             ScheduleFault::TooManySteps => "a day has at most 24 steps",
             ScheduleFault::NothingButMinimum => {
                 "at least one step needs a dose; otherwise program minimum rate"
+            }
+            ScheduleFault::ChangesNothing => {
+                "the step has the dose of the one before; make one of the two"
             }
         }
     }
@@ -384,11 +390,15 @@ pub enum LimitKind {
     OverfillNanolitres,
     /// Primes in 24 h.
     PrimesPerDay,
+    /// Dose in any 24 h, against twice the lowest that was in force in the last 24 h, in ng.
+    DoubledNanograms,
+    /// The drug is off label here; both numbers are 0, and it asks for no reason.
+    OffLabel,
 }
 
 impl LimitKind {
     /// Every one, in wire order.
-    pub const ALL: [LimitKind; 14] = [
+    pub const ALL: [LimitKind; 16] = [
         LimitKind::ConcentrationNanogramsPerMillilitre,
         LimitKind::StartNanograms,
         LimitKind::DayNanograms,
@@ -403,6 +413,8 @@ impl LimitKind {
         LimitKind::BridgeAndWeekNanolitres,
         LimitKind::OverfillNanolitres,
         LimitKind::PrimesPerDay,
+        LimitKind::DoubledNanograms,
+        LimitKind::OffLabel,
     ];
 
     /// What a clinician calls it.
@@ -421,6 +433,8 @@ impl LimitKind {
             LimitKind::BridgeAndWeekNanolitres => "volume for the bridge and seven days",
             LimitKind::OverfillNanolitres => "volume after the fill",
             LimitKind::PrimesPerDay => "primes in 24 h",
+            LimitKind::DoubledNanograms => "more than double in 24 h",
+            LimitKind::OffLabel => "off label",
         }
     }
 
@@ -440,7 +454,9 @@ impl LimitKind {
             | LimitKind::DayNanograms
             | LimitKind::BolusNanograms
             | LimitKind::PrimeNanograms
+            | LimitKind::DoubledNanograms
             | LimitKind::IncreaseNanograms => mass(out, value, ""),
+            LimitKind::OffLabel => Ok(()),
             LimitKind::IncreaseTenthsPercent | LimitKind::DecreaseTenthsPercent => {
                 scaled(out, value, 10, " %")
             }
@@ -461,6 +477,9 @@ impl LimitKind {
         value: u64,
         limit: u64,
     ) -> fmt::Result {
+        if self == LimitKind::OffLabel {
+            return write!(out, "{drug}: off label");
+        }
         write!(out, "{drug}: {} ", self.name())?;
         self.write(out, value)?;
         out.write_str(if self.is_least() {

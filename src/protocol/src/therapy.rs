@@ -490,77 +490,10 @@ pub struct Refills {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub struct Refill {
-    /// The day, counted from 2020-01-01, local; `None` when the clock was lost.
-    pub day: Option<u16>,
-    /// Volume that should have been left, in nL.
-    pub expected_nl: Option<u32>,
-    /// Volume that was aspirated, in nL.
-    pub aspirated_nl: Option<u32>,
-    /// Volume that was injected, in nL; `None` when nothing was changed.
-    pub filled_nl: Option<u32>,
-    /// It was added to what was there.
-    pub top_up: bool,
-    /// By how much the aspirated volume differed, in tenths of a percent like [`TherapyStatus::last_discrepancy_tenths_percent`].
+    /// Volume that the pump reckoned to have delivered since the refill before, in nL.
+    pub programmed_nl: u32,
+    /// Volume that was delivered as the aspirated volume tells, in nL.
+    pub delivered_nl: u32,
+    /// The difference, in tenths of a percent like [`TherapyStatus::last_discrepancy_tenths_percent`].
     pub discrepancy_tenths_percent: Option<i32>,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::string::ToString;
-
-    use super::*;
-    use crate::codec::{decode, encode};
-    use crate::samples::denials;
-
-    #[test]
-    fn a_denial_says_when_it_is_over_if_time_ends_it() {
-        let lockout = BolusDenial::Lockout { left_s: 4_801 };
-        assert_eq!(
-            lockout.to_string(),
-            "too soon after the last bolus: possible in 1 h 21 min"
-        );
-        assert_eq!(BolusDenial::Alarm.to_string(), "a critical alarm is active");
-        for denial in denials() {
-            let timed = denial.to_string().contains("possible in");
-            assert_eq!(denial.left_s().is_some(), timed, "{denial}");
-        }
-    }
-
-    #[test]
-    fn denials_are_in_wire_order_and_each_has_its_text() {
-        let mut buffer = [0; 8];
-        for (number, denial) in denials().iter().enumerate() {
-            assert_eq!(usize::from(encode(denial, &mut buffer).unwrap()[0]), number);
-        }
-        let beyond = [u8::try_from(denials().len()).unwrap()];
-        assert!(decode::<BolusDenial>(&beyond).is_err());
-        let texts: BTreeSet<_> = denials().iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), denials().len());
-    }
-
-    #[test]
-    fn time_left_is_never_shorter_than_it_is() {
-        let cases = [
-            (0, "0 s"),
-            (119, "119 s"),
-            (120, "2 min"),
-            (121, "3 min"),
-            (3_540, "59 min"),
-            (3_541, "1 h"),
-            (3_600, "1 h"),
-            (3_601, "1 h 1 min"),
-            (86_400, "24 h"),
-            (u32::MAX, "1193046 h 29 min"),
-        ];
-        for (seconds, text) in cases {
-            assert_eq!(Left(seconds).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn there_is_room_for_every_alarm_and_drug() {
-        assert_eq!(AlarmKind::ALL.len(), ALARMS);
-        assert_eq!(DRUGS, crate::SECONDARIES + 1);
-    }
 }

@@ -1,29 +1,53 @@
 //! What a pump wants done: values, in the order in which they must be carried out.
 
 use crate::event::Ticket;
+use crate::kept::StateKind;
 use crate::record::Record;
 use heapless::Vec;
 use protocol::{Answer, LogName, SessionId};
-use therapy::StepOrder;
+use therapy::{Sound, StepOrder};
 use units::PumpTime;
 
 /// Most actions one call returns; the stack has no room for more. What comes last falls off: a scrub, the latched record (which is then handed out
 /// again), a log entry (which is counted as lost); never an order, a commit or its answer.
-pub const ACTIONS_CAPACITY: usize = 12;
+pub const ACTIONS_CAPACITY: usize = 20;
+
+/// Most answers one call returns: that to a request, and that to a commit which has waited.
+const ANSWERS: usize = 2;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Hand these steps to the motor driver. Never waits.
-    Order(StepOrder),
+    Order {
+        /// The steps.
+        order: StepOrder,
+        /// How hard the motor is driven: 1, and up to 3 for a rotor that stands still.
+        level: u8,
+    },
     /// Cancel every order that the driver holds. Never waits.
     CancelOrders,
-    /// Make this record durable, then answer [`crate::Event::Persisted`] or [`crate::Event::PersistFailed`].
+    /// Tell the interlock what the program can need at most. Never waits.
+    Arm {
+        /// Steps in any hour.
+        hour_steps: u32,
+        /// Steps in any 24 hours.
+        day_steps: u32,
+    },
+    /// Tell the interlock of steps that were authorised beyond that: a clinician's bolus or a prime. Never waits.
+    Grant {
+        /// How many.
+        steps: u32,
+    },
+    /// Let the patient hear this.
+    Tone(Sound),
+    /// Make this piece of state durable as it is now ([`crate::Pump::kept`]), then answer [`crate::Event::Persisted`] or
+    /// [`crate::Event::PersistFailed`].
     Persist {
         /// Comes back in the answer.
         ticket: Ticket,
         /// What to keep.
-        record: Record,
+        state: StateKind,
     },
     /// Append this to its log when there is time.
     Append {
@@ -56,19 +80,14 @@ pub enum Action {
         /// Which log.
         log: LogName,
     },
-    /// Answer a link session.
-    Answer {
-        /// The session to answer.
-        session: SessionId,
-        /// The answer, bearing the request's number.
-        answer: Answer,
-    },
 }
 
 /// The actions of one call and the time of the next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Actions {
     list: Vec<Action, ACTIONS_CAPACITY>,
+    // Apart, because an answer is ten times as long as an action.
+    answers: Vec<(SessionId, Answer), ANSWERS>,
     overflowed: bool,
     next_call: PumpTime,
 }
@@ -77,6 +96,7 @@ impl Actions {
     pub(crate) fn new() -> Self {
         Self {
             list: Vec::new(),
+            answers: Vec::new(),
             overflowed: false,
             next_call: PumpTime::from_micros(u64::MAX),
         }
@@ -86,6 +106,11 @@ impl Actions {
         if self.list.push(action).is_err() {
             self.overflowed = true;
         }
+    }
+
+    pub(crate) fn answer(&mut self, session: SessionId, answer: Answer) {
+        // One that finds no room is lost, and the phone asks again.
+        let _ = self.answers.push((session, answer));
     }
 
     pub(crate) fn overflowed(&self) -> bool {
@@ -101,18 +126,14 @@ impl Actions {
         self.list.iter()
     }
 
+    /// The answers to sessions, each bearing its request's number. They are given after the actions.
+    pub fn answers(&self) -> impl Iterator<Item = &(SessionId, Answer)> {
+        self.answers.iter()
+    }
+
     /// Pump time at which [`crate::Pump::handle`] wants an [`crate::Event::Tick`] at the latest.
     #[must_use]
     pub fn next_call(&self) -> PumpTime {
         self.next_call
-    }
-}
-
-impl IntoIterator for Actions {
-    type Item = Action;
-    type IntoIter = <Vec<Action, ACTIONS_CAPACITY> as IntoIterator>::IntoIter;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter()
     }
 }

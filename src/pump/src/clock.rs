@@ -76,6 +76,11 @@ impl Timekeeper {
         self.suspect = false;
     }
 
+    /// Whether it may be wrong.
+    pub(crate) fn is_suspect(&self, now: PumpTime) -> bool {
+        matches!(self.read(now), Clock::Suspect { .. })
+    }
+
     /// What the clock says.
     pub(crate) fn read(&self, now: PumpTime) -> Clock {
         let Some(anchor) = self.anchor else {

@@ -4,8 +4,8 @@
 use crate::state::Recovery;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::{Deserialize, Serialize};
-use therapy::Bounds;
-use units::{StepVolume, Volume};
+use therapy::{Bounds, Calibration, CalibrationRefusal};
+use units::{FlowRate, Per, PumpKind, StepVolume, Volume};
 
 /// Length of the one-time memory that is used, bytes.
 pub const ONE_TIME_BYTES: usize = 32;
@@ -16,13 +16,6 @@ const MAGIC: [u8; 4] = *b"ThC1";
 const CHECK_BYTES: usize = 4;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// What kind of pump this is. The others of the design follow with the therapy they need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PumpKind {
-    /// Implanted, with every mode.
-    ProgrammableImplant,
-}
-
 /// What is settled once, when the pump is commissioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommissioningRecord {
@@ -32,25 +25,41 @@ pub struct CommissioningRecord {
     pub step_volume_fl: u32,
     /// The largest deliverable volume that the reservoir takes, nanolitres.
     pub capacity_nl: u32,
+    /// The one rate of a constant-rate pump, nL/day; none for the others.
+    pub fixed_rate_nl_per_day: Option<u32>,
+    /// Length of a trial, days; none for pumps that are not for one.
+    pub trial_days: Option<u8>,
 }
 
 impl CommissioningRecord {
-    /// A programmable implant before calibration.
-    pub const UNCALIBRATED: Self = Self {
+    /// A programmable implant with nominal numbers: what a pump goes by that has lost its own.
+    pub const NOMINAL: Self = Self {
         kind: PumpKind::ProgrammableImplant,
         step_volume_fl: StepVolume::NOMINAL.femtolitres(),
         capacity_nl: 20_000_000,
+        fixed_rate_nl_per_day: None,
+        trial_days: None,
     };
 
-    /// The bounds that follow; none when the calibration is impossible.
-    #[must_use]
-    pub fn bounds(&self) -> Option<Bounds> {
-        let PumpKind::ProgrammableImplant = self.kind;
-        Some(Bounds {
-            step_volume: StepVolume::new(self.step_volume_fl)?,
+    /// The bounds that follow.
+    ///
+    /// # Errors
+    /// Why no pump is so; [`None`] of a trial that another kind has, or that the external kind lacks.
+    pub fn bounds(&self) -> Result<Bounds, Option<CalibrationRefusal>> {
+        let trial = self.kind == PumpKind::ExternalTrial;
+        if trial != self.trial_days.is_some_and(|days| days > 0) {
+            return Err(None);
+        }
+        let step_volume = StepVolume::new(self.step_volume_fl).ok_or(None)?;
+        Bounds::of(&Calibration {
+            kind: self.kind,
+            step_volume,
             capacity: Volume::from_nanolitres(self.capacity_nl),
-            ..Bounds::PROGRAMMABLE_IMPLANT
+            fixed_rate: self
+                .fixed_rate_nl_per_day
+                .map(|rate| FlowRate::new(Volume::from_nanolitres(rate), Per::Day)),
         })
+        .map_err(Some)
     }
 
     /// The bytes of the third copy: magic, length, record, and over all of it a CRC-32 at the end; `None` if they were too many.
@@ -89,9 +98,9 @@ impl CommissioningRecord {
 /// What came of looking for the commissioning record in all its places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commissioned {
-    /// The record to go by.
-    pub record: CommissioningRecord,
-    /// Whether no good copy was left, or two that differ: bounds from the kind's nominal values or the state banks, and a fault.
+    /// The record to go by; none for a pump that was never commissioned.
+    pub record: Option<CommissioningRecord>,
+    /// Whether no good copy was left, or two that differ: bounds from nominal values or the state banks, and a fault.
     pub doubtful: bool,
     /// Write the record to the state banks.
     pub put: bool,
@@ -102,16 +111,15 @@ pub struct Commissioned {
 impl Commissioned {
     /// Settles what counts of what `state` (both banks) and `one_time` memory hold; none of the latter where the chip has none.
     ///
-    /// A pump on which nothing was ever written commissions itself as an uncalibrated programmable implant, in its banks alone. A record that is lost later never
+    /// A pump on which nothing was ever written is not commissioned, and stays stopped. A record that is lost later never
     /// stops the pump (docs/therapy.md, "Fault table").
     #[must_use]
     pub fn settle(
         state: Recovery<CommissioningRecord>,
         one_time: Option<Recovery<CommissioningRecord>>,
     ) -> Self {
-        let possible = |record: &CommissioningRecord| record.bounds().is_some();
         let good = |found: Recovery<CommissioningRecord>| match found {
-            Recovery::Good(record) if possible(&record) => Some(record),
+            Recovery::Good(record) if record.bounds().is_ok() => Some(record),
             Recovery::Good(_) | Recovery::Absent | Recovery::Lost => None,
         };
         let never_written = state == Recovery::Absent
@@ -122,23 +130,21 @@ impl Commissioned {
         let third = one_time.and_then(good);
         match (good(state), third) {
             (Some(record), third) => Self {
-                record,
+                record: Some(record),
                 doubtful: third.is_some_and(|third| third != record),
                 put: false,
-                // Once, and so not before it is calibrated.
-                burn: blank && record != CommissioningRecord::UNCALIBRATED,
+                burn: blank,
             },
             (None, Some(record)) => Self {
-                record,
+                record: Some(record),
                 doubtful: false,
                 put: true,
                 burn: false,
             },
             (None, None) => Self {
-                record: CommissioningRecord::UNCALIBRATED,
+                record: (!never_written).then_some(CommissioningRecord::NOMINAL),
                 doubtful: !never_written,
-                put: never_written,
-                // Not before there is something that is worth the one time.
+                put: false,
                 burn: false,
             },
         }

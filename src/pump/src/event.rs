@@ -37,10 +37,12 @@ pub enum OrderRefusal {
     Busy,
     /// The interlock is closed.
     InterlockClosed,
-    /// The order would exceed the interlock's ceiling.
+    /// The order would exceed one of the interlock's ceilings.
     OverCeiling,
     /// The driver failed otherwise.
     Failed,
+    /// The interlock was not told what the program can need.
+    NotArmed,
 }
 
 /// Why the processor last started, as far as the hardware and retained memory can tell.
@@ -98,6 +100,11 @@ pub enum Event {
     AppendFailed,
     /// A checkpoint found no room in the queue to the journal, or could not be written.
     CheckpointFailed,
+    /// A reading of the battery, hourly or more often.
+    Supply {
+        /// Its voltage, mV.
+        millivolts: u16,
+    },
     /// What a look at all of the flash has found, asked for by [`crate::Action::Scrub`].
     Storage(StorageReport),
 }

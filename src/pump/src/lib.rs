@@ -20,6 +20,7 @@ mod clock;
 mod commissioning;
 mod counters;
 mod event;
+mod kept;
 mod program;
 mod record;
 mod recovery;
@@ -32,13 +33,16 @@ mod tests;
 
 pub use actions::{ACTIONS_CAPACITY, Action, Actions};
 pub use clock::{EARLIEST, END, RESET_TIME, TRUSTED_UNCERTAINTY};
-pub use commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES, PumpKind};
+pub use commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 pub use counters::Counters;
 pub use event::{Event, MotorFaults, MotorStatus, OrderRefusal, ResetCause, Ticket};
+pub use kept::{
+    BolusRecord, CareRecord, FillRecord, InForceRecord, Kept, LatchedRecord, LibraryHistory,
+    PathRecord, ProgramRecord, RefillRecord, STATE_BYTES, StateKind,
+};
 pub use program::{to_prescription, to_wire};
 pub use record::{
-    BolusDenial, FillRecord, Job, JobEnd, LatchedRecord, Placement, ProgramRecord, RECORD_BYTES,
-    Record, RecordError, RepairsRecord, UpdateStep, kind,
+    JobEnd, ModeName, Placement, RECORD_BYTES, Record, RecordError, RepairsRecord, UpdateStep, kind,
 };
 pub use recovery::Recovered;
 pub use state::{

@@ -10,11 +10,17 @@
 use crate::commissioning::CommissioningRecord;
 use crate::counters::Counters;
 use crate::event::{OrderRefusal, ResetCause};
+use crate::kept::StateKind;
 use crate::totals::{TotalsRecord, TotalsSource};
 use journal::{Kind, Repairs};
-use protocol::{DeliveryState, Program, SessionId};
+use protocol::therapy::BolusDenial;
+use protocol::{Bytes, DeliveryState, Mode, SessionId};
 use serde::{Deserialize, Serialize};
-use units::{Clock, WallTime};
+use therapy::JobKind;
+use units::{AlarmKind, Clock, Drug, OverrideReason, WallTime};
+
+/// Most bytes of a program in one [`Record::ProgramPart`].
+pub(crate) const PROGRAM_PART_BYTES: usize = 80;
 
 /// Largest encoded body of any record, bytes: a record of a log with it fits into one [`protocol::LogPart`].
 pub const RECORD_BYTES: usize = 96;
@@ -105,12 +111,24 @@ records! {
         /// Steps that can have been delivered at most before this boot.
         at_most_steps: u64,
     }
-    /// A program took effect.
+    /// A program took effect. The whole of it is in the [`kind::PROGRAM_PART`]s behind.
     2 PROGRAM_COMMITTED ProgramCommitted Critical "program committed" {
-        /// The program before it; none before the first.
-        before: Option<Program>,
-        /// The program, its number, and the fill.
-        record: ProgramRecord,
+        /// Its number.
+        number: u32,
+        /// The primary drug.
+        drug: Drug,
+        /// Its concentration, ng/mL.
+        concentration_ng_per_ml: u32,
+        /// How it is given.
+        mode: ModeName,
+        /// The largest 24-hour total before, ng of the old primary drug; none before the first program.
+        before_ng: Option<u64>,
+        /// The largest 24-hour total from now on, ng.
+        total_ng: u64,
+        /// Deliverable volume after a fill that came with it, nL.
+        filled_nl: Option<u32>,
+        /// Why soft limits were gone over.
+        reason: Option<OverrideReason>,
     }
     /// A commit was certainly not done.
     3 COMMIT_NOT_DONE CommitNotDone Critical "commit not done" {
@@ -195,28 +213,28 @@ records! {
         /// The tests that failed, as bits; 0 when all passed.
         failed: u16,
     }
-    /// The reservoir was refilled. Not written yet: a fill is part of `PROGRAM_COMMITTED`.
+    /// The reservoir was refilled.
     34 REFILL Refill Critical "refill" {
-        /// Volume expected in the reservoir, nL.
-        expected_nl: u32,
-        /// Volume aspirated, nL.
-        aspirated_nl: u32,
+        /// Volume expected in the reservoir, nL; none when its level was not known.
+        expected_nl: Option<u32>,
+        /// Volume aspirated, nL; none of a top-up.
+        aspirated_nl: Option<u32>,
         /// Volume filled, nL.
         filled_nl: u32,
     }
-    /// A bolus, prime or bridge has begun. Not written yet.
+    /// A bolus, prime or bridge has begun.
     35 JOB_STARTED JobStarted Event "job started" {
         /// What it is.
-        job: Job,
+        job: JobKind,
         /// Its number.
         id: u32,
         /// What it is to deliver, nL.
         volume_nl: u32,
     }
-    /// A bolus, prime or bridge has ended. Not written yet.
+    /// A bolus, prime or bridge has ended.
     36 JOB_ENDED JobEnded Event "job ended" {
         /// What it is.
-        job: Job,
+        job: JobKind,
         /// Its number.
         id: u32,
         /// How.
@@ -226,44 +244,44 @@ records! {
         /// Steps of it that can have been delivered at most.
         at_most_steps: u32,
     }
-    /// A patient asked for a bolus and gets it. Not written yet.
+    /// A patient asked for a bolus and gets it.
     37 BOLUS_GRANTED BolusGranted Event "bolus granted" {
         /// Its number.
         id: u32,
     }
-    /// A patient asked for a bolus and does not get it. Not written yet.
+    /// A patient asked for a bolus and does not get it.
     38 BOLUS_DENIED BolusDenied Event "bolus denied" {
         /// Its number.
         id: u32,
         /// Why.
         reason: BolusDenial,
     }
-    /// An alarm sounded. Not written yet.
+    /// An alarm sounded.
     39 ALARM_SOUNDED AlarmSounded Event "alarm sounded" {
-        /// Which, from [`protocol::status::fault`].
-        faults: u16,
+        /// Which; told the first time it is heard.
+        alarm: AlarmKind,
     }
-    /// An alarm was silenced for a while. Not written yet.
+    /// An alarm was silenced for a while.
     40 ALARM_SILENCED AlarmSilenced Event "alarm silenced" {
-        /// Which, from [`protocol::status::fault`].
-        faults: u16,
+        /// Which.
+        alarm: AlarmKind,
     }
-    /// The rotor stands still although it is ordered to turn. Not written yet.
+    /// The rotor stands still although it is ordered to turn.
     41 STALL Stall Critical "motor stalled" {
         /// Steps commanded without a pulse.
         steps: u32,
     }
-    /// The rotor turns again. Not written yet.
+    /// The rotor turns again.
     42 STALL_RECOVERED StallRecovered Critical "motor turns again" {
         /// Steps missed since the stall began.
         missed_steps: u64,
     }
-    /// The reservoir has reached its low mark, or is empty. Not written yet.
+    /// The reservoir has reached its low mark, or is empty.
     43 RESERVOIR_LOW ReservoirLow Critical "reservoir low" {
         /// Deliverable volume left, nL.
         left_nl: u32,
     }
-    /// The battery or the service life nears its end (ERI), or has reached it (EOS). Not written yet.
+    /// The battery or the service life nears its end (ERI), or has reached it (EOS).
     44 SERVICE_LIFE ServiceLife Critical "service life" {
         /// Whether it is over.
         over: bool,
@@ -275,7 +293,7 @@ records! {
         /// How long it has been standing still, h.
         stopped_h: u16,
     }
-    /// The time zone was changed. Not written yet.
+    /// The time zone was changed.
     46 TIME_ZONE_CHANGED TimeZoneChanged Event "time zone changed" {
         /// Local time minus UTC before, min.
         before_min: i16,
@@ -301,24 +319,97 @@ records! {
         /// Version of the image: major, minor, patch, as in its header.
         version: (u8, u8, u16),
     }
-    /// MRI mode has begun or ended. Not written yet.
+    /// MRI mode has begun or ended.
     50 MRI_MODE MriMode Critical "MRI mode" {
         /// Whether it is on.
         on: bool,
     }
-    /// A reading of the battery, daily. Not written yet.
+    /// A reading of the battery, daily.
     51 BATTERY Battery Event "battery" {
         /// Voltage, mV.
         millivolts: u16,
     }
 
-    // ---- state and checkpoints, 16 to 31 ----
-
-    /// The committed program.
-    16 PROGRAM Program State "program" {
-        /// With all that changes in one piece with it.
-        record: ProgramRecord,
+    /// An alarm's condition has appeared.
+    52 ALARM_ON AlarmOn Critical "alarm on" {
+        /// Which.
+        alarm: AlarmKind,
     }
+    /// An alarm sounds no longer.
+    53 ALARM_OFF AlarmOff Critical "alarm off" {
+        /// Which.
+        alarm: AlarmKind,
+    }
+    /// A clinician has taken note of an alarm.
+    54 ALARM_ACKNOWLEDGED AlarmAcknowledged Critical "alarm acknowledged" {
+        /// Which.
+        alarm: AlarmKind,
+    }
+    /// A part of a program that took effect, as on the wire.
+    55 PROGRAM_PART ProgramPart Event "program, in parts" {
+        /// The program's number.
+        number: u32,
+        /// Where in the program the part begins, bytes.
+        offset: u16,
+        /// The part.
+        part: Bytes<PROGRAM_PART_BYTES>,
+    }
+    /// A bridge has begun.
+    56 BRIDGE_STARTED BridgeStarted Critical "bridge started" {
+        /// What is to be led out, nL.
+        volume_nl: u32,
+        /// Its flow, nL/day, rounded down.
+        flow_nl_per_day: u32,
+    }
+    /// The old solution has left the path, and the program runs.
+    57 BRIDGE_ENDED BridgeEnded Critical "bridge ended" {}
+    /// A refill was opened: a needle is about to enter the reservoir.
+    58 REFILL_OPENED RefillOpened Critical "refill opened" {
+        /// Volume expected in the reservoir, nL.
+        expected_nl: Option<u32>,
+    }
+    /// A refill was ended, or nothing was changed.
+    59 REFILL_CLOSED RefillClosed Critical "refill closed" {}
+    /// The catheter was told.
+    60 CATHETER_SET CatheterSet Critical "catheter set" {
+        /// Volume of the path to the tip, nL.
+        path_nl: u32,
+    }
+    /// The pump was commissioned.
+    61 COMMISSIONED Commissioned Critical "commissioned" {
+        /// As what.
+        record: CommissioningRecord,
+    }
+    /// A hospital's drug library was loaded.
+    62 LIBRARY_LOADED LibraryLoaded Critical "drug library loaded" {
+        /// Its version.
+        version: u32,
+        /// Its checksum.
+        checksum: u32,
+    }
+    /// Emergency minimum rate was asked for.
+    63 EMERGENCY Emergency Critical "emergency minimum rate" {}
+    /// A score of a trial's diary.
+    64 DIARY Diary Event "diary entry" {
+        /// From before the trial.
+        baseline: bool,
+        /// The score.
+        score: u8,
+    }
+    /// A trial was extended.
+    65 TRIAL_EXTENDED TrialExtended Critical "trial extended" {
+        /// By so many days.
+        days: u8,
+    }
+    /// Alarm intervals were set.
+    66 INTERVALS_SET IntervalsSet Event "alarm intervals set" {
+        /// Of critical alarms, min.
+        critical_min: u16,
+        /// Of others, min.
+        other_min: u16,
+    }
+
+    // ---- checkpoints; 16 to 31 are theirs and those of state ----
     /// Delivered totals, every minute.
     17 TOTALS Totals Checkpoint "totals" {
         /// The totals.
@@ -329,49 +420,6 @@ records! {
         /// The counters.
         counters: Counters,
     }
-    /// What outlasts a reset until somebody has dealt with it.
-    20 LATCHED Latched State "latched" {
-        /// The record.
-        record: LatchedRecord,
-    }
-    /// What kind of pump this is.
-    19 COMMISSIONING Commissioning State "commissioning" {
-        /// The record.
-        record: CommissioningRecord,
-    }
-}
-
-/// The reservoir as it was last filled, tied to the delivered total of that moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FillRecord {
-    /// Deliverable volume after the fill, femtolitres.
-    pub volume_fl: u64,
-    /// The pump's `at_most` total at the fill, steps.
-    pub at_most_steps: u64,
-}
-
-/// The committed program with all that must change in one piece with it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProgramRecord {
-    /// Counts commits over the pump's life; 0 before the first.
-    pub number: u32,
-    /// The program in its wire form; none before the first commit.
-    pub program: Option<Program>,
-    /// The last refill; none while the reservoir's content is unknown.
-    pub fill: Option<FillRecord>,
-    /// The program in force was lost: not the same as never having had one.
-    pub lost: bool,
-}
-
-/// What outlasts a reset until somebody has dealt with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LatchedRecord {
-    /// The interlock has tripped: no step until a clinician has committed a program in a later boot (docs/therapy.md, "Fault table").
-    pub interlock_tripped: bool,
-    /// The clock has been set once: losing it is a fault.
-    pub clock_was_set: bool,
-    /// Checkpoints cannot be written: the last one says too little.
-    pub checkpoints_failing: bool,
 }
 
 /// What the journal has repaired, [`Repairs`] as it is kept.
@@ -421,19 +469,49 @@ impl RepairsRecord {
     }
 }
 
-/// Something that delivers beside the basal rate, or in its place.
+/// The mode of a program, without its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Job {
-    /// A bolus that the patient asked for.
-    PatientBolus,
-    /// A bolus that the clinician gave.
-    ClinicianBolus,
-    /// A bolus of the program.
+pub enum ModeName {
+    /// Not at all.
+    Stopped,
+    /// Minimum rate.
+    MinimumRate,
+    /// One rate.
+    SimpleContinuous,
+    /// By the time of day.
+    Flex,
+    /// A bolus again and again.
     PeriodicBolus,
-    /// Filling the path up to the tip.
-    Prime,
-    /// Moving what is in the path to the tip after a change of drug or concentration.
-    Bridge,
+    /// One bolus.
+    SingleBolus,
+}
+
+impl ModeName {
+    /// The name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::MinimumRate => "minimum rate",
+            Self::SimpleContinuous => "simple continuous",
+            Self::Flex => "flex",
+            Self::PeriodicBolus => "periodic bolus",
+            Self::SingleBolus => "single bolus",
+        }
+    }
+}
+
+impl From<&Mode> for ModeName {
+    fn from(mode: &Mode) -> Self {
+        match mode {
+            Mode::Stopped => Self::Stopped,
+            Mode::MinimumRate => Self::MinimumRate,
+            Mode::SimpleContinuous { .. } => Self::SimpleContinuous,
+            Mode::Flex { .. } => Self::Flex,
+            Mode::PeriodicBolus(_) => Self::PeriodicBolus,
+            Mode::SingleBolus { .. } => Self::SingleBolus,
+        }
+    }
 }
 
 /// How a job ended.
@@ -447,27 +525,6 @@ pub enum JobEnd {
     Interrupted,
     /// A fault ended it.
     Fault,
-}
-
-/// Why a patient does not get a bolus (clinical.md 1.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BolusDenial {
-    /// The lockout has not passed.
-    Lockout,
-    /// As many as are allotted for 24 h were given.
-    Count,
-    /// As much as is allowed in 24 h was given.
-    Mass,
-    /// An alarm or a fault.
-    Alarm,
-    /// A prime, a bridge, a refill or MRI mode.
-    Busy,
-    /// Too little is left in the reservoir.
-    Reservoir,
-    /// The program allots none.
-    NotAllotted,
-    /// The memory does not keep it.
-    Memory,
 }
 
 /// A step of a firmware update.
@@ -536,30 +593,31 @@ impl Record {
         VERSION
     }
 
-    /// Reads the body of a kind of record that is kept as state or checkpoint, and has one field.
-    ///
-    /// # Errors
-    /// [`RecordError`].
+    /// Reads the body of a checkpoint, which has one field.
     pub(crate) fn decode_contents<'a, T: Deserialize<'a>>(
         version: u8,
         body: &'a [u8],
-    ) -> Result<T, RecordError> {
+    ) -> Option<T> {
         if version != VERSION {
-            return Err(RecordError::UnknownVersion);
+            return None;
         }
-        read::<(T,)>(body).map(|(contents,)| contents)
+        read::<(T,)>(body).ok().map(|(contents,)| contents)
     }
 
     /// What a kind is called; none for one that this version does not know.
     #[must_use]
     pub fn title(kind: Kind) -> Option<&'static str> {
-        Self::row(kind).map(|(_, _, title)| *title)
+        Self::row(kind)
+            .map(|(_, _, title)| *title)
+            .or(StateKind::of(kind).map(StateKind::title))
     }
 
     /// Where a kind of record is kept; none for one that this version does not know.
     #[must_use]
     pub fn placement_of(kind: Kind) -> Option<Placement> {
-        Self::row(kind).map(|(_, placement, _)| *placement)
+        Self::row(kind)
+            .map(|(_, placement, _)| *placement)
+            .or(StateKind::of(kind).map(|_| Placement::State))
     }
 
     fn row(kind: Kind) -> Option<&'static (Kind, Placement, &'static str)> {

@@ -1,52 +1,93 @@
 //! From what the journal holds at boot to what the pump starts with.
 //!
-//! The shell calls [`Recovered::from_journal`] once, before there is a pump, on the thread that has the flash. The pump itself never
-//! touches it.
+//! The shell calls [`Recovered::from_journal`] once, before there is a pump, on the thread that has the flash; or [`each_state`] there and
+//! [`Recovered::set`] where the pump is made, when the two are on different threads. The pump itself never touches flash.
 
 use crate::commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 use crate::counters::Counters;
-use crate::record::{LatchedRecord, Placement, ProgramRecord, Record, kind};
+use crate::kept::{
+    self, BolusRecord, CareRecord, InForceRecord, Kept, LatchedRecord, LibraryHistory, PathRecord,
+    ProgramRecord, RefillRecord, STATE_BYTES, StateKind, Value,
+};
+use crate::record::{Record, kind};
 use crate::state::Recovery;
 use crate::storage::StorageReport;
 use crate::totals::TotalsRecord;
 use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, RingCondition, StateCondition};
 use serde::{Deserialize, Serialize};
+use therapy::HospitalLibrary;
 use units::Clock;
 
 /// What was found on flash at boot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recovered {
-    /// This boot's number; 0 when the flash cannot be used.
-    pub boot: u32,
-    /// The commissioning record to go by.
-    pub commissioning: CommissioningRecord,
+    /// What is small enough to be handed over in one piece.
+    pub basis: Basis,
     /// The committed program.
     pub program: Recovery<ProgramRecord>,
+    /// What outlasts a reset.
+    pub latched: LatchedRecord,
+    /// Catheter and path.
+    pub path: Recovery<PathRecord>,
+    /// Boluses.
+    pub boluses: Recovery<BolusRecord>,
+    /// The totals that changes are judged by.
+    pub in_force: Recovery<InForceRecord>,
+    /// Refills.
+    pub refills: Recovery<RefillRecord>,
+    /// Alarms, service life, trial.
+    pub care: Recovery<CareRecord>,
+    /// The hospital's library.
+    pub library: Recovery<HospitalLibrary>,
+    /// Its history.
+    pub library_history: Recovery<LibraryHistory>,
+}
+
+/// What of it is not a value of state.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// This boot's number; 0 when the flash cannot be used.
+    pub boot: u32,
+    /// The commissioning record to go by; none for a pump that was never commissioned.
+    pub commissioning: Option<CommissioningRecord>,
     /// The last checkpoint of delivered totals.
     pub totals: Recovery<TotalsRecord>,
     /// The boot that wrote it; 0 when there is none.
     pub totals_boot: u32,
     /// The counters as they were last kept.
     pub counters: Recovery<Counters>,
-    /// What outlasts a reset.
-    pub latched: LatchedRecord,
     /// In what condition the flash is.
     pub storage: StorageReport,
 }
 
 impl Recovered {
-    /// A pump that has never been programmed.
+    /// A pump from the factory, commissioned and never programmed.
     #[must_use]
-    pub fn new_pump() -> Self {
-        Self {
+    pub fn new_pump(commissioning: CommissioningRecord) -> Self {
+        Self::of(Basis {
             boot: 1,
-            commissioning: CommissioningRecord::UNCALIBRATED,
-            program: Recovery::Absent,
+            commissioning: Some(commissioning),
             totals: Recovery::Absent,
             totals_boot: 0,
             counters: Recovery::Absent,
-            latched: LatchedRecord::default(),
             storage: StorageReport::default(),
+        })
+    }
+
+    /// A pump of which nothing but this is known: nothing of its state was ever written.
+    #[must_use]
+    pub fn of(basis: Basis) -> Self {
+        Self {
+            basis,
+            program: Recovery::Absent,
+            latched: LatchedRecord::default(),
+            path: Recovery::Absent,
+            boluses: Recovery::Absent,
+            in_force: Recovery::Absent,
+            refills: Recovery::Absent,
+            care: Recovery::Absent,
+            library: Recovery::Absent,
+            library_history: Recovery::Absent,
         }
     }
 
@@ -54,17 +95,67 @@ impl Recovered {
     /// take itself for a new one.
     #[must_use]
     pub fn without_flash() -> Self {
-        Self {
+        let mut lost = Self::of(Basis {
             boot: 0,
-            program: Recovery::Lost,
+            commissioning: Some(CommissioningRecord::NOMINAL),
             totals: Recovery::Lost,
+            totals_boot: 0,
             counters: Recovery::Lost,
             storage: StorageReport {
                 failing: true,
                 commissioning_doubtful: true,
                 ..StorageReport::default()
             },
-            ..Self::new_pump()
+        });
+        for state in StateKind::ALL {
+            lost.set(*state, Recovery::Lost);
+        }
+        lost
+    }
+
+    /// Takes what was found of one kind of state: the version of its form, and its bytes.
+    pub fn set(&mut self, state: StateKind, found: Recovery<(u8, &[u8])>) {
+        fn read<'a, T: Deserialize<'a>>(found: Recovery<(u8, &'a [u8])>) -> Recovery<T> {
+            match found {
+                Recovery::Absent => Recovery::Absent,
+                Recovery::Lost => Recovery::Lost,
+                Recovery::Good((version, body)) => {
+                    kept::read(version, body).map_or(Recovery::Lost, Recovery::Good)
+                }
+            }
+        }
+        match state {
+            StateKind::Program => {
+                self.program = match read(found) {
+                    Recovery::Good(ProgramRecord { lost: true, .. }) => Recovery::Lost,
+                    found => found,
+                };
+                // No checkpoint, but a program, which comes later than the first checkpoint.
+                if self.program != Recovery::Absent && self.basis.totals == Recovery::Absent {
+                    self.basis.totals = Recovery::Lost;
+                }
+            }
+            StateKind::Latched => {
+                self.latched = match read(found) {
+                    Recovery::Good(latched) => latched,
+                    Recovery::Absent => LatchedRecord::default(),
+                    // On the safe side of what it can have said, but for the stop, which must not come from nowhere: the fault tells.
+                    Recovery::Lost => LatchedRecord {
+                        interlock_tripped: false,
+                        clock_was_set: true,
+                        checkpoints_failing: true,
+                    },
+                };
+            }
+            // Settled before, with the copy in one-time memory.
+            StateKind::Commissioning => {}
+            StateKind::Path => self.path = read(found),
+            StateKind::Boluses => self.boluses = read(found),
+            StateKind::InForce => self.in_force = read(found),
+            StateKind::Refills => self.refills = read(found),
+            StateKind::Care => self.care = read(found),
+            StateKind::Library => self.library = read(found),
+            StateKind::LibraryHistory => self.library_history = read(found),
         }
     }
 
@@ -77,39 +168,53 @@ impl Recovered {
         opening: &Opening,
         one_time: Option<&[u8; ONE_TIME_BYTES]>,
     ) -> (Self, Option<[u8; ONE_TIME_BYTES]>) {
+        let (basis, burn) = Basis::from_journal(journal, opening, one_time);
+        let mut recovered = Self::of(basis);
+        each_state(journal, |state, found| recovered.set(state, found));
+        (recovered, burn)
+    }
+}
+
+/// Reads every kind of state in turn.
+pub fn each_state<F: Flash>(
+    journal: &mut Journal<F>,
+    mut take: impl FnMut(StateKind, Recovery<(u8, &[u8])>),
+) {
+    let mut body = [0; BODY_BYTES];
+    for state in StateKind::ALL {
+        match journal.get(state.kind(), &mut body) {
+            Ok(None) => take(*state, Recovery::Absent),
+            Ok(Some(envelope)) => take(*state, Recovery::Good((envelope.version, envelope.body))),
+            Err(_) => take(*state, Recovery::Lost),
+        }
+    }
+}
+
+impl Basis {
+    /// Reads what is not a value of state; see [`Recovered::from_journal`].
+    #[must_use]
+    pub fn from_journal<F: Flash>(
+        journal: &mut Journal<F>,
+        opening: &Opening,
+        one_time: Option<&[u8; ONE_TIME_BYTES]>,
+    ) -> (Self, Option<[u8; ONE_TIME_BYTES]>) {
         let commissioned = Commissioned::settle(
-            find(journal, kind::COMMISSIONING),
+            commissioning(journal),
             one_time.map(CommissioningRecord::from_one_time),
         );
-        let mut put_failed = false;
-        if commissioned.put {
-            put_failed = put_commissioning(journal, opening.boot, commissioned.record).is_none();
-        }
-        let program = match find(journal, kind::PROGRAM) {
-            Recovery::Good(ProgramRecord { lost: true, .. }) => Recovery::Lost,
-            found => found,
-        };
-        let (last_checkpoint, totals_boot) = find_with_boot(journal, kind::TOTALS);
-        let totals = match last_checkpoint {
-            // No checkpoint, but a ring that had something and does not show it; or a program, which comes later than the first checkpoint.
-            Recovery::Absent
-                if !shows_everything(opening.checkpoints) || program != Recovery::Absent =>
-            {
-                Recovery::Lost
+        let put_failed = match commissioned.record {
+            Some(record) if commissioned.put => {
+                put_commissioning(journal, opening.boot, record).is_none()
             }
+            _ => false,
+        };
+        let (last_checkpoint, totals_boot) = find(journal, kind::TOTALS);
+        let totals = match last_checkpoint {
+            // No checkpoint, but a ring that had something and does not show it.
+            Recovery::Absent if !shows_everything(opening.checkpoints) => Recovery::Lost,
             found => found,
         };
-        let counters = find(journal, kind::COUNTERS);
-        let latched = match find(journal, kind::LATCHED) {
-            Recovery::Good(latched) => latched,
-            Recovery::Absent => LatchedRecord::default(),
-            // On the safe side of what it can have said, but for the stop, which must not come from nowhere: the fault tells.
-            Recovery::Lost => LatchedRecord {
-                interlock_tripped: false,
-                clock_was_set: true,
-                checkpoints_failing: true,
-            },
-        };
+        let (counters, _) = find(journal, kind::COUNTERS);
         let storage = StorageReport {
             repairs: journal.repairs().into(),
             kinds_lost: opening.kinds_lost,
@@ -127,21 +232,19 @@ impl Recovered {
                         | StateCondition::Unreadable
                 ),
         };
-        let recovered = Self {
+        let basis = Self {
             boot: opening.boot,
             commissioning: commissioned.record,
-            program,
             totals,
             totals_boot,
             counters,
-            latched,
             storage,
         };
         let burn = commissioned
-            .burn
-            .then(|| commissioned.record.to_one_time())
-            .flatten();
-        (recovered, burn)
+            .record
+            .filter(|_| commissioned.burn)
+            .and_then(|record| record.to_one_time());
+        (basis, burn)
     }
 }
 
@@ -152,25 +255,26 @@ fn shows_everything(condition: RingCondition) -> bool {
     }
 }
 
-/// What the newest record of a kind holds.
-///
-/// Not through [`Record::decode`], which reads every kind there is: the image has no room for what only a reader of logs needs.
-fn find<F: Flash, T: for<'a> Deserialize<'a>>(journal: &mut Journal<F>, kind: Kind) -> Recovery<T> {
-    find_with_boot(journal, kind).0
+fn commissioning<F: Flash>(journal: &mut Journal<F>) -> Recovery<CommissioningRecord> {
+    let mut body = [0; BODY_BYTES];
+    match journal.get(StateKind::Commissioning.kind(), &mut body) {
+        Ok(None) => Recovery::Absent,
+        Ok(Some(envelope)) => {
+            kept::read(envelope.version, envelope.body).map_or(Recovery::Lost, Recovery::Good)
+        }
+        Err(_) => Recovery::Lost,
+    }
 }
 
-/// And the boot that wrote it, 0 if there is none.
-fn find_with_boot<F: Flash, T: for<'a> Deserialize<'a>>(
+/// What the newest checkpoint of a kind holds, and the boot that wrote it, 0 if there is none.
+///
+/// Not through [`Record::decode`], which reads every kind there is: the image has no room for what only a reader of logs needs.
+fn find<F: Flash, T: for<'a> Deserialize<'a>>(
     journal: &mut Journal<F>,
     kind: Kind,
 ) -> (Recovery<T>, u32) {
     let mut body = [0; BODY_BYTES];
-    let found = if Record::placement_of(kind) == Some(Placement::Checkpoint) {
-        journal.latest_checkpoint(kind, &mut body)
-    } else {
-        journal.get(kind, &mut body)
-    };
-    match found {
+    match journal.latest_checkpoint(kind, &mut body) {
         Ok(None) => (Recovery::Absent, 0),
         Ok(Some(envelope)) => (
             Record::decode_contents(envelope.version, envelope.body)
@@ -186,17 +290,22 @@ fn put_commissioning<F: Flash>(
     boot: u32,
     record: CommissioningRecord,
 ) -> Option<()> {
-    let record = Record::Commissioning { record };
-    let mut body = [0; crate::RECORD_BYTES];
+    let mut buffer = [0; STATE_BYTES];
+    let value = Value::Commissioning(&record);
+    let Kept {
+        kind,
+        version,
+        body,
+    } = Kept::new(StateKind::Commissioning, value, &mut buffer)?;
     let envelope = journal::Envelope {
-        kind: record.kind(),
-        version: record.version(),
+        kind,
+        version,
         stamp: journal::Stamp {
             boot,
             monotonic: units::PumpTime::ZERO,
             wall: Clock::Lost,
         },
-        body: record.encode(None, &mut body).ok()?,
+        body,
     };
     journal.put(&envelope).ok()
 }

@@ -1,12 +1,6 @@
 //! The state machine itself: what the pump is doing, and what each event changes.
 //!
-//! Delivery:
-//!
-//! ```text
-//!   NotProgrammed --commit--> Running <--commit--> Stopped
-//!        |                      |                     |
-//!        +---- interlock tripped or driver failed ----+--> Faulted (also after a reset, until a clinician commits a program)
-//! ```
+//! Delivery follows from one response to all faults that are present; `dosing.rs` has the order of a step of therapy and its transitions.
 //!
 //! Programming, beside it and never in its way:
 //!
@@ -17,25 +11,41 @@
 //!    |   closed,120 s |  |                 |
 //!    +----------------+--+                 +--(stage, commit, cancel: Busy)
 //! ```
+//!
+//! Whatever else a clinician or a patient orders and is to outlast a reset is one pending order at a time: made durable, then answered; not
+//! durable in 5 s, undone.
+
+mod dosing;
+mod orders;
+mod programming;
+mod telling;
 
 use crate::actions::{Action, Actions};
 use crate::clock::{EARLIEST, END, TRUSTED_UNCERTAINTY, Timekeeper};
+use crate::commissioning::CommissioningRecord;
 use crate::counters::Counters;
 use crate::event::{Event, MotorStatus, OrderRefusal, ResetCause, Ticket};
-use crate::program::{nanolitres, to_prescription, to_wire};
-use crate::record::{FillRecord, LatchedRecord, ProgramRecord, Record};
+use crate::kept::{
+    BolusRecord, CareRecord, FillRecord, InForceRecord, Kept, LatchedRecord, LibraryHistory,
+    PathRecord, ProgramRecord, RefillRecord, STATE_BYTES, StateKind, StateSet, Value,
+};
+use crate::program::{rate, to_prescription};
+use crate::record::{JobEnd, Record};
 use crate::recovery::Recovered;
 use crate::storage::StorageReport;
 use crate::totals::{Retained, Totals, TotalsRecord, TotalsSource};
-use heapless::Deque;
+use heapless::{Deque, Vec};
+use orders::Pending;
+use programming::Programming;
 use protocol::status::{changed, fault};
-use protocol::{
-    Answer, Command, DeliveryState, Digest, Field, Limits, Outcome, Program, Refused, Request,
-    SessionId, Staged, Status,
-};
+use protocol::{Answer, DeliveryState, Field, Outcome, Refused, Request, SessionId, SetClock};
 use serde::{Deserialize, Serialize};
-use therapy::{Bounds, Delivery, Prescription};
-use units::{CarrierTime, Clock, Duration, Flow, Now, PumpTime, Volume, WallTime};
+use therapy::{
+    AlarmSet, Alarms, Bounds, ClockChange, ClockSetter, Content, Delivery, Diary, DiaryKind,
+    DiaryScale, Fault, Faults, Jobs, Library, Mri, Prescription, Prime, Response, ServiceLife,
+    Supervision, SupervisionRecord, Target, Trial, ZoneOffset, judge_correction,
+};
+use units::{Clock, Duration, Flow, Now, PoweredTime, PumpKind, PumpTime, Volume};
 
 /// How long a staged program waits for its commit, on carrier time (design: "within 120 s in the same session").
 pub const COMMIT_WINDOW: Duration = Duration::from_seconds(120);
@@ -43,6 +53,8 @@ pub const COMMIT_WINDOW: Duration = Duration::from_seconds(120);
 pub const PERSIST_LIMIT: Duration = Duration::from_seconds(5);
 /// How often delivered totals are kept on flash (docs/therapy.md, "Running time and truth").
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_seconds(60);
+/// And during a bolus or prime.
+pub const JOB_CHECKPOINT_INTERVAL: Duration = Duration::from_seconds(10);
 /// How often the counters are kept even if they have not changed, so that the ring of checkpoints always holds them \[P\].
 pub const COUNTERS_INTERVAL: Duration = Duration::from_seconds(3_600);
 /// How often every copy of everything on flash is looked at \[P\]: a cell that leaks is found long before its twin does.
@@ -59,6 +71,8 @@ const LOST_TOLD_INTERVAL: Duration = Duration::from_seconds(3_600);
 const RECENT_ORDERS: usize = 4;
 /// Number of the first order of a boot.
 const FIRST_ORDER: u32 = 1;
+/// Kinds of state that can be on their way to the flash at once.
+const WRITING: usize = StateKind::ALL.len();
 
 /// How this boot came about.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -70,7 +84,7 @@ pub struct Start {
 }
 
 /// What was found of one piece of state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recovery<T> {
     /// Never written: a new pump.
     Absent,
@@ -80,36 +94,34 @@ pub enum Recovery<T> {
     Lost,
 }
 
-#[derive(Clone, Debug)]
-struct Proposal {
-    session: SessionId,
-    number: u32,
-    prescription: Prescription,
-    fill: Option<Volume>,
-    digest: Digest,
-    expires: CarrierTime,
+impl<T> Recovery<T> {
+    /// What was read, and whether something was lost.
+    fn or_default(self) -> (T, bool)
+    where
+        T: Default,
+    {
+        match self {
+            Self::Good(value) => (value, false),
+            Self::Absent => (T::default(), false),
+            Self::Lost => (T::default(), true),
+        }
+    }
 }
 
-#[derive(Clone, Debug)]
-struct Commit {
+/// A kind of state on its way to the flash without anybody waiting for it.
+#[derive(Clone, Copy, Debug)]
+struct Writing {
     ticket: Ticket,
-    session: SessionId,
-    request: u32,
-    proposal: Proposal,
-    record: ProgramRecord,
-    deadline: PumpTime,
-}
-
-#[derive(Clone, Debug)]
-enum Programming {
-    Idle,
-    Staged(Proposal),
-    Committing(Commit),
+    state: StateKind,
+    until: PumpTime,
 }
 
 /// The pump.
 #[derive(Clone, Debug)]
 pub struct Pump {
+    kind: PumpKind,
+    /// The record it goes by; none while it was never commissioned.
+    commissioning: Option<CommissioningRecord>,
     bounds: Bounds,
     boot: u32,
     start: Start,
@@ -118,8 +130,10 @@ pub struct Pump {
     /// The committed program as therapy holds it; none before the first commit and when it was lost.
     prescription: Option<Prescription>,
     delivery: Delivery,
-    /// What `delivery` delivers; zero when it is stopped.
-    flow: Flow,
+    /// The basal flow in force.
+    basal: Flow,
+    /// The next basal flow that delivery already knows of, and when.
+    announced: Option<(PumpTime, Flow)>,
     /// Number of the next order; never used twice in a boot, also across jobs.
     next_order: u32,
     /// Number and steps of the newest orders, so that a refused one can be accounted for.
@@ -129,6 +143,7 @@ pub struct Pump {
     deficit_seen: u64,
     clock: Timekeeper,
     programming: Programming,
+    pending: Option<Pending>,
     next_ticket: u32,
     checkpoint_at: PumpTime,
     counters: Counters,
@@ -149,18 +164,18 @@ pub struct Pump {
     checkpoint_failed: bool,
     /// What outlasts a reset, as it is to be, and as the state banks were last told.
     latched: LatchedRecord,
-    latched_ticket: Option<Ticket>,
     latched_kept: LatchedRecord,
     /// A stop that acts and could not be recorded: what flash is to say instead of `committed`.
     unrecorded_stop: Option<ProgramRecord>,
-    /// The program in force, to be written behind one that was not committed or behind a loss, until it is.
-    restore: Option<Ticket>,
-    restore_until: PumpTime,
-    restore_due: bool,
+    /// State that flash is to be told, and what it is being told.
+    dirty: StateSet,
+    writing: Vec<Writing, WRITING>,
     /// When what could not be written is tried again.
     retry_at: PumpTime,
     /// The session in which something was asked.
     session: Option<SessionId>,
+    /// Corrections of the clock in this session.
+    corrected: Duration,
     /// What the log was last told of delivery.
     delivery_told: (DeliveryState, Flow),
     status_changed: u16,
@@ -171,6 +186,42 @@ pub struct Pump {
     /// It is so since before this boot.
     start_stopped: bool,
     latest: PumpTime,
+
+    // ---- therapy ----
+    library: Library,
+    /// Parts of a hospital's library that have come so far.
+    library_parts: orders::LibraryParts,
+    path: Option<PathRecord>,
+    bridge_lost: bool,
+    boluses: BolusRecord,
+    in_force: InForceRecord,
+    refills: RefillRecord,
+    care: CareRecord,
+    supervision: Supervision,
+    was_stalled: bool,
+    /// Deficit of delivery up to which retries were granted.
+    retried_from: u64,
+    driver_failed: bool,
+    faults_now: Faults,
+    response: Response,
+    jobs: Jobs,
+    /// Steps of the running job before it last began to run.
+    job_before: u32,
+    /// Steps of it that were left out.
+    job_missed: u32,
+    /// The pump's `at_most` total when it began.
+    job_at_most: u64,
+    /// The prime that runs.
+    prime: Option<Prime>,
+    armed: Option<(u32, u32)>,
+    motor_alarms: AlarmSet,
+    alarms_told: AlarmSet,
+    /// Alarms that were heard since they came on.
+    heard: AlarmSet,
+    was_low: bool,
+    was_empty: bool,
+    /// Program, and what of it the log has been told.
+    parts_told: Option<u16>,
 }
 
 impl Pump {
@@ -178,16 +229,15 @@ impl Pump {
     #[must_use]
     pub fn new(recovered: Recovered, start: Start) -> Self {
         let mut faults = 0;
-        let bounds = recovered
-            .commissioning
-            .bounds()
-            .unwrap_or(Bounds::PROGRAMMABLE_IMPLANT);
+        let basis = recovered.basis;
+        let record = basis.commissioning.unwrap_or(CommissioningRecord::NOMINAL);
+        let bounds = record.bounds().unwrap_or(Bounds::PROGRAMMABLE_IMPLANT);
+        let kind = record.kind;
         let retained = start
             .retained
             .filter(|retained| is_of_this_pump(retained, start.cause, &recovered));
         let apart = retained.is_some_and(|retained| is_apart(&retained, &recovered));
         let mut prescription = None;
-        let mut delivery = Delivery::stopped();
         let begin = PumpTime::ZERO;
         let mut committed = match recovered.program {
             Recovery::Absent => ProgramRecord::default(),
@@ -199,12 +249,8 @@ impl Pump {
                 }
             }
             Recovery::Good(record) => {
-                // What it was filled with is history: a reservoir that the pump knows less of now does not undo the therapy.
-                let program = record.program.as_ref().map(|program| Program {
-                    fill_nl: None,
-                    ..program.clone()
-                });
-                match program.map(|program| to_prescription(&program, &bounds)) {
+                let program = record.program.as_ref();
+                match program.map(|program| to_prescription(program, &bounds, kind)) {
                     None => {}
                     Some(Ok(valid)) => prescription = Some(valid),
                     // Good bytes that this pump may not deliver are as lost as bad ones.
@@ -213,15 +259,12 @@ impl Pump {
                 record
             }
         };
-        let mut flow = Flow::ZERO;
-        if faults & fault::PROGRAM_LOST != 0 {
-            // Both copies lost: minimum rate, critical (docs/therapy.md, "Fault table").
-            flow = bounds.minimum_rate.flow();
-            delivery = Delivery::start_minimum_rate(&bounds, begin, FIRST_ORDER);
-        } else if let Some(valid) = &prescription {
-            flow = valid.flow();
-            delivery = Delivery::start(valid, &bounds, begin, FIRST_ORDER);
-        }
+        // What can flow at the most, for what a checkpoint can still mean.
+        let highest = match &prescription {
+            _ if faults & fault::PROGRAM_LOST != 0 => bounds.minimum_rate.flow(),
+            Some(valid) => valid.highest_flow().max(bounds.minimum_rate.flow()),
+            None => Flow::ZERO,
+        };
         // Retained memory knows it even if flash could not be told.
         let latched = LatchedRecord {
             interlock_tripped: recovered.latched.interlock_tripped
@@ -234,13 +277,13 @@ impl Pump {
         let faulted = latched.interlock_tripped;
         if faulted {
             faults |= fault::INTERLOCK;
-            flow = Flow::ZERO;
-            delivery = Delivery::stopped();
         }
-        let mut restore_due = false;
+        let flow = if faulted { Flow::ZERO } else { highest };
+        let mut dirty = StateSet::default();
+        let mut forget_fill = false;
         let after_loss =
             |checkpoint| Totals::after_power_loss(checkpoint, flow, bounds.step_volume);
-        let (before, totals_source) = match (retained, recovered.totals) {
+        let (before, totals_source) = match (retained, basis.totals) {
             // Of a boot that did not know the totals before it, and has kept none of its own.
             (Some(retained), Recovery::Good(checkpoint)) if apart => (
                 Totals::with_boot(after_loss(checkpoint), retained.totals),
@@ -250,14 +293,14 @@ impl Pump {
             (Some(retained), _) if !retained.relative => (retained.totals, TotalsSource::Retained),
             (Some(retained), _) => {
                 faults |= fault::STORAGE;
-                restore_due = committed.fill.take().is_some();
+                forget_fill = true;
                 (retained.totals, TotalsSource::Lost)
             }
             (None, Recovery::Absent) => (TotalsRecord::default(), TotalsSource::New),
             (None, Recovery::Lost) => {
                 faults |= fault::STORAGE;
                 // Without totals nobody knows what has been drawn since the fill; and nobody is to believe so after the next reset.
-                restore_due = committed.fill.take().is_some();
+                forget_fill = true;
                 (TotalsRecord::default(), TotalsSource::Lost)
             }
             (None, Recovery::Good(checkpoint)) => {
@@ -270,21 +313,25 @@ impl Pump {
         if too_little || committed.fill.is_some_and(of_later) {
             // The last checkpoint is older than what was delivered since, nobody knows by how much.
             faults |= fault::STORAGE;
-            restore_due |= committed.fill.take().is_some();
+            forget_fill = true;
         }
-        let boots = retained.map_or(1, |retained| recovered.boot.saturating_sub(retained.boot));
+        if forget_fill && committed.fill.take().is_some() {
+            dirty.insert(StateKind::Program);
+        }
+        let boots = retained.map_or(1, |retained| basis.boot.saturating_sub(retained.boot));
         let clock =
             Timekeeper::after_reset(retained.map(|retained| retained.clock), start.cause, boots);
-        if recovered.latched.clock_was_set && clock.read(begin) == Clock::Lost {
+        let clock_lost = clock.read(begin) == Clock::Lost;
+        if recovered.latched.clock_was_set && clock_lost {
             faults |= fault::CLOCK;
         }
-        if recovered.storage.failing {
+        if basis.storage.failing {
             faults |= fault::STORAGE;
         }
-        if recovered.storage.commissioning_doubtful {
+        if basis.storage.commissioning_doubtful || basis.commissioning.is_none() {
             faults |= fault::COMMISSIONING;
         }
-        let mut counters = match recovered.counters {
+        let mut counters = match basis.counters {
             Recovery::Good(counters) => counters,
             Recovery::Absent | Recovery::Lost => Counters::default(),
         };
@@ -295,14 +342,68 @@ impl Pump {
             faults |= fault::RESTARTED_BY_FAULT;
             Counters::count(&mut counters.restarts_by_fault);
         }
+        let powered = PoweredTime::from_micros(before.powered_s.saturating_mul(1_000_000));
+        let (mut boluses, boluses_lost) = recovered.boluses.or_default();
+        if boluses_lost || clock_lost && committed.program.is_some() {
+            boluses.window.restart_lockout(powered);
+            dirty.insert(StateKind::Boluses);
+        }
+        let care = match recovered.care {
+            Recovery::Good(care) => care,
+            Recovery::Absent | Recovery::Lost => new_care(kind, powered, &record),
+        };
+        let (mut in_force, in_force_lost) = recovered.in_force.or_default();
+        if in_force_lost || in_force.program_number < committed.number {
+            // One commit behind: what the program's own record says is made up for.
+            if let Some(valid) = &prescription {
+                in_force
+                    .totals
+                    .committed(valid.drug(), valid.day_total(), committed.at);
+            }
+            in_force.program_number = committed.number;
+            dirty.insert(StateKind::InForce);
+        }
+        let (refills, _) = recovered.refills.or_default();
+        let library = Library::restored(
+            match recovered.library {
+                Recovery::Good(library) => Some(library),
+                Recovery::Absent | Recovery::Lost => None,
+            },
+            match recovered.library_history {
+                Recovery::Good(history) => history,
+                Recovery::Absent | Recovery::Lost => LibraryHistory::new(),
+            },
+        );
+        let mut bridge_lost = false;
+        let path = match recovered.path {
+            Recovery::Good(mut path) => {
+                if path.program_number < committed.number
+                    && let Some(valid) = &prescription
+                {
+                    catch_up(&mut path, &committed, valid, &bounds);
+                    dirty.insert(StateKind::Path);
+                }
+                Some(path)
+            }
+            Recovery::Absent => None,
+            Recovery::Lost => {
+                bridge_lost = committed.bridge.is_some();
+                None
+            }
+        };
+        let newest = boluses.newest_job;
+        let supervision = dosing::supervision_after_boot(care.supervision, powered);
         Self {
+            kind,
+            commissioning: basis.commissioning,
             bounds,
-            boot: recovered.boot,
+            boot: basis.boot,
             start,
             committed,
             prescription,
-            delivery,
-            flow,
+            delivery: Delivery::run(Flow::ZERO, bounds.step_volume, begin, FIRST_ORDER),
+            basal: Flow::ZERO,
+            announced: None,
             next_order: FIRST_ORDER,
             recent: Deque::new(),
             totals: Totals::new(before),
@@ -310,27 +411,27 @@ impl Pump {
             deficit_seen: 0,
             clock,
             programming: Programming::Idle,
+            pending: None,
             next_ticket: 1,
             checkpoint_at: begin,
             counters,
             counters_kept: None,
             counters_at: begin,
             scrub_at: begin.saturating_add(SCRUB_INTERVAL),
-            storage: recovered.storage,
+            storage: basis.storage,
             lost: 0,
             lost_told_at: begin,
             checkpoint_failures: 0,
             checkpoint_tried: false,
             checkpoint_failed: false,
             latched,
-            latched_ticket: None,
             latched_kept: recovered.latched,
             unrecorded_stop: None,
-            restore: None,
-            restore_until: begin,
-            restore_due,
+            dirty,
+            writing: Vec::new(),
             retry_at: begin,
             session: None,
+            corrected: Duration::ZERO,
             delivery_told: (DeliveryState::NotProgrammed, Flow::ZERO),
             status_changed: changed::OPERATION,
             faults,
@@ -338,6 +439,32 @@ impl Pump {
             faulted,
             start_stopped: faulted,
             latest: begin,
+            library,
+            library_parts: orders::LibraryParts::new(),
+            path,
+            bridge_lost,
+            boluses,
+            in_force,
+            refills,
+            alarms_told: care.alarms.sounding(),
+            care,
+            supervision,
+            was_stalled: false,
+            retried_from: 0,
+            driver_failed: false,
+            faults_now: Faults::NONE,
+            response: Response::Normal,
+            jobs: Jobs::new(newest),
+            job_before: 0,
+            job_missed: 0,
+            job_at_most: 0,
+            prime: None,
+            armed: None,
+            motor_alarms: AlarmSet::NONE,
+            heard: AlarmSet::NONE,
+            was_low: false,
+            was_empty: false,
+            parts_told: None,
         }
     }
 
@@ -345,6 +472,33 @@ impl Pump {
     #[must_use]
     pub fn clock(&self, now: PumpTime) -> Clock {
         self.clock.read(now)
+    }
+
+    /// A piece of state as it is to be on flash, for the shell that carries out [`Action::Persist`]; none if it were too long.
+    #[must_use]
+    pub fn kept<'a>(
+        &self,
+        state: StateKind,
+        buffer: &'a mut [u8; STATE_BYTES],
+    ) -> Option<Kept<'a>> {
+        let value = match state {
+            StateKind::Program => Value::Program(match &self.programming {
+                Programming::Committing(commit) => &commit.record,
+                Programming::Idle | Programming::Staged(_) => {
+                    self.unrecorded_stop.as_ref().unwrap_or(&self.committed)
+                }
+            }),
+            StateKind::Latched => Value::Latched(&self.latched),
+            StateKind::Commissioning => Value::Commissioning(self.commissioning.as_ref()?),
+            StateKind::Path => Value::Path(self.path.as_ref()?),
+            StateKind::Boluses => Value::Boluses(&self.boluses),
+            StateKind::InForce => Value::InForce(&self.in_force),
+            StateKind::Refills => Value::Refills(&self.refills),
+            StateKind::Care => Value::Care(&self.care),
+            StateKind::Library => Value::Library(self.library.hospital()?),
+            StateKind::LibraryHistory => Value::LibraryHistory(self.library.history()),
+        };
+        Kept::new(state, value, buffer)
     }
 
     /// What is to be in retained memory from now on. To be written after every call of [`Pump::handle`], before its actions are carried out: it
@@ -362,8 +516,9 @@ impl Pump {
 
     /// Tells the pump what happened and returns what to do about it.
     ///
-    /// Order of one step: the event, then overdue deadlines, then the orders that keep the motor supplied, then what the log
-    /// is to know, then the checkpoint, then what outlasts a reset, then a look at the flash. Time that goes back counts as no time having passed.
+    /// Order of one step: the event, then overdue deadlines, then one step of therapy (`dosing.rs`), then the orders that keep the motor
+    /// supplied, then what the log is to know, then the checkpoint, then what outlasts a reset, then a look at the flash. Time that goes back
+    /// counts as no time having passed.
     // Not merged with its caller: what it needs of the stack beside the actions is gone when they are carried out.
     #[inline(never)]
     pub fn handle(&mut self, now: Now, event: Event) -> Actions {
@@ -374,32 +529,35 @@ impl Pump {
             ..now
         };
         match event {
-            Event::Boot => self.on_boot(&mut actions),
+            Event::Boot => self.on_boot(now, &mut actions),
             Event::Tick(motor) => self.on_motor(now, motor, &mut actions),
             Event::Request { session, request } => {
                 self.on_request(now, session, &request, &mut actions)
             }
             Event::LinkClosed { session } => self.on_link_closed(session, &mut actions),
             Event::Persisted(ticket) => self.on_persisted(now, ticket, &mut actions),
-            Event::PersistFailed(ticket) => self.on_persist_failed(ticket, &mut actions),
+            Event::PersistFailed(ticket) => self.on_persist_failed(now, ticket, &mut actions),
             Event::OrderRefused { order, refusal } => {
                 self.on_order_refused(order, refusal, &mut actions)
             }
             Event::AppendFailed => self.on_append_failed(),
             Event::CheckpointFailed => self.on_checkpoint_failed(),
+            Event::Supply { millivolts } => self.on_supply(now, millivolts, &mut actions),
             Event::Storage(report) => self.on_storage(&report, &mut actions),
         }
-        self.expire_commit(now, &mut actions);
+        self.expire(now, &mut actions);
+        self.run_therapy(now, &mut actions);
         self.supply_motor(now, &mut actions);
         self.record_deficit(&mut actions);
         self.record_changes(&mut actions);
+        self.record_program(&mut actions);
         self.keep_totals(now, &mut actions);
         self.keep_state(now, &mut actions);
         self.scrub(now, &mut actions);
         if actions.overflowed() {
             self.on_append_failed();
             // It comes last, and may be what has fallen off.
-            self.latched_is_to_be_told();
+            self.dirty.insert(StateKind::Latched);
         }
         actions
     }
@@ -410,7 +568,7 @@ impl Pump {
         self.status_changed
     }
 
-    fn on_boot(&mut self, actions: &mut Actions) {
+    fn on_boot(&mut self, now: Now, actions: &mut Actions) {
         let totals = self.totals.now(PumpTime::ZERO);
         append(
             None,
@@ -427,6 +585,43 @@ impl Pump {
         let program = self.faults & fault::PROGRAM_LOST != 0;
         let totals = self.totals_source == TotalsSource::Lost;
         self.tell_storage(&storage, program, totals, actions);
+        self.tell_interrupted(actions);
+        self.care.alarms.set_pump(self.kind);
+        if self.bridge_lost {
+            self.faults_now.set(Fault::BridgeLost, true);
+        }
+        if let Some(until) = self.care.mri.until() {
+            let powered = self.powered(now.pump);
+            self.care.alarms.defer(until, powered);
+        }
+    }
+
+    /// A job that a reset has ended is never resumed; it was spent when it began.
+    fn tell_interrupted(&mut self, actions: &mut Actions) {
+        let Some((order, began)) = self.boluses.job.take() else {
+            return;
+        };
+        let delivered = self
+            .totals
+            .now(PumpTime::ZERO)
+            .at_most_steps
+            .saturating_sub(began);
+        let at_most = u32::try_from(delivered)
+            .unwrap_or(u32::MAX)
+            .min(order.steps());
+        append(
+            None,
+            Record::JobEnded {
+                job: order.kind(),
+                id: order.id(),
+                end: JobEnd::Interrupted,
+                counted_steps: 0,
+                at_most_steps: at_most,
+            },
+            actions,
+        );
+        self.boluses.suspended = None;
+        self.dirty.insert(StateKind::Boluses);
     }
 
     /// Tells the log of what was repaired and what is lost.
@@ -506,14 +701,14 @@ impl Pump {
         if cleared != 0 {
             append(None, Record::AlarmCleared { faults: cleared }, actions);
         }
-        let delivery = (self.delivery_state(), self.flow);
+        let delivery = (self.delivery_state(), self.basal);
         if delivery != self.delivery_told {
             self.delivery_told = delivery;
             append(
                 None,
                 Record::DeliveryChanged {
                     delivery: delivery.0,
-                    flow_nl_per_day: self.flow.per_day_nanolitres_rounded_down(),
+                    flow_nl_per_day: self.basal.per_day_nanolitres_rounded_down(),
                 },
                 actions,
             );
@@ -525,10 +720,10 @@ impl Pump {
             // Nobody knows what it has made.
             self.raise(fault::MOTOR);
         }
+        self.delivery.driver_says(motor.commanded_steps);
+        self.driver_failed = motor.faults.driver_failed;
         let failed = motor.faults.interlock_tripped || motor.faults.driver_failed;
-        if failed && !self.faulted {
-            self.faulted = true;
-            self.switch_delivery(None, now, actions);
+        if failed && self.faults & (fault::INTERLOCK | fault::MOTOR) == 0 {
             append(
                 None,
                 Record::MotorFault {
@@ -537,17 +732,16 @@ impl Pump {
                 },
                 actions,
             );
-            if motor.faults.interlock_tripped {
-                self.raise(fault::INTERLOCK);
-                self.latched.interlock_tripped = true;
-            }
-            if motor.faults.driver_failed {
-                self.raise(fault::MOTOR);
-            }
         }
-        if self.reservoir_level() == Some(Volume::ZERO) {
-            self.raise(fault::EMPTY);
+        if motor.faults.interlock_tripped && !self.faulted {
+            self.faulted = true;
+            self.raise(fault::INTERLOCK);
+            self.latched.interlock_tripped = true;
         }
+        if motor.faults.driver_failed {
+            self.raise(fault::MOTOR);
+        }
+        self.supervise(now, motor, actions);
     }
 
     fn on_request(
@@ -560,40 +754,11 @@ impl Pump {
         if self.session != Some(session) {
             self.session = Some(session);
             Counters::count(&mut self.counters.sessions);
+            self.corrected = Duration::ZERO;
             append(Some(session), Record::SessionOpened {}, actions);
         }
-        let outcome = match &request.command {
-            Command::Interrogate => Some(Outcome::Status(self.status(now))),
-            Command::Stage(program) => Some(self.stage(now, session, program)),
-            Command::ReadBack => Some(self.read_back(now, session)),
-            Command::Commit { digest } => self.commit(now, session, request.id, digest, actions),
-            Command::Cancel => Some(self.cancel(session)),
-            Command::ResetStatusChanged { mask } => {
-                Some(self.reset_status_changed(session, *mask, actions))
-            }
-            Command::ReadLog { log, from } => {
-                actions.push(Action::ReadLog {
-                    session,
-                    id: request.id,
-                    log: *log,
-                    from: *from,
-                });
-                None
-            }
-            Command::SignLog { log } => {
-                actions.push(Action::SignLog {
-                    session,
-                    id: request.id,
-                    log: *log,
-                });
-                None
-            }
-            Command::SetClock { wall, uncertainty } => {
-                Some(self.set_clock(now, session, *wall, *uncertainty, actions))
-            }
-        };
-        if let Some(outcome) = outcome {
-            actions.push(answer(session, request.id, outcome));
+        if let Some(outcome) = self.order(now, session, request, actions) {
+            actions.answer(session, answer(request.id, outcome));
         }
     }
 
@@ -626,10 +791,14 @@ impl Pump {
         &mut self,
         now: Now,
         session: SessionId,
-        wall: WallTime,
-        uncertainty: Duration,
+        wanted: &SetClock,
         actions: &mut Actions,
     ) -> Outcome {
+        let SetClock {
+            wall,
+            uncertainty,
+            reason,
+        } = *wanted;
         if wall < EARLIEST || wall >= END {
             return Outcome::Refused(Refused::OutOfRange {
                 field: Field::WallMilliseconds,
@@ -647,6 +816,18 @@ impl Pump {
             });
         }
         let before = self.clock.read(now.pump);
+        let (change, by) = match before {
+            Clock::Known { wall: old, .. } => {
+                let by = wall.saturating_since(old).max(old.saturating_since(wall));
+                (ClockChange::Time(by), by)
+            }
+            // What the pump does not know for certain a clinician says.
+            Clock::Suspect { .. } | Clock::Lost => (ClockChange::Set, Duration::ZERO),
+        };
+        if judge_correction(change, self.corrected, ClockSetter::Clinician, reason).is_err() {
+            return Outcome::Refused(Refused::ReasonNeeded);
+        }
+        self.corrected = self.corrected.saturating_add(by);
         self.clock.set(now.pump, wall, uncertainty);
         self.latched.clock_was_set = true;
         let after = self.clock.read(now.pump);
@@ -656,323 +837,121 @@ impl Pump {
         Outcome::ClockSet { clock: after }
     }
 
-    fn stage(&mut self, now: Now, session: SessionId, program: &Program) -> Outcome {
-        if matches!(self.programming, Programming::Committing(_)) {
-            return Outcome::Refused(Refused::Busy);
+    fn on_supply(&mut self, now: Now, millivolts: u16, actions: &mut Actions) {
+        let powered = self.powered(now.pump);
+        let before = self.care.service.daily_mean_millivolts();
+        let phase =
+            self.care
+                .service
+                .reading(powered, millivolts, &therapy::ServiceLimits::IMPLANT);
+        if let Some(phase) = phase {
+            self.service_phase(phase, now, actions);
         }
-        // A refused program leaves nothing staged: what would be committed is always what was staged last.
-        self.programming = Programming::Idle;
-        let prescription = match to_prescription(program, &self.bounds) {
-            Ok(prescription) => prescription,
-            Err(refused) => return Outcome::Refused(refused),
-        };
-        let fill = program.fill_nl.map(Volume::from_nanolitres);
-        let number = self.committed.number.saturating_add(1);
-        let digest = Digest::of(&to_wire(&prescription, fill), number);
-        let proposal = Proposal {
-            session,
-            number,
-            prescription,
-            fill,
-            digest,
-            expires: now.carrier.saturating_add(COMMIT_WINDOW),
-        };
-        let outcome = self.describe(now, &proposal);
-        self.programming = Programming::Staged(proposal);
-        outcome
-    }
-
-    fn read_back(&self, now: Now, session: SessionId) -> Outcome {
-        match &self.programming {
-            Programming::Staged(proposal) if proposal.session == session => {
-                if now.carrier >= proposal.expires {
-                    Outcome::Refused(Refused::StageExpired)
-                } else {
-                    self.describe(now, proposal)
-                }
-            }
-            Programming::Committing(_) => Outcome::Refused(Refused::Busy),
-            Programming::Staged(_) | Programming::Idle => Outcome::Refused(Refused::NothingStaged),
+        let mean = self.care.service.daily_mean_millivolts();
+        if let Some(millivolts) = mean
+            && mean != before
+        {
+            self.dirty.insert(StateKind::Care);
+            append(None, Record::Battery { millivolts }, actions);
         }
-    }
-
-    fn describe(&self, now: Now, proposal: &Proposal) -> Outcome {
-        let day_total =
-            |prescription: &Prescription| prescription.day_total().nanograms_rounded_down();
-        let left = proposal.expires.saturating_since(now.carrier);
-        Outcome::Staged(Staged {
-            program: to_wire(&proposal.prescription, proposal.fill),
-            flow_nl_per_day: proposal
-                .prescription
-                .flow()
-                .per_day_nanolitres_rounded_down(),
-            old_day_total_ng: self.prescription.as_ref().map(day_total),
-            new_day_total_ng: day_total(&proposal.prescription),
-            digest: proposal.digest,
-            expires_in_ms: milliseconds(left),
-        })
-    }
-
-    fn cancel(&mut self, session: SessionId) -> Outcome {
-        match &self.programming {
-            // The journal already has it: only the commit's own answer can say how it ended.
-            Programming::Committing(_) => Outcome::Refused(Refused::Busy),
-            Programming::Staged(proposal) if proposal.session == session => {
-                self.programming = Programming::Idle;
-                Outcome::Cancelled
-            }
-            Programming::Staged(_) => Outcome::Refused(Refused::NothingStaged),
-            // Cancelling nothing is done at once: a phone whose answer was lost may ask again.
-            Programming::Idle => Outcome::Cancelled,
-        }
-    }
-
-    /// Answers at once with a refusal, or with nothing while the journal works.
-    fn commit(
-        &mut self,
-        now: Now,
-        session: SessionId,
-        request: u32,
-        digest: &Digest,
-        actions: &mut Actions,
-    ) -> Option<Outcome> {
-        let proposal = match &self.programming {
-            Programming::Committing(_) => return Some(Outcome::Refused(Refused::Busy)),
-            Programming::Staged(proposal) if proposal.session == session => proposal.clone(),
-            Programming::Staged(_) | Programming::Idle => {
-                return Some(Outcome::Refused(Refused::NothingStaged));
-            }
-        };
-        if now.carrier >= proposal.expires {
-            self.programming = Programming::Idle;
-            return Some(Outcome::Refused(Refused::StageExpired));
-        }
-        if *digest != proposal.digest {
-            self.programming = Programming::Idle;
-            return Some(Outcome::Refused(Refused::DigestMismatch));
-        }
-        let fill = match proposal.fill {
-            Some(volume) => Some(FillRecord {
-                volume_fl: volume.femtolitres(),
-                at_most_steps: self.totals.now(now.pump).at_most_steps,
-            }),
-            None => self.committed.fill,
-        };
-        let record = ProgramRecord {
-            number: proposal.number,
-            // With the fill as it was committed: a phone whose answer was lost compares the digest of exactly this.
-            program: Some(to_wire(&proposal.prescription, proposal.fill)),
-            fill,
-            lost: false,
-        };
-        let ticket = self.persist(
-            Record::Program {
-                record: record.clone(),
-            },
-            actions,
-        );
-        if proposal.prescription.flow() == Flow::ZERO {
-            // A stop never waits for the journal (docs/therapy.md, "Durability, asymmetric").
-            self.switch_delivery(Some(&proposal.prescription), now, actions);
-            self.prescription = Some(proposal.prescription);
-        }
-        self.programming = Programming::Committing(Commit {
-            ticket,
-            session,
-            request,
-            proposal,
-            record,
-            deadline: now.pump.saturating_add(PERSIST_LIMIT),
-        });
-        None
-    }
-
-    fn on_persisted(&mut self, now: Now, ticket: Ticket, actions: &mut Actions) {
-        if self.restore == Some(ticket) {
-            self.restore = None;
-            self.record_stop(actions);
-        }
-        if self.latched_ticket == Some(ticket) {
-            self.latched_ticket = None;
-        }
-        let commit = match &self.programming {
-            Programming::Committing(commit) if commit.ticket == ticket => commit.clone(),
-            // The answer to a record that only restored what was already in force.
-            Programming::Committing(_) | Programming::Staged(_) | Programming::Idle => return,
-        };
-        self.programming = Programming::Idle;
-        // This one is behind whatever else there was.
-        self.unrecorded_stop = None;
-        self.restore = None;
-        self.restore_due = false;
-        let stopped = self.faulted && self.start_stopped;
-        if stopped {
-            // A clinician has dealt with it, and the interlock is open again since this boot.
-            self.faulted = false;
-            self.start_stopped = false;
-            self.latched.interlock_tripped = false;
-            self.clear(fault::INTERLOCK);
-        }
-        let changed = self.prescription.as_ref() != Some(&commit.proposal.prescription)
-            || self.faults & fault::PROGRAM_LOST != 0
-            || stopped;
-        let stopping = commit.proposal.prescription.flow() == Flow::ZERO;
-        if changed && !stopping {
-            self.switch_delivery(Some(&commit.proposal.prescription), now, actions);
-        }
-        self.prescription = Some(commit.proposal.prescription);
-        self.clear(fault::PROGRAM_LOST);
-        if commit.proposal.fill.is_some() {
-            self.clear(fault::EMPTY);
-            self.status_changed |= changed::RESERVOIR;
-        }
-        self.status_changed |= changed::PROGRAM;
-        actions.push(answer(
-            commit.session,
-            commit.request,
-            Outcome::Committed {
-                program_number: commit.record.number,
-            },
-        ));
-        Counters::count(&mut self.counters.commits);
-        let before = core::mem::replace(&mut self.committed, commit.record.clone());
-        append(
-            Some(commit.session),
-            Record::ProgramCommitted {
-                before: before.program,
-                record: commit.record,
-            },
-            actions,
-        );
-    }
-
-    fn on_persist_failed(&mut self, ticket: Ticket, actions: &mut Actions) {
-        if self.restore == Some(ticket) {
-            self.restore = None;
-            self.restore_due = true;
-        }
-        if self.latched_ticket == Some(ticket) {
-            self.latched_ticket = None;
-            self.latched_is_to_be_told();
-        }
-        self.storage_failed();
-        match &self.programming {
-            Programming::Committing(commit) if commit.ticket == ticket => {
-                let commit = commit.clone();
-                self.abandon(&commit, actions);
-            }
-            Programming::Committing(_) | Programming::Staged(_) | Programming::Idle => {}
-        }
-    }
-
-    fn expire_commit(&mut self, now: Now, actions: &mut Actions) {
-        match &self.programming {
-            Programming::Committing(commit) if now.pump >= commit.deadline => {
-                let commit = commit.clone();
-                self.storage_failed();
-                self.abandon(&commit, actions);
-            }
-            Programming::Committing(commit) => actions.call_by(commit.deadline),
-            Programming::Staged(_) | Programming::Idle => {}
-        }
-    }
-
-    /// The state banks know what outlasts a reset otherwise than it is, whatever they know.
-    fn latched_is_to_be_told(&mut self) {
-        self.latched_kept = LatchedRecord {
-            interlock_tripped: !self.latched.interlock_tripped,
-            ..self.latched
-        };
-    }
-
-    /// A stop has been recorded at last.
-    fn record_stop(&mut self, actions: &mut Actions) {
-        let Some(record) = self.unrecorded_stop.take() else {
-            return;
-        };
-        self.status_changed |= changed::PROGRAM;
-        Counters::count(&mut self.counters.commits);
-        let before = core::mem::replace(&mut self.committed, record.clone());
-        append(
-            None,
-            Record::ProgramCommitted {
-                before: before.program,
-                record,
-            },
-            actions,
-        );
-    }
-
-    /// A commit that was not done. One bank may already hold it, so what is in force is written again: a record that
-    /// lands late is void. A stop is in force although it was not recorded, and is recorded until it is.
-    fn abandon(&mut self, commit: &Commit, actions: &mut Actions) {
-        self.programming = Programming::Idle;
-        if commit.proposal.prescription.flow() == Flow::ZERO {
-            self.unrecorded_stop = Some(commit.record.clone());
-        }
-        self.restore_program(actions);
-        actions.push(answer(
-            commit.session,
-            commit.request,
-            if commit.proposal.prescription.flow() == Flow::ZERO {
-                Outcome::StoppedNotRecorded
-            } else {
-                Outcome::Refused(Refused::NotDone)
-            },
-        ));
-        append(
-            Some(commit.session),
-            Record::CommitNotDone {
-                number: commit.record.number,
-            },
-            actions,
-        );
-    }
-
-    /// Writes the program in force behind whatever else may be on flash.
-    fn restore_program(&mut self, actions: &mut Actions) {
-        self.restore_due = false;
-        let in_force = self.unrecorded_stop.as_ref().unwrap_or(&self.committed);
-        let record = Record::Program {
-            record: in_force.clone(),
-        };
-        self.restore = Some(self.persist(record, actions));
-        self.restore_until = self.latest.saturating_add(PERSIST_LIMIT);
     }
 
     /// Tells the state banks what has changed, and again what they could not take, no more often than they can answer.
     fn keep_state(&mut self, now: Now, actions: &mut Actions) {
-        if self.restore.is_some() {
-            if now.pump < self.restore_until {
-                actions.call_by(self.restore_until);
-            } else {
-                // No answer is none.
-                self.restore = None;
-                self.restore_due = true;
-            }
+        if self.latched != self.latched_kept {
+            self.latched_kept = self.latched;
+            self.dirty.insert(StateKind::Latched);
         }
-        let latched = self.latched != self.latched_kept;
-        // Never behind a commit that is on its way.
-        let restore = self.restore_due && !matches!(self.programming, Programming::Committing(_));
-        if !latched && !restore {
+        // No answer is none.
+        while let Some(late) = self
+            .writing
+            .iter()
+            .position(|writing| now.pump >= writing.until)
+        {
+            let writing = self.writing.swap_remove(late);
+            self.dirty.insert(writing.state);
+            self.retry_at = now.pump;
+        }
+        for writing in &self.writing {
+            actions.call_by(writing.until);
+        }
+        if self.dirty.is_empty() {
             return;
         }
         if now.pump < self.retry_at {
             actions.call_by(self.retry_at);
             return;
         }
-        self.retry_at = now.pump.saturating_add(RETRY_INTERVAL);
-        if restore {
-            self.restore_program(actions);
+        for state in StateKind::ALL {
+            let state = *state;
+            // Never behind an order that waits for its own.
+            if !self.dirty.contains(state) || self.waits_for(state) || self.is_writing(state) {
+                continue;
+            }
+            self.dirty.remove(state);
+            let ticket = self.persist(state, actions);
+            let until = now.pump.saturating_add(PERSIST_LIMIT);
+            actions.call_by(until);
+            // There is a place for every kind.
+            let _ = self.writing.push(Writing {
+                ticket,
+                state,
+                until,
+            });
         }
-        if latched {
-            self.latched_kept = self.latched;
-            let record = Record::Latched {
-                record: self.latched,
-            };
-            self.latched_ticket = Some(self.persist(record, actions));
+    }
+
+    fn is_writing(&self, state: StateKind) -> bool {
+        self.writing.iter().any(|writing| writing.state == state)
+    }
+
+    /// Whether a commit or another order waits for this kind of state.
+    fn waits_for(&self, state: StateKind) -> bool {
+        match &self.programming {
+            Programming::Committing(_) if state == StateKind::Program => return true,
+            Programming::Idle | Programming::Staged(_) | Programming::Committing(_) => {}
         }
-        actions.call_by(self.retry_at);
+        self.pending
+            .as_ref()
+            .is_some_and(|pending| pending.state() == state)
+    }
+
+    fn on_persisted(&mut self, now: Now, ticket: Ticket, actions: &mut Actions) {
+        if let Some(place) = self
+            .writing
+            .iter()
+            .position(|writing| writing.ticket == ticket)
+        {
+            let writing = self.writing.swap_remove(place);
+            if writing.state == StateKind::Program {
+                self.record_stop(actions);
+            }
+            return;
+        }
+        self.commit_persisted(now, ticket, actions);
+        self.order_persisted(now, ticket, actions);
+    }
+
+    fn on_persist_failed(&mut self, now: Now, ticket: Ticket, actions: &mut Actions) {
+        self.storage_failed();
+        if let Some(place) = self
+            .writing
+            .iter()
+            .position(|writing| writing.ticket == ticket)
+        {
+            let writing = self.writing.swap_remove(place);
+            self.dirty.insert(writing.state);
+            self.retry_at = now.pump.saturating_add(RETRY_INTERVAL);
+            return;
+        }
+        self.commit_failed(ticket, actions);
+        self.order_failed(ticket, now, actions);
+    }
+
+    /// What has waited too long for the journal is certainly not done.
+    fn expire(&mut self, now: Now, actions: &mut Actions) {
+        self.expire_commit(now, actions);
+        self.expire_order(now, actions);
     }
 
     /// A checkpoint that was not kept is tried again soon; what the last one says is worth less and less meanwhile.
@@ -993,13 +972,7 @@ impl Pump {
             self.session = None;
             append(Some(session), Record::SessionClosed {}, actions);
         }
-        match &self.programming {
-            Programming::Staged(proposal) if proposal.session == session => {
-                self.programming = Programming::Idle;
-            }
-            // A commit that has begun ends by itself; the phone asks for the program number when it is back.
-            Programming::Staged(_) | Programming::Committing(_) | Programming::Idle => {}
-        }
+        self.link_closed(session);
     }
 
     fn on_order_refused(&mut self, order: u32, refusal: OrderRefusal, actions: &mut Actions) {
@@ -1015,30 +988,10 @@ impl Pump {
         }
     }
 
-    /// Replaces the running job. The driver's counters tell how many of the cancelled steps were made.
-    fn switch_delivery(&mut self, to: Option<&Prescription>, now: Now, actions: &mut Actions) {
-        actions.push(Action::CancelOrders);
-        self.totals.cancel();
-        self.record_deficit(actions);
-        self.deficit_seen = 0;
-        self.recent.clear();
-        self.status_changed |= changed::DELIVERY;
-        // So that the checkpoint knows how much there can be to come.
-        self.checkpoint_at = self.checkpoint_at.min(now.pump);
-        match to {
-            Some(prescription) if !self.faulted => {
-                self.flow = prescription.flow();
-                self.delivery =
-                    Delivery::start(prescription, &self.bounds, now.pump, self.next_order);
-            }
-            Some(_) | None => {
-                self.flow = Flow::ZERO;
-                self.delivery = Delivery::stopped();
-            }
-        }
-    }
-
     fn supply_motor(&mut self, now: Now, actions: &mut Actions) {
+        if self.supervision.is_stalled() || self.faulted {
+            return;
+        }
         while let Some(order) = self.delivery.next_order(now.pump) {
             self.next_order = self.delivery.next_order_id();
             if self.recent.is_full() {
@@ -1047,7 +1000,7 @@ impl Pump {
             // Cannot fail: a place was made.
             let _ = self.recent.push_back((order.id, order.steps));
             self.totals.order(order.steps);
-            actions.push(Action::Order(order));
+            actions.push(Action::Order { order, level: 1 });
         }
         if let Some(time) = self.delivery.next_call() {
             actions.call_by(time);
@@ -1055,6 +1008,10 @@ impl Pump {
     }
 
     fn record_deficit(&mut self, actions: &mut Actions) {
+        if self.supervision.is_stalled() {
+            // Told in one piece when the rotor turns again.
+            return;
+        }
         let deficit = self.delivery.deficit();
         let missed = deficit.saturating_sub(self.deficit_seen);
         if missed > 0 {
@@ -1070,7 +1027,12 @@ impl Pump {
 
     fn keep_totals(&mut self, now: Now, actions: &mut Actions) {
         if now.pump >= self.checkpoint_at {
-            self.checkpoint_at = now.pump.saturating_add(CHECKPOINT_INTERVAL);
+            let interval = if self.jobs.running().is_some() {
+                JOB_CHECKPOINT_INTERVAL
+            } else {
+                CHECKPOINT_INTERVAL
+            };
+            self.checkpoint_at = now.pump.saturating_add(interval);
             if self.checkpoint_tried && !self.checkpoint_failed {
                 self.checkpoint_failures = 0;
                 self.latched.checkpoints_failing = false;
@@ -1079,7 +1041,8 @@ impl Pump {
             self.checkpoint_failed = false;
             actions.push(Action::Checkpoint(Record::Totals {
                 totals: TotalsRecord {
-                    ahead_steps: Totals::ahead(self.flow, self.bounds.step_volume),
+                    ahead_steps: Totals::ahead(self.most_flow(), self.bounds.step_volume)
+                        .saturating_add(self.job_steps_ahead()),
                     ..self.totals.now(now.pump)
                 },
             }));
@@ -1115,10 +1078,25 @@ impl Pump {
         actions.call_by(self.checkpoint_at);
     }
 
-    fn persist(&mut self, record: Record, actions: &mut Actions) -> Ticket {
+    /// What flows at the most until the next checkpoint, beside a job.
+    fn most_flow(&self) -> Flow {
+        self.announced
+            .map_or(self.basal, |(_, next)| next.max(self.basal))
+    }
+
+    /// Steps of the running job that are still to come.
+    fn job_steps_ahead(&self) -> u64 {
+        let left = |job: &therapy::Job| u64::from(job.steps_left());
+        self.jobs
+            .running()
+            .map_or(0, left)
+            .saturating_add(self.jobs.suspended().map_or(0, left))
+    }
+
+    fn persist(&mut self, state: StateKind, actions: &mut Actions) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
-        actions.push(Action::Persist { ticket, record });
+        actions.push(Action::Persist { ticket, state });
         ticket
     }
 
@@ -1136,12 +1114,6 @@ impl Pump {
         }
     }
 
-    /// Deliverable volume left, by `at_most`; none while no fill is known.
-    fn reservoir_level(&self) -> Option<Volume> {
-        let fill = self.committed.fill?;
-        Some(Volume::from_femtolitres(fill.volume_fl).saturating_sub(self.drawn(fill)))
-    }
-
     fn drawn(&self, fill: FillRecord) -> Volume {
         let steps = self
             .totals
@@ -1153,61 +1125,12 @@ impl Pump {
             .volume_of(steps)
             .unwrap_or(Volume::from_femtolitres(u64::MAX))
     }
-
-    /// Everything a programmer shows.
-    fn status(&self, now: Now) -> Status {
-        let totals = self.totals.now(now.pump);
-        let bounds = &self.bounds;
-        Status {
-            boot: self.boot,
-            pump_time_ms: now.pump.micros().checked_div(1000).unwrap_or(0),
-            clock: self.clock.read(now.pump),
-            program_number: self.committed.number,
-            program: self.committed.program.clone(),
-            delivery: self.delivery_state(),
-            flow_nl_per_day: self.flow.per_day_nanolitres_rounded_down(),
-            counted_steps: totals.counted_steps,
-            at_most_steps: totals.at_most_steps,
-            deficit_steps: totals.deficit_steps,
-            step_volume_fl: bounds.step_volume.femtolitres(),
-            reservoir_fl: self.reservoir_level().map(Volume::femtolitres),
-            filled_fl: self.committed.fill.map(|fill| fill.volume_fl),
-            delivered_since_fill_fl: self
-                .committed
-                .fill
-                .map_or(0, |fill| self.drawn(fill).femtolitres()),
-            staged: matches!(self.programming, Programming::Staged(_)),
-            committing: matches!(self.programming, Programming::Committing(_)),
-            status_changed: self.status_changed,
-            limits: Limits {
-                lowest_nl_per_day: limit(bounds.lowest.flow()),
-                highest_nl_per_day: limit(bounds.highest.flow()),
-                capacity_nl: nanolitres(bounds.capacity),
-                step_volume_fl: bounds.step_volume.femtolitres(),
-            },
-            faults: self.faults,
-            powered_s: totals.powered_s,
-            records_lost: self.counters.records_lost,
-        }
-    }
-
-    fn delivery_state(&self) -> DeliveryState {
-        if self.faulted || self.faults & fault::PROGRAM_LOST != 0 {
-            DeliveryState::Faulted
-        } else if self.flow > Flow::ZERO {
-            DeliveryState::Running
-        } else if self.committed.program.is_some() {
-            DeliveryState::Stopped
-        } else {
-            DeliveryState::NotProgrammed
-        }
-    }
 }
 
 /// Whether what came through a reset can be believed: power was there, this pump wrote it in this boot's number or before, and it is no older
 /// than the last checkpoint. The number can be this boot's, because one that could not be kept is used again.
 fn is_of_this_pump(retained: &Retained, cause: ResetCause, recovered: &Recovered) -> bool {
-    let not_older = match &recovered.totals {
+    let not_older = match &recovered.basis.totals {
         Recovery::Good(checkpoint) => {
             retained.totals.at_most_steps >= checkpoint.at_most_steps
                 && retained.totals.powered_s >= checkpoint.powered_s
@@ -1215,16 +1138,16 @@ fn is_of_this_pump(retained: &Retained, cause: ResetCause, recovered: &Recovered
         Recovery::Absent | Recovery::Lost => true,
     };
     // Of a flash that cannot be believed the boot number cannot be either.
-    let not_later = recovered.boot == 0
-        || retained.boot <= recovered.boot
-        || recovered.totals == Recovery::Lost;
+    let not_later = recovered.basis.boot == 0
+        || retained.boot <= recovered.basis.boot
+        || recovered.basis.totals == Recovery::Lost;
     cause != ResetCause::PowerOn && not_later && (is_apart(retained, recovered) || not_older)
 }
 
 /// Whether a boot that did not know the totals before it has left its own beside the last checkpoint: then that is of an earlier boot. One that
 /// could keep a checkpoint has begun to count anew there.
 fn is_apart(retained: &Retained, recovered: &Recovered) -> bool {
-    retained.relative && (retained.boot == 0 || recovered.totals_boot < retained.boot)
+    retained.relative && (retained.boot == 0 || recovered.basis.totals_boot < retained.boot)
 }
 
 // Not merged: an action is longer than a record, and would be on the stack of every caller.
@@ -1233,18 +1156,67 @@ fn append(session: Option<SessionId>, record: Record, actions: &mut Actions) {
     actions.push(Action::Append { session, record });
 }
 
-fn answer(session: SessionId, id: u32, outcome: Outcome) -> Action {
-    Action::Answer {
-        session,
-        answer: Answer { id, outcome },
+fn answer(id: u32, outcome: Outcome) -> Answer {
+    Answer { id, outcome }
+}
+
+/// What is looked after from a pump's first start on.
+fn new_care(kind: PumpKind, powered: PoweredTime, record: &CommissioningRecord) -> CareRecord {
+    let days = |days: u8| Duration::from_days(u32::from(days));
+    CareRecord {
+        alarms: Alarms::new(kind),
+        latched: Faults::NONE,
+        // What is known of its age is the time that it has had power.
+        service: ServiceLife::begin(PoweredTime::ZERO),
+        supervision: SupervisionRecord::default(),
+        trial: record
+            .trial_days
+            .and_then(|length| Trial::begin(powered, days(length)).ok()),
+        diary: Diary::new(DiaryKind::Pain, DiaryScale::Ten),
+        mri: Mri::off(),
+        zone: ZoneOffset::default(),
+        clinicians_zone: ZoneOffset::default(),
     }
 }
 
-fn limit(flow: Flow) -> u32 {
-    u32::try_from(flow.per_day_nanolitres_rounded_down()).unwrap_or(u32::MAX)
+/// What a prescription's mixture is in the path.
+fn content_of(prescription: &Prescription) -> Option<Content> {
+    let component = |ingredient: therapy::Ingredient| therapy::Component {
+        drug: ingredient.drug,
+        concentration: ingredient.concentration,
+    };
+    let mixture = prescription.mixture();
+    let others: Vec<therapy::Component, { therapy::MAXIMUM_SECONDARIES }> = mixture
+        .secondaries()
+        .iter()
+        .copied()
+        .map(component)
+        .collect();
+    therapy::Solution::new(component(mixture.primary()), &others)
+        .ok()
+        .map(Content::Solution)
 }
 
-fn milliseconds(duration: Duration) -> u32 {
-    let whole = duration.micros().checked_div(1000).unwrap_or(0);
-    u32::try_from(whole).unwrap_or(u32::MAX)
+/// The dose that a bridge gives of the old primary drug.
+fn target_of(committed: &ProgramRecord) -> Option<Target> {
+    let (dose, _) = committed.bridge?;
+    Target::new(rate(dose)).ok()
+}
+
+/// Brings a path that has not seen the last commit up to it.
+fn catch_up(
+    path: &mut PathRecord,
+    committed: &ProgramRecord,
+    valid: &Prescription,
+    bounds: &Bounds,
+) {
+    let made = committed.at_most_steps.saturating_sub(path.at_most_steps);
+    let volume = bounds.step_volume.volume_of(made).unwrap_or(Volume::MAX);
+    path.path.advance(volume);
+    path.at_most_steps = path.at_most_steps.max(committed.at_most_steps);
+    if let Some(content) = content_of(valid) {
+        // It was possible when it was committed.
+        let _ = path.path.change(content, target_of(committed));
+    }
+    path.program_number = committed.number;
 }

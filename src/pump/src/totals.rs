@@ -188,6 +188,12 @@ impl Totals {
         }
     }
 
+    /// Time with power before this boot that is certain, s.
+    #[must_use]
+    pub const fn powered_before_s(&self) -> u64 {
+        self.before.powered_s
+    }
+
     /// Takes the motor's counters of this boot. Counters that went back are a driver fault, change nothing, and give false.
     pub fn update(&mut self, motor: MotorStatus) -> bool {
         let faults = motor.faults;

@@ -64,6 +64,8 @@ const EXTERNAL_NON_CRITICAL: Duration = Duration::from_seconds(30);
 pub struct AlarmSet(u32);
 
 impl AlarmSet {
+    /// Every alarm.
+    pub const ALL: Self = Self((1 << AlarmKind::ALL.len()) - 1);
     /// No kind.
     pub const NONE: Self = Self(0);
 

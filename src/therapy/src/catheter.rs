@@ -26,13 +26,18 @@ const TENTH_OF_A_NANOLITRE: u64 = 100_000;
 /// | subcutaneous port | 0 to 0.5 mL | \[P\] |
 /// | implanted length | 1.0 to 120.0 cm | \[P\] above the longest, 110 cm \[S36\] |
 /// | volume of a centimetre | 500 to 10,000 nL | \[P\] around 2,200 nL \[GK\], 2,600 nL \[S36\] |
-mod allowed {
+pub mod allowed {
     use core::ops::RangeInclusive;
 
+    /// Volume of a pump's tubing, nL.
     pub const TUBING: RangeInclusive<u32> = 10_000..=500_000;
+    /// Volume of an external line, nL.
     pub const LINE: RangeInclusive<u32> = 1_000_000..=3_000_000;
+    /// Volume of a port, nL.
     pub const PORT: RangeInclusive<u32> = 0..=500_000;
+    /// Implanted length, mm.
     pub const LENGTH: RangeInclusive<u16> = 10..=1_200;
+    /// Volume of a centimetre, nL.
     pub const PER_CENTIMETRE: RangeInclusive<u16> = 500..=10_000;
 }
 

@@ -235,6 +235,11 @@ impl Delivery {
         self.dropped_at.is_some()
     }
 
+    /// Steps were given to the driver beside what is delivered here, to a rotor that stands still: they are no steps of a job.
+    pub fn made_outside(&mut self, steps: u64) {
+        self.handed = self.handed.saturating_add(steps);
+    }
+
     /// The driver's count of steps made, after it has dropped its orders. What it had made counts, and what it had not comes again.
     pub fn driver_says(&mut self, made: u64) {
         let Some(at) = self.dropped_at.take() else {

@@ -65,7 +65,7 @@ pub use bridge::{
 };
 pub use catheter::{
     Catheter, CatheterRecord, CatheterRefusal, LARGEST_EXTERNAL_PATH, LARGEST_IMPLANT_PATH,
-    TipLevel, Upstream,
+    TipLevel, Upstream, allowed,
 };
 pub use change::{Change, PercentChange, TotalsInForce};
 pub use clinician_bolus::{
@@ -141,4 +141,6 @@ pub use trial::{
     Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, TRIAL_LENGTH, Trial,
     TrialPhase, TrialRefused, TrialVerdict, flow_near_the_end,
 };
-pub use worst::{Allotment, BasalPlan, WorstCase, interlock_allowance, worst_case};
+pub use worst::{
+    Allotment, BasalPlan, Binding as AllotmentLimit, WorstCase, interlock_allowance, worst_case,
+};

@@ -85,6 +85,16 @@ impl DrugMasses {
         masses
     }
 
+    /// These masses, rounded up. A drug that is named twice is added up.
+    #[must_use]
+    pub fn of(doses: impl Iterator<Item = (Drug, Mass)>) -> Self {
+        let mut masses = Self::default();
+        for (drug, mass) in doses {
+            masses.add(drug, nanograms_rounded_up(mass));
+        }
+        masses
+    }
+
     /// Nanograms of one drug.
     #[must_use]
     pub fn nanograms(&self, drug: Drug) -> u32 {
@@ -893,6 +903,18 @@ impl BolusWindow {
         u8::try_from(within.count()).unwrap_or(u8::MAX)
     }
 
+    /// Nanograms of a drug in the window by entries that hold a clinician's bolus, rounded up.
+    #[must_use]
+    pub fn clinicians_nanograms(&self, drug: Drug, now: PoweredTime) -> u64 {
+        let of_clinicians = self
+            .other
+            .iter()
+            .filter(|entry| entry.clinician > 0 && until(entry.start, DAY, now).is_some());
+        of_clinicians.fold(0, |sum, entry| {
+            sum.saturating_add(u64::from(self.dose(entry.dose).nanograms(drug)))
+        })
+    }
+
     /// Nanograms of a drug in the window, by boluses of every kind, rounded up.
     #[must_use]
     pub fn nanograms(&self, drug: Drug, now: PoweredTime) -> u64 {
@@ -1262,6 +1284,15 @@ pub enum RequestNumber {
 pub struct RequestNumbers([Option<(u32, RequestOutcome)>; KEY_SLOTS]);
 
 impl RequestNumbers {
+    /// The newest number of a key that was judged; 0 before the first.
+    #[must_use]
+    pub fn newest(&self, slot: u8) -> u32 {
+        match self.0.get(usize::from(slot)) {
+            Some(Some((newest, _))) => *newest,
+            Some(None) | None => 0,
+        }
+    }
+
     /// Whether request `number` of the key in `slot` (0 to 7) is to be judged.
     #[must_use]
     pub fn look_up(&self, slot: u8, number: u32) -> RequestNumber {

@@ -319,6 +319,15 @@ impl Refill {
         }
     }
 
+    /// What was aspirated so far; `None` before that and when the refill is closed.
+    #[must_use]
+    pub const fn volume_aspirated(&self) -> Option<Volume> {
+        match self.0 {
+            State::Aspirated { aspirated, .. } => Some(aspirated),
+            State::Closed { .. } | State::Open { .. } => None,
+        }
+    }
+
     const fn refused(&self, asked: RefillStep) -> RefillRefused {
         RefillRefused {
             asked,
