@@ -242,7 +242,7 @@ ZTEST(motor, test_the_ceiling_of_the_node_holds)
 	zassert_equal(status_of(MOTOR_LOW).commanded_steps, 100u);
 	order = fast_order(3u, 0u, 1u);
 	zassert_equal(api->submit(MOTOR_LOW, &order), -EPERM);
-	/* Ten seconds and a sixtieth after the last of them, all is forgotten. */
+	/* Ten seconds and a twenty-fourth after the last of them, all is forgotten. */
 	k_sleep(K_MSEC(10500));
 	order = fast_order(4u, 0u, 100u);
 	zassert_ok(api->submit(MOTOR_LOW, &order));
