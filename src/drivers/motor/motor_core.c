@@ -15,6 +15,8 @@ _Static_assert(THECAL_MOTOR_CLOSED == -EACCES, "errno differs");
 _Static_assert(THECAL_MOTOR_BUSY == -EBUSY, "errno differs");
 _Static_assert(THECAL_MOTOR_ABSENT == -ENODEV, "errno differs");
 _Static_assert(THECAL_MOTOR_INVALID == -EINVAL, "errno differs");
+_Static_assert(THECAL_MOTOR_NOT_ARMED == -ENOENT, "errno differs");
+_Static_assert(THECAL_MOTOR_ALLOWANCE == -ENOSPC, "errno differs");
 
 #define NANOSECONDS_PER_SECOND      1000000000u
 #define NANOSECONDS_PER_MICROSECOND 1000u
@@ -51,9 +53,22 @@ static uint64_t last_step_us(const struct thecal_motor_order *order)
 	return step_time_us(order, order->steps - 1u);
 }
 
-static uint64_t shortest_interval_us(const struct thecal_motor_core *core)
+uint32_t thecal_motor_core_pulse_us(const struct thecal_motor_config *config, uint32_t level)
 {
-	return core->shortest_interval_ns / NANOSECONDS_PER_MICROSECOND;
+	return (uint32_t)((uint64_t)config->phase_time_us * (level + 1u) / 2u);
+}
+
+uint64_t thecal_motor_core_shortest_ns(const struct thecal_motor_core *core, const struct thecal_motor_order *order)
+{
+	const uint32_t longer_us =
+		thecal_motor_core_pulse_us(&core->config, order->level) - core->config.phase_time_us;
+
+	return core->shortest_interval_ns + (uint64_t)longer_us * NANOSECONDS_PER_MICROSECOND;
+}
+
+static uint64_t shortest_interval_us(const struct thecal_motor_core *core, const struct thecal_motor_order *order)
+{
+	return thecal_motor_core_shortest_ns(core, order) / NANOSECONDS_PER_MICROSECOND;
 }
 
 /*
@@ -133,6 +148,9 @@ static void refuse_orders(struct thecal_motor_core *core, int32_t refusal)
 	if (refusal == -EPERM) {
 		raise_fault(core, THECAL_MOTOR_FAULT_CEILING);
 	}
+	if (refusal == -ENOSPC) {
+		raise_fault(core, THECAL_MOTOR_FAULT_ALLOWANCE);
+	}
 	if (thecal_interlock_state(&core->interlock) == THECAL_INTERLOCK_TRIPPED) {
 		raise_fault(core, THECAL_MOTOR_FAULT_INTERLOCK);
 	}
@@ -157,13 +175,40 @@ int32_t thecal_motor_core_init(struct thecal_motor_core *core, const struct thec
 		return -EINVAL;
 	}
 	core->shortest_interval_ns = NANOSECONDS_PER_SECOND / config->maximum_step_rate;
-	core->rest_us = shortest_interval_us(core) - config->phase_time_us;
+	core->rest_us = core->shortest_interval_ns / NANOSECONDS_PER_MICROSECOND - config->phase_time_us;
 	return 0;
 }
 
 int32_t thecal_motor_core_open(struct thecal_motor_core *core)
 {
 	return thecal_interlock_open(&core->interlock, core->config.ceiling_steps, core->config.ceiling_window_ms);
+}
+
+int32_t thecal_motor_core_arm(struct thecal_motor_core *core, uint64_t now_us, uint32_t hour_steps,
+			      uint32_t day_steps)
+{
+	see(core, now_us);
+	return thecal_interlock_arm(&core->interlock, core->now_us, hour_steps, day_steps);
+}
+
+int32_t thecal_motor_core_grant(struct thecal_motor_core *core, uint64_t now_us, uint32_t steps, uint32_t within_s)
+{
+	see(core, now_us);
+	return thecal_interlock_grant(&core->interlock, core->now_us, steps, within_s);
+}
+
+int32_t thecal_motor_core_save(struct thecal_motor_core *core, uint64_t now_us,
+			       struct thecal_interlock_history *history)
+{
+	see(core, now_us);
+	return thecal_interlock_save(&core->interlock, core->now_us, outstanding(core), history);
+}
+
+int32_t thecal_motor_core_restore(struct thecal_motor_core *core, uint64_t now_us,
+				  const struct thecal_interlock_history *history)
+{
+	see(core, now_us);
+	return thecal_interlock_restore(&core->interlock, core->now_us, history);
 }
 
 /* Whether the order makes sense by itself and at this time. */
@@ -178,8 +223,11 @@ static bool order_valid(const struct thecal_motor_core *core, const struct theca
 	if (core->shortest_interval_ns == 0u || order->steps == 0u || order->steps > THECAL_MOTOR_MAXIMUM_STEPS) {
 		return false;
 	}
+	if (order->level < THECAL_MOTOR_LEVEL_NOMINAL || order->level > THECAL_MOTOR_LEVEL_HIGHEST) {
+		return false;
+	}
 	if (intervals != 0u &&
-	    (order->period_ns < core->shortest_interval_ns || order->period_ns > horizon_ns / intervals)) {
+	    (order->period_ns < thecal_motor_core_shortest_ns(core, order) || order->period_ns > horizon_ns / intervals)) {
 		return false;
 	}
 	if (order->first_at_us < now_us && now_us - order->first_at_us > THECAL_MOTOR_OLDEST_US) {
@@ -206,9 +254,10 @@ int32_t thecal_motor_core_submit(struct thecal_motor_core *core, uint64_t now_us
 		return -EBUSY;
 	}
 	if (core->orders_held != 0u) {
-		const uint64_t tail_us = last_step_us(&core->orders[core->orders_held - 1u]);
+		const struct thecal_motor_order *before = &core->orders[core->orders_held - 1u];
+		const uint64_t tail_us = last_step_us(before);
 
-		if (order->first_at_us < tail_us || order->first_at_us - tail_us < shortest_interval_us(core)) {
+		if (order->first_at_us < tail_us || order->first_at_us - tail_us < shortest_interval_us(core, before)) {
 			return -EBUSY;
 		}
 	}
@@ -263,8 +312,9 @@ uint64_t thecal_motor_core_order_end_us(const struct thecal_motor_core *core)
 	/* A late order ends late: its steps follow at the shortest interval until they have caught up. */
 	left = core->orders[0].steps - core->made;
 	begins_us = core->phases != 0u ? saturating_sum(core->pulse_ends_us, core->rest_us) : core->not_before_us;
-	begins_us = saturating_sum(later_of(begins_us, core->due_us), (left - 1u) * shortest_interval_us(core));
-	return saturating_sum(later_of(begins_us, last_step_us(&core->orders[0])), core->config.phase_time_us);
+	begins_us = saturating_sum(later_of(begins_us, core->due_us), (left - 1u) * shortest_interval_us(core, &core->orders[0]));
+	return saturating_sum(later_of(begins_us, last_step_us(&core->orders[0])),
+			      thecal_motor_core_pulse_us(&core->config, core->orders[0].level));
 }
 
 uint32_t thecal_motor_core_advance(struct thecal_motor_core *core, uint64_t now_us)
@@ -296,7 +346,8 @@ uint32_t thecal_motor_core_advance(struct thecal_motor_core *core, uint64_t now_
 	note_lateness(core);
 	core->phases = core->next_phase;
 	core->next_phase = (uint8_t)(core->next_phase ^ BOTH_PHASES);
-	core->pulse_ends_us = saturating_sum(core->now_us, core->config.phase_time_us);
+	core->pulse_ends_us = saturating_sum(
+		core->now_us, thecal_motor_core_pulse_us(&core->config, core->orders[0].level));
 	core->commanded_steps += 1u;
 	core->made += 1u;
 	find_due(core);
@@ -312,7 +363,7 @@ int32_t thecal_motor_core_begin(struct thecal_motor_core *core, uint64_t now_us)
 		return -EINVAL;
 	}
 	/* For when its steps come, which is later than now: an earlier window is another, and may be fuller. */
-	refusal = thecal_interlock_permit(&core->interlock, later_of(core->now_us, earliest_of_step(core->due_us)),
+	refusal = thecal_interlock_confirm(&core->interlock, later_of(core->now_us, earliest_of_step(core->due_us)),
 					  core->orders[0].steps - core->made);
 	if (refusal != 0) {
 		refuse_orders(core, refusal);
@@ -372,5 +423,5 @@ void thecal_motor_core_status(struct thecal_motor_core *core, uint64_t now_us, s
 	status->steps_per_encoder_pulse = core->config.steps_per_encoder_pulse;
 	status->orders_held = core->orders_held;
 	status->faults = core->faults;
-	status->reserved = 0u;
+	status->armed = thecal_interlock_armed(&core->interlock);
 }

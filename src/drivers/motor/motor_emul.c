@@ -77,6 +77,49 @@ static int32_t motor_emul_submit(const struct device *dev, const struct thecal_m
 	return answer;
 }
 
+static int32_t motor_emul_arm(const struct device *dev, uint32_t hour_steps, uint32_t day_steps)
+{
+	struct motor_emul_data *data = dev->data;
+	const unsigned int key = irq_lock();
+	const int32_t answer =
+		thecal_motor_emulated_arm(&data->motor, thecal_motor_now_us(), hour_steps, day_steps);
+
+	set_timer(data);
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_emul_grant(const struct device *dev, uint32_t steps, uint32_t within_s)
+{
+	struct motor_emul_data *data = dev->data;
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_motor_emulated_grant(&data->motor, thecal_motor_now_us(), steps, within_s);
+
+	set_timer(data);
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_emul_save(const struct device *dev, struct thecal_interlock_history *history)
+{
+	struct motor_emul_data *data = dev->data;
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_motor_core_save(&data->motor.core, thecal_motor_now_us(), history);
+
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_emul_restore(const struct device *dev, const struct thecal_interlock_history *history)
+{
+	struct motor_emul_data *data = dev->data;
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_motor_core_restore(&data->motor.core, thecal_motor_now_us(), history);
+
+	irq_unlock(key);
+	return answer;
+}
+
 static uint32_t motor_emul_cancel(const struct device *dev)
 {
 	struct motor_emul_data *data = dev->data;
@@ -166,6 +209,10 @@ static int motor_emul_init(const struct device *dev)
 static DEVICE_API(thecal_motor, motor_emul_api) = {
 	.submit = motor_emul_submit,
 	.cancel = motor_emul_cancel,
+	.arm = motor_emul_arm,
+	.grant = motor_emul_grant,
+	.save = motor_emul_save,
+	.restore = motor_emul_restore,
 	.status = motor_emul_status,
 	.stop = motor_emul_stop,
 	.on_order_ended = motor_emul_on_order_ended,

@@ -68,6 +68,32 @@ int32_t thecal_motor_emulated_reboot(struct thecal_motor_emulated *motor, uint64
 	return boot(motor, &config, now_us);
 }
 
+int32_t thecal_motor_emulated_restart(struct thecal_motor_emulated *motor, uint64_t now_us)
+{
+	struct thecal_interlock_history history;
+	const int32_t nothing = thecal_motor_core_save(&motor->core, motor->core.now_us, &history);
+	int32_t refusal = thecal_motor_emulated_reboot(motor, now_us);
+
+	if (refusal == 0 && nothing == 0) {
+		refusal = thecal_motor_core_restore(&motor->core, now_us, &history);
+	}
+	return refusal;
+}
+
+int32_t thecal_motor_emulated_arm(struct thecal_motor_emulated *motor, uint64_t now_us, uint32_t hour_steps,
+				  uint32_t day_steps)
+{
+	thecal_motor_emulated_advance_to(motor, now_us);
+	return thecal_motor_core_arm(&motor->core, now_us, hour_steps, day_steps);
+}
+
+int32_t thecal_motor_emulated_grant(struct thecal_motor_emulated *motor, uint64_t now_us, uint32_t steps,
+				    uint32_t within_s)
+{
+	thecal_motor_emulated_advance_to(motor, now_us);
+	return thecal_motor_core_grant(&motor->core, now_us, steps, within_s);
+}
+
 void thecal_motor_emulated_advance_to(struct thecal_motor_emulated *motor, uint64_t now_us)
 {
 	for (;;) {

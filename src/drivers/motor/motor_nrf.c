@@ -154,6 +154,8 @@ static void hardware_begin(const struct thecal_stepper_load *load)
 	/* Back at 0 one tick after this count is reached (as drivers/pwm/pwm_nrf_sw.c of Zephyr has it). */
 	nrf_rtc_cc_set(step_clock, CLOCK_PERIOD, load->pair_ticks - 1u);
 
+	nrf_timer_cc_set(pulse_timer, (nrf_timer_cc_channel_t)TIMER_END, load->pulse_us);
+
 	nrf_timer_task_trigger(step_counter, NRF_TIMER_TASK_CLEAR);
 	nrf_timer_cc_set(step_counter, COUNTER_STOP, load->stop_at);
 	nrf_timer_cc_set(step_counter, COUNTER_INTERRUPT, load->interrupt_at);
@@ -275,6 +277,46 @@ static int32_t motor_nrf_submit(const struct device *dev, const struct thecal_mo
 	return answer;
 }
 
+static int32_t motor_nrf_arm(const struct device *dev, uint32_t hour_steps, uint32_t day_steps)
+{
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_stepper_arm(&stepper, hour_steps, day_steps);
+
+	ARG_UNUSED(dev);
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_nrf_grant(const struct device *dev, uint32_t steps, uint32_t within_s)
+{
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_stepper_grant(&stepper, steps, within_s);
+
+	ARG_UNUSED(dev);
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_nrf_save(const struct device *dev, struct thecal_interlock_history *history)
+{
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_stepper_save(&stepper, history);
+
+	ARG_UNUSED(dev);
+	irq_unlock(key);
+	return answer;
+}
+
+static int32_t motor_nrf_restore(const struct device *dev, const struct thecal_interlock_history *history)
+{
+	const unsigned int key = irq_lock();
+	const int32_t answer = thecal_stepper_restore(&stepper, history);
+
+	ARG_UNUSED(dev);
+	irq_unlock(key);
+	return answer;
+}
+
 static uint32_t motor_nrf_cancel(const struct device *dev)
 {
 	const unsigned int key = irq_lock();
@@ -339,6 +381,10 @@ static void motor_nrf_on_order_ended(const struct device *dev, thecal_motor_orde
 static DEVICE_API(thecal_motor, motor_nrf_api) = {
 	.submit = motor_nrf_submit,
 	.cancel = motor_nrf_cancel,
+	.arm = motor_nrf_arm,
+	.grant = motor_nrf_grant,
+	.save = motor_nrf_save,
+	.restore = motor_nrf_restore,
 	.status = motor_nrf_status,
 	.stop = motor_nrf_stop,
 	.on_order_ended = motor_nrf_on_order_ended,

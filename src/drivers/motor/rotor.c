@@ -119,6 +119,11 @@ uint32_t thecal_rotor_turn(struct thecal_rotor *rotor)
 	const int64_t direction = rotor->parameters.reversed != 0u ? -1 : 1;
 	int64_t before;
 
+	if (rotor->again != 0) {
+		rotor->shown += rotor->again;
+		rotor->again = 0;
+		return 1u;
+	}
 	if (rotor->pending == 0u) {
 		return 0u;
 	}
@@ -128,6 +133,9 @@ uint32_t thecal_rotor_turn(struct thecal_rotor *rotor)
 	if (pulse_of(rotor->position, rotor->parameters.steps_per_encoder_pulse) != before &&
 	    !happens(rotor, rotor->parameters.lost_pulse_one_in)) {
 		rotor->shown += direction;
+		if (happens(rotor, rotor->parameters.double_pulse_one_in)) {
+			rotor->again = direction < 0 ? -1 : 1;
+		}
 	}
 	return 1u;
 }

@@ -70,7 +70,7 @@ static void unload(struct thecal_stepper *stepper)
 	stepper->loaded = false;
 	if (hardware->pulse_active()) {
 		/* An eighth more: pulses are timed by an oscillator without a crystal. */
-		ends_tick += ticks_for(core->config.phase_time_us + core->config.phase_time_us / 8u);
+		ends_tick += ticks_for(stepper->pulse_us + stepper->pulse_us / 8u);
 	}
 	stepper->ready_tick = ends_tick + THECAL_STEPPER_SETTLE_TICKS;
 	stepper->rested_tick = ends_tick + ticks_for(core->rest_us);
@@ -113,7 +113,7 @@ static void load(struct thecal_stepper *stepper)
 		return;
 	}
 	thecal_step_plan_make(&stepper->plan, &core->orders[0], core->made,
-			      (uint32_t)(core->shortest_interval_ns / 1000u),
+			      (uint32_t)(thecal_motor_core_shortest_ns(core, &core->orders[0]) / 1000u),
 			      later_of(tick + THECAL_STEPPER_LEAST_WAIT_TICKS, stepper->rested_tick));
 	wait_ticks = stepper->plan.first_tick - tick;
 	half_ticks = stepper->plan.pair_ticks / 2u;
@@ -130,6 +130,8 @@ static void load(struct thecal_stepper *stepper)
 	wanted.stop_at = stepper->plan.steps;
 	wanted.interrupt_at = stepper->plan.steps;
 	wanted.first_phase = core->next_phase;
+	wanted.pulse_us = thecal_motor_core_pulse_us(&core->config, core->orders[0].level);
+	stepper->pulse_us = wanted.pulse_us;
 	stepper->accounted = 0u;
 	stepper->loaded = true;
 	hardware->wake_never();
@@ -143,6 +145,10 @@ static void join(struct thecal_stepper *stepper)
 	const uint32_t order_ends_at = stepper->accounted + left_of_order(core);
 
 	if (!stepper->loaded || core->orders_held < 2u || order_ends_at != stepper->plan.steps) {
+		return;
+	}
+	/* The pulses of a plan are all alike. */
+	if (core->orders[1].level != core->orders[0].level) {
 		return;
 	}
 	/* With the last pulse on its way the clock may stop while we speak. */
@@ -179,6 +185,29 @@ int32_t thecal_stepper_submit(struct thecal_stepper *stepper, const struct theca
 		load(stepper);
 	}
 	return refusal;
+}
+
+int32_t thecal_stepper_arm(struct thecal_stepper *stepper, uint32_t hour_steps, uint32_t day_steps)
+{
+	account(stepper);
+	return thecal_motor_core_arm(&stepper->core, now_us(stepper), hour_steps, day_steps);
+}
+
+int32_t thecal_stepper_grant(struct thecal_stepper *stepper, uint32_t steps, uint32_t within_s)
+{
+	account(stepper);
+	return thecal_motor_core_grant(&stepper->core, now_us(stepper), steps, within_s);
+}
+
+int32_t thecal_stepper_save(struct thecal_stepper *stepper, struct thecal_interlock_history *history)
+{
+	account(stepper);
+	return thecal_motor_core_save(&stepper->core, now_us(stepper), history);
+}
+
+int32_t thecal_stepper_restore(struct thecal_stepper *stepper, const struct thecal_interlock_history *history)
+{
+	return thecal_motor_core_restore(&stepper->core, now_us(stepper), history);
 }
 
 uint32_t thecal_stepper_cancel(struct thecal_stepper *stepper)

@@ -40,6 +40,8 @@ struct thecal_stepper_load {
 	uint32_t interrupt_at;
 	/** THECAL_MOTOR_PHASE_A or THECAL_MOTOR_PHASE_B. */
 	uint32_t first_phase;
+	/** Length of every pulse, microseconds. */
+	uint32_t pulse_us;
 };
 
 /** Time that loading the registers takes, with plenty to spare: 8 ticks are 244 us. */
@@ -79,6 +81,8 @@ struct thecal_stepper {
 	uint64_t ready_tick;
 	/** No step before: the rotor has to rest. */
 	uint64_t rested_tick;
+	/** Length of the plan's pulses, microseconds. */
+	uint32_t pulse_us;
 	/** The hardware has a plan. */
 	bool loaded;
 };
@@ -89,6 +93,18 @@ int32_t thecal_stepper_init(struct thecal_stepper *stepper, const struct thecal_
 
 /** As thecal_motor_submit(). */
 int32_t thecal_stepper_submit(struct thecal_stepper *stepper, const struct thecal_motor_order *order);
+
+/** As thecal_motor_core_arm(), after accounting what was made. */
+int32_t thecal_stepper_arm(struct thecal_stepper *stepper, uint32_t hour_steps, uint32_t day_steps);
+
+/** As thecal_motor_core_grant(), after accounting what was made. */
+int32_t thecal_stepper_grant(struct thecal_stepper *stepper, uint32_t steps, uint32_t within_s);
+
+/** As thecal_motor_core_save(), after accounting what was made. */
+int32_t thecal_stepper_save(struct thecal_stepper *stepper, struct thecal_interlock_history *history);
+
+/** As thecal_motor_core_restore(). */
+int32_t thecal_stepper_restore(struct thecal_stepper *stepper, const struct thecal_interlock_history *history);
 
 /** As thecal_motor_cancel(). */
 uint32_t thecal_stepper_cancel(struct thecal_stepper *stepper);

@@ -30,6 +30,18 @@ struct thecal_retained_slot {
 };
 _Static_assert(sizeof(struct thecal_retained_slot) == 16 + THECAL_RETAINED_BYTES, "no gaps that nobody writes");
 
+#define THECAL_RETAINED_HISTORY_WORDS (sizeof(struct thecal_interlock_history) / sizeof(uint32_t))
+
+/* Likewise, for the interlock's history. */
+struct thecal_retained_history {
+	uint32_t magic; /* THECAL_RETAINED_HISTORY_MAGIC; 0 while it is written */
+	uint32_t sequence;
+	uint32_t words[THECAL_RETAINED_HISTORY_WORDS];
+	uint32_t crc;
+};
+
+#define THECAL_RETAINED_HISTORY_MAGIC 0x54684831u /* "ThH1" */
+
 #define THECAL_RETAINED_SLOT_MAGIC 0x54685331u /* "ThS1" */
 #define THECAL_RETAINED_SLOTS      2u
 
@@ -37,6 +49,7 @@ _Static_assert(sizeof(struct thecal_retained_slot) == 16 + THECAL_RETAINED_BYTES
 struct thecal_retained_memory {
 	struct thecal_retained_fatal fatal;
 	struct thecal_retained_slot slots[THECAL_RETAINED_SLOTS];
+	struct thecal_retained_history histories[THECAL_RETAINED_SLOTS];
 };
 
 /* The memory, or NULL where there is none (yet). */

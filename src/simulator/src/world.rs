@@ -7,7 +7,7 @@
 mod processor;
 
 use anyhow::{Context, Result, bail, ensure};
-use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
+use drivers::motor::{Allowance, EmulatedMotor, MotorConfiguration, RotorParameters};
 use journal::{PageWear, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
 use protocol::info::capability;
@@ -177,9 +177,16 @@ impl World {
     }
 
     fn boot(&mut self, memory: Memory, cause: ResetCause) -> Result<()> {
+        if cause == ResetCause::PowerOn {
+            self.motor.reboot(PumpTime::ZERO)
+        } else {
+            self.motor.restart(PumpTime::ZERO)
+        }
+        .context("the motor does not start")?;
+        // Until the pump says by itself what its prescription needs.
         self.motor
-            .reboot(PumpTime::ZERO)
-            .context("the motor does not start")?;
+            .arm(PumpTime::ZERO, Allowance::HARD_CEILING_ALONE)
+            .context("the interlock cannot be armed")?;
         let key = key(self.build.seed);
         let processor = Box::new(Processor::boot(memory, cause, &key)?);
         self.power = Power::On {

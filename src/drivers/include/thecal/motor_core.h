@@ -63,7 +63,7 @@ struct thecal_motor_core {
 	uint64_t due_us;
 	/** When the pulse ends; holds while phases is not 0. */
 	uint64_t pulse_ends_us;
-	/** Shortest time between two steps, nanoseconds, rounded up. */
+	/** Shortest time between two steps on the nominal level, nanoseconds, rounded down. */
 	uint64_t shortest_interval_ns;
 	/** Least time without current after a pulse, microseconds. */
 	uint64_t rest_us;
@@ -82,7 +82,7 @@ struct thecal_motor_core {
 	uint8_t reserved[6];
 };
 _Static_assert(sizeof(struct thecal_motor_core) ==
-		       sizeof(struct thecal_interlock) + 48 + 7 * 8 + 20 + 4 * 4 + 2 * 2 + 8,
+		       sizeof(struct thecal_interlock) + 64 + 7 * 8 + 20 + 4 * 4 + 2 * 2 + 8,
 	       "layout is shared with Rust");
 
 /**
@@ -96,6 +96,27 @@ int32_t thecal_motor_core_init(struct thecal_motor_core *core, const struct thec
 /** Open the interlock with the configured ceiling, once a boot. Answers as thecal_interlock_open(). */
 int32_t thecal_motor_core_open(struct thecal_motor_core *core);
 
+/** As thecal_interlock_arm(). Orders that are held stay, and are held against it when their steps come. */
+int32_t thecal_motor_core_arm(struct thecal_motor_core *core, uint64_t now_us, uint32_t hour_steps,
+			      uint32_t day_steps);
+
+/** As thecal_interlock_grant(). */
+int32_t thecal_motor_core_grant(struct thecal_motor_core *core, uint64_t now_us, uint32_t steps, uint32_t within_s);
+
+/** As thecal_interlock_save(), with every step of the orders held as one that may be made. */
+int32_t thecal_motor_core_save(struct thecal_motor_core *core, uint64_t now_us,
+			       struct thecal_interlock_history *history);
+
+/** As thecal_interlock_restore(). */
+int32_t thecal_motor_core_restore(struct thecal_motor_core *core, uint64_t now_us,
+				  const struct thecal_interlock_history *history);
+
+/** How long a pulse lasts on a level, THECAL_MOTOR_LEVEL_*, microseconds. */
+uint32_t thecal_motor_core_pulse_us(const struct thecal_motor_config *config, uint32_t level);
+
+/** Shortest time between two steps of an order, nanoseconds: the rest after a pulse is the same on every level. */
+uint64_t thecal_motor_core_shortest_ns(const struct thecal_motor_core *core, const struct thecal_motor_order *order);
+
 /**
  * Hand over an order. What is refused changes nothing.
  *
@@ -104,6 +125,8 @@ int32_t thecal_motor_core_open(struct thecal_motor_core *core);
  * @retval -EACCES  THECAL_MOTOR_CLOSED
  * @retval -EBUSY   THECAL_MOTOR_BUSY
  * @retval -EPERM   THECAL_MOTOR_CEILING
+ * @retval -ENOENT  THECAL_MOTOR_NOT_ARMED
+ * @retval -ENOSPC  THECAL_MOTOR_ALLOWANCE
  */
 int32_t thecal_motor_core_submit(struct thecal_motor_core *core, uint64_t now_us,
 				 const struct thecal_motor_order *order);
@@ -134,7 +157,8 @@ uint32_t thecal_motor_core_advance(struct thecal_motor_core *core, uint64_t now_
  * @retval 0        load it
  * @retval -EINVAL  there is no order
  * @retval -EACCES  the interlock is not open: all orders were dropped
- * @retval -EPERM   the ceiling would be passed: all orders were dropped
+ * @retval -EPERM   the hard ceiling would be passed: all orders were dropped
+ * @retval -ENOSPC  the allowance would be passed: all orders were dropped, and the interlock has tripped
  */
 int32_t thecal_motor_core_begin(struct thecal_motor_core *core, uint64_t now_us);
 

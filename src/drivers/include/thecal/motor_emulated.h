@@ -52,10 +52,21 @@ int32_t thecal_motor_emulated_init(struct thecal_motor_emulated *motor, const st
 				   const struct thecal_rotor_parameters *rotor, uint64_t now_us);
 
 /**
- * Boot with the rotor that is there: orders and totals are lost, its angle is not, and now_us may be anything (a boot
- * starts the clock again). Answers as init().
+ * Boot with the rotor that is there, after a loss of power: orders, totals and the interlock's history are lost, the
+ * rotor's angle is not, and now_us may be anything (a boot starts the clock again). Answers as init().
  */
 int32_t thecal_motor_emulated_reboot(struct thecal_motor_emulated *motor, uint64_t now_us);
+
+/** As reboot(), but with power: the interlock goes on with its history and allowances, if it was armed and whole. */
+int32_t thecal_motor_emulated_restart(struct thecal_motor_emulated *motor, uint64_t now_us);
+
+/** Run to now_us, then as thecal_motor_core_arm(). */
+int32_t thecal_motor_emulated_arm(struct thecal_motor_emulated *motor, uint64_t now_us, uint32_t hour_steps,
+				  uint32_t day_steps);
+
+/** Run to now_us, then as thecal_motor_core_grant(). */
+int32_t thecal_motor_emulated_grant(struct thecal_motor_emulated *motor, uint64_t now_us, uint32_t steps,
+				    uint32_t within_s);
 
 /** Run to now_us, then as thecal_motor_core_submit(). */
 int32_t thecal_motor_emulated_submit(struct thecal_motor_emulated *motor, uint64_t now_us,

@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "interlock.h"
+
 /* Most bytes that can be kept. */
 #define THECAL_RETAINED_BYTES 96
 
@@ -29,5 +31,17 @@ int32_t thecal_retained_write(const uint8_t *bytes, uint32_t length);
  * -EINVAL when capacity is less than THECAL_RETAINED_BYTES.
  */
 int32_t thecal_retained_read(uint8_t *bytes, uint32_t capacity);
+
+/*
+ * The interlock's history of steps, likewise: in two slots of its own, written in turn. Called by the motor (thecal/motor.h), in the
+ * thread that hands over orders.
+ *
+ * Write and read: 0; -ENODEV when this machine has no such memory. Read: -ENODATA when there is none.
+ */
+int32_t thecal_retained_history_write(const struct thecal_interlock_history *history);
+int32_t thecal_retained_history_read(struct thecal_interlock_history *history);
+
+/* Nothing is to be found there any more, in either slot. */
+void thecal_retained_history_forget(void);
 
 #endif /* THECAL_RETAINED_H */

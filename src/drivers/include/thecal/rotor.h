@@ -25,7 +25,7 @@ struct thecal_rotor_parameters {
 	uint64_t seed;
 	/** The rotor runs by itself: a whole revolution (two steps) every so many microseconds. 0: it does not. */
 	uint64_t runaway_period_us;
-	/** Shorter pulses do not turn it. */
+	/** Shorter pulses do not turn it. What a jam gives way to is this, and a higher drive level a longer pulse. */
 	uint32_t minimum_pulse_us;
 	/** Steps for one encoder pulse; 0 is taken as 1. */
 	uint32_t steps_per_encoder_pulse;
@@ -35,13 +35,15 @@ struct thecal_rotor_parameters {
 	uint32_t lost_pulse_one_in;
 	/** One step in so many is followed by a whole extra revolution (two steps), by chance. 0: none. */
 	uint32_t extra_one_in;
+	/** One encoder pulse in so many shows twice on the lines, by chance. 0: none. */
+	uint32_t double_pulse_one_in;
 	/** Not 0: it does not turn at all. */
 	uint8_t stalled;
 	/** Not 0: it turns backward. */
 	uint8_t reversed;
-	uint8_t reserved[2];
+	uint8_t reserved[6];
 };
-_Static_assert(sizeof(struct thecal_rotor_parameters) == 40, "layout is shared with Rust");
+_Static_assert(sizeof(struct thecal_rotor_parameters) == 48, "layout is shared with Rust");
 
 /** The rotor. Its fields are its own business but position, which may be read. */
 struct thecal_rotor {
@@ -58,9 +60,11 @@ struct thecal_rotor {
 	/** Steps it is about to turn. */
 	uint32_t pending;
 	uint8_t phases;
-	uint8_t reserved[3];
+	/** Not 0: the pulse that was shown last is to be shown once more, with this sign. */
+	int8_t again;
+	uint8_t reserved[2];
 };
-_Static_assert(sizeof(struct thecal_rotor) == 88, "layout is shared with Rust");
+_Static_assert(sizeof(struct thecal_rotor) == 96, "layout is shared with Rust");
 
 /** Make a rotor at rest in the even place, encoder lines both low. */
 void thecal_rotor_init(struct thecal_rotor *rotor, const struct thecal_rotor_parameters *parameters, uint64_t now_us);
@@ -78,7 +82,7 @@ uint64_t thecal_rotor_next_event_us(const struct thecal_rotor *rotor);
 /** Let it do by itself what is due by at_us. Then call turn() until it answers 0. */
 void thecal_rotor_advance(struct thecal_rotor *rotor, uint64_t at_us);
 
-/** Turn one pending step. Answers 1 if it turned, 0 if nothing is pending. Read the lines after each. */
+/** Turn one pending step, or show a pulse again. Answers 1 if it did, 0 if nothing is pending. Read the lines after each. */
 uint32_t thecal_rotor_turn(struct thecal_rotor *rotor);
 
 /** The encoder's lines: bit 0 is line A, bit 1 is line B; forward is 00, 01, 11, 10. */

@@ -1,9 +1,12 @@
 //! The one chosen motor (device tree: `chosen { thecal,motor = ...; }`).
 
-use crate::bindings;
-use crate::motor::{MotorError, MotorStatus, Order, motor_result};
+use units::Duration;
 
-/// Hands over an order; the driver makes it without further help. Callable from any thread.
+use crate::bindings;
+use crate::motor::{Allowance, MotorError, MotorStatus, Order, motor_result, whole_seconds};
+
+/// Hands over an order; the driver makes it without further help. Delivery thread only, as all that changes what is kept
+/// over a reset.
 ///
 /// # Errors
 ///
@@ -19,6 +22,52 @@ pub fn submit(order: &Order) -> Result<(), MotorError> {
 pub fn cancel() -> u32 {
     // SAFETY: takes and gives plain numbers; C takes its own lock.
     unsafe { bindings::thecal_motor_cancel() }
+}
+
+/// What came through the reset of the interlock's own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It goes on with the steps, allowances and grants from before the reset.
+    Armed,
+    /// It knows of no steps, and waits for [`arm`]: power was lost, or nothing whole was kept.
+    Empty,
+}
+
+/// At boot, before [`arm`] and the first order: lets the interlock go on with its account, if power was there all the time
+/// (`warm`); forgets it for good if not, because RAM may be whole after a short loss of power.
+///
+/// # Errors
+///
+/// [`MotorError`] if the interlock is not open, or armed already.
+pub fn resume(warm: bool) -> Result<Resumed, MotorError> {
+    // SAFETY: takes and gives plain numbers; C takes its own lock. Called by one thread.
+    match motor_result(unsafe { bindings::thecal_motor_resume(u32::from(warm)) }) {
+        Ok(()) => Ok(Resumed::Armed),
+        Err(MotorError::NotArmed) => Ok(Resumed::Empty),
+        Err(error) => Err(error),
+    }
+}
+
+/// Arms the interlock with what the prescription in force needs: at every boot, and with every new one.
+///
+/// # Errors
+///
+/// [`MotorError::Invalid`] if the day's allowance is less than the hour's, [`MotorError::Closed`] if the interlock is.
+pub fn arm(allowance: Allowance) -> Result<(), MotorError> {
+    // SAFETY: takes and gives plain numbers; C takes its own lock. Called by one thread.
+    motor_result(unsafe { bindings::thecal_motor_arm(allowance.hour_steps, allowance.day_steps) })
+}
+
+/// Allows the steps of one authorised bolus or prime beside the allowance, until those made `within` the time given have
+/// left the windows.
+///
+/// # Errors
+///
+/// [`MotorError::Busy`] if too many are in force, [`MotorError::Invalid`] for no steps or more than
+/// [`LONGEST_GRANT`](crate::motor::LONGEST_GRANT), [`MotorError::NotArmed`], [`MotorError::Closed`].
+pub fn grant(steps: u32, within: Duration) -> Result<(), MotorError> {
+    // SAFETY: takes and gives plain numbers; C takes its own lock. Called by one thread.
+    motor_result(unsafe { bindings::thecal_motor_grant(steps, whole_seconds(within)) })
 }
 
 /// Tells what was done since boot.

@@ -3,9 +3,9 @@
 //! The same C code runs behind the Zephyr driver on `native_sim`. Time moves only by the `now` of a call; a call does
 //! everything that was due by then, in order and at its own time.
 
-use units::PumpTime;
+use units::{Duration, PumpTime};
 
-use super::{MotorError, MotorStatus, Order, motor_result};
+use super::{Allowance, DriveLevel, MotorError, MotorStatus, Order, motor_result, whole_seconds};
 use crate::bindings;
 
 /// How C says that an event will not come: the last time there is (bindgen cannot read the macro's 64 bits).
@@ -40,6 +40,16 @@ impl MotorConfiguration {
         steps_per_encoder_pulse: 1,
     };
 
+    /// How long a pulse lasts on a level, microseconds.
+    #[must_use]
+    pub fn pulse_us(&self, level: DriveLevel) -> u32 {
+        let bounds = self.to_c();
+        // SAFETY: a live structure of bindgen's layout, which C only reads.
+        unsafe {
+            bindings::thecal_motor_core_pulse_us(&raw const bounds, u32::from(level.number()))
+        }
+    }
+
     fn to_c(self) -> bindings::thecal_motor_config {
         bindings::thecal_motor_config {
             phase_time_us: self.phase_time_us,
@@ -68,6 +78,10 @@ pub struct RotorParameters {
     pub lost_pulse_one_in: u32,
     /// One step in so many is followed by two more, by chance; 0: none.
     pub extra_one_in: u32,
+    /// One encoder pulse in so many is seen twice, by chance; 0: none.
+    pub double_pulse_one_in: u32,
+    /// It is jammed, and gives way to pulses of this level and above; [`None`]: it is not.
+    pub jammed_below: Option<DriveLevel>,
     /// It runs by itself, two steps every so many microseconds; 0: it does not.
     pub runaway_period_us: u64,
 }
@@ -84,22 +98,29 @@ impl RotorParameters {
             slip_one_in: 0,
             lost_pulse_one_in: 0,
             extra_one_in: 0,
+            double_pulse_one_in: 0,
+            jammed_below: None,
             runaway_period_us: 0,
         }
     }
 
     fn to_c(self, configuration: &MotorConfiguration) -> bindings::thecal_rotor_parameters {
+        // To a rotor, a level is nothing but the length of its pulses.
+        let to_give_way = self
+            .jammed_below
+            .map_or(0, |level| configuration.pulse_us(level));
         bindings::thecal_rotor_parameters {
             seed: self.seed,
             runaway_period_us: self.runaway_period_us,
-            minimum_pulse_us: self.minimum_pulse_us,
+            minimum_pulse_us: self.minimum_pulse_us.max(to_give_way),
             steps_per_encoder_pulse: configuration.steps_per_encoder_pulse,
             slip_one_in: self.slip_one_in,
             lost_pulse_one_in: self.lost_pulse_one_in,
             extra_one_in: self.extra_one_in,
+            double_pulse_one_in: self.double_pulse_one_in,
             stalled: u8::from(self.stalled),
             reversed: u8::from(self.reversed),
-            reserved: [0; 2],
+            reserved: [0; 6],
         }
     }
 }
@@ -114,7 +135,7 @@ pub struct EmulatedMotor {
 }
 
 impl EmulatedMotor {
-    /// Boots a motor with a new rotor; its interlock is open with the configured ceiling.
+    /// Boots a motor with a new rotor; its interlock is open with the configured ceiling, and not armed.
     ///
     /// # Errors
     ///
@@ -143,7 +164,8 @@ impl EmulatedMotor {
         })
     }
 
-    /// Boots again with the rotor that is there: orders and totals are lost, the rotor's angle is not. `now` may be
+    /// Boots again with the rotor that is there, after a loss of power: orders, totals and the interlock's account are lost,
+    /// the rotor's angle is not. `now` may be
     /// anything: a boot starts the pump's clock again.
     ///
     /// The first pulse after a boot is of phase A. A rotor that stands where A pulls it does not turn: one step is
@@ -156,6 +178,55 @@ impl EmulatedMotor {
         // SAFETY: a live structure that thecal_motor_emulated_init() has made.
         motor_result(unsafe {
             bindings::thecal_motor_emulated_reboot(&raw mut self.raw, now.micros())
+        })
+    }
+
+    /// Boots again as [`Self::reboot`] does, but with power all the time: the interlock goes on with its account of steps,
+    /// allowances and grants. With nothing if it was not armed, or its words disagree.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn restart(&mut self, now: PumpTime) -> Result<(), MotorError> {
+        // SAFETY: a live structure that thecal_motor_emulated_init() has made.
+        motor_result(unsafe {
+            bindings::thecal_motor_emulated_restart(&raw mut self.raw, now.micros())
+        })
+    }
+
+    /// Arms the interlock with what the prescription in force needs: at every boot, and with every new one.
+    ///
+    /// # Errors
+    ///
+    /// [`MotorError::Invalid`] if the day's allowance is less than the hour's, [`MotorError::Closed`] if the interlock is.
+    pub fn arm(&mut self, now: PumpTime, allowance: Allowance) -> Result<(), MotorError> {
+        // SAFETY: a live structure that thecal_motor_emulated_init() has made.
+        motor_result(unsafe {
+            bindings::thecal_motor_emulated_arm(
+                &raw mut self.raw,
+                now.micros(),
+                allowance.hour_steps,
+                allowance.day_steps,
+            )
+        })
+    }
+
+    /// Allows the steps of one authorised bolus or prime beside the allowance, until those made `within` the time given
+    /// have left the windows.
+    ///
+    /// # Errors
+    ///
+    /// [`MotorError::Busy`] if too many are in force, [`MotorError::Invalid`] for no steps or more than
+    /// [`LONGEST_GRANT`](super::LONGEST_GRANT), [`MotorError::NotArmed`], [`MotorError::Closed`].
+    pub fn grant(&mut self, now: PumpTime, steps: u32, within: Duration) -> Result<(), MotorError> {
+        // SAFETY: a live structure that thecal_motor_emulated_init() has made.
+        motor_result(unsafe {
+            bindings::thecal_motor_emulated_grant(
+                &raw mut self.raw,
+                now.micros(),
+                steps,
+                whole_seconds(within),
+            )
         })
     }
 

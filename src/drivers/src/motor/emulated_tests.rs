@@ -3,7 +3,10 @@
 
 use std::vec::Vec;
 
-use super::super::{EndedOrder, Faults, Interlock, MAXIMUM_STEPS, RunningOrder};
+use super::super::{
+    EndedOrder, Faults, Interlock, LONGEST_GRANT, MAXIMUM_STEPS, REMEMBERED_OF_AN_HOUR,
+    RunningOrder,
+};
 use super::*;
 
 const SECOND_US: u64 = 1_000_000;
@@ -12,13 +15,18 @@ fn at(micros: u64) -> PumpTime {
     PumpTime::from_micros(micros)
 }
 
+/// Booted, and armed with nothing but the hard ceiling.
+fn armed(configuration: &MotorConfiguration, rotor: &RotorParameters) -> EmulatedMotor {
+    let mut motor = EmulatedMotor::new(configuration, rotor, at(0)).unwrap();
+    motor.arm(at(0), Allowance::HARD_CEILING_ALONE).unwrap();
+    motor
+}
+
 fn motor() -> EmulatedMotor {
-    EmulatedMotor::new(
+    armed(
         &MotorConfiguration::PROGRAMMABLE_IMPLANT,
         &RotorParameters::faultless(1),
-        at(0),
     )
-    .unwrap()
 }
 
 /// 0.25 mL/day: a step every 864 ms (clinical.md 2.10).
@@ -28,6 +36,7 @@ fn order(id: u32, first_at_us: u64, steps: u32) -> Order {
         period_ns: 864_000_000,
         id,
         steps,
+        level: DriveLevel::Nominal,
     }
 }
 
@@ -101,7 +110,7 @@ fn every_refusal_has_its_name() {
         ceiling_steps: 10,
         ..MotorConfiguration::PROGRAMMABLE_IMPLANT
     };
-    let mut motor = EmulatedMotor::new(&low, &RotorParameters::faultless(1), at(0)).unwrap();
+    let mut motor = armed(&low, &RotorParameters::faultless(1));
     assert_eq!(
         motor.submit(at(0), &order(1, 0, 11)),
         Err(MotorError::Ceiling)
@@ -142,7 +151,9 @@ fn a_reboot_keeps_the_rotor_and_nothing_else() {
     let status = motor.status(at(0));
     assert_eq!((status.commanded_steps, status.counted_pulses), (0, 0));
     assert_eq!(status.interlock, Interlock::Open);
+    assert!(!status.armed);
     assert_eq!(motor.turned_steps(), 3);
+    motor.arm(at(0), Allowance::HARD_CEILING_ALONE).unwrap();
     // Three steps left the rotor where phase A pulls it: the first pulse does not turn it.
     motor.submit(at(0), &order(2, 0, 4)).unwrap();
     let status = motor.status(at(10 * SECOND_US));
@@ -193,6 +204,14 @@ fn rotor_faults_reach_the_rotor() {
             ..faultless
         },
     );
+    let mut stuttering = motor();
+    stuttering.change_rotor(
+        at(0),
+        &RotorParameters {
+            double_pulse_one_in: 1,
+            ..faultless
+        },
+    );
     let mut eager = motor();
     eager.change_rotor(
         at(0),
@@ -213,10 +232,151 @@ fn rotor_faults_reach_the_rotor() {
     assert_eq!(outcome(&mut reversed), (-20, -20));
     assert_eq!(outcome(&mut running), (60, 60));
     assert_eq!(outcome(&mut blind), (0, 20));
+    assert_eq!(outcome(&mut stuttering), (40, 20));
     assert_eq!(outcome(&mut eager), (60, 60));
     let (counted, turned) = outcome(&mut slipping);
     assert_eq!(counted, turned);
     assert!((2..=18).contains(&turned), "{turned}");
+}
+
+#[test]
+fn without_an_allowance_no_order_is_taken() {
+    let configuration = MotorConfiguration::PROGRAMMABLE_IMPLANT;
+    let mut motor =
+        EmulatedMotor::new(&configuration, &RotorParameters::faultless(1), at(0)).unwrap();
+    assert_eq!(
+        motor.submit(at(0), &order(1, 0, 1)),
+        Err(MotorError::NotArmed)
+    );
+    assert_eq!(
+        motor.grant(at(0), 1, LONGEST_GRANT),
+        Err(MotorError::NotArmed)
+    );
+    assert_eq!(
+        motor.arm(
+            at(0),
+            Allowance {
+                hour_steps: 2,
+                day_steps: 1
+            }
+        ),
+        Err(MotorError::Invalid)
+    );
+    assert!(!motor.status(at(0)).armed);
+    motor.arm(at(0), Allowance::HARD_CEILING_ALONE).unwrap();
+    assert!(motor.status(at(0)).armed);
+    motor.submit(at(0), &order(1, 0, 1)).unwrap();
+}
+
+#[test]
+fn an_allowance_is_kept_over_a_restart_and_a_grant_adds_to_it() {
+    let mut motor = motor();
+    let ten = Allowance {
+        hour_steps: 10,
+        day_steps: 10,
+    };
+    let mut fresh = EmulatedMotor::new(
+        &MotorConfiguration::PROGRAMMABLE_IMPLANT,
+        &RotorParameters::faultless(1),
+        at(0),
+    )
+    .unwrap();
+    fresh.arm(at(0), ten).unwrap();
+    fresh.submit(at(0), &order(1, 0, 8)).unwrap();
+    fresh.advance_to(at(10 * SECOND_US));
+    assert_eq!(
+        fresh.submit(at(10 * SECOND_US), &order(2, 10 * SECOND_US, 3)),
+        Err(MotorError::Allowance)
+    );
+    fresh.off(at(10 * SECOND_US));
+    fresh.restart(at(0)).unwrap();
+    assert!(fresh.status(at(0)).armed);
+    // As the pump does at every boot: nothing is forgotten by it.
+    fresh.arm(at(0), ten).unwrap();
+    assert_eq!(
+        fresh.submit(at(0), &order(3, 0, 3)),
+        Err(MotorError::Allowance)
+    );
+    fresh
+        .grant(at(0), 1, Duration::from_micros(60 * SECOND_US))
+        .unwrap();
+    fresh.submit(at(0), &order(3, 0, 3)).unwrap();
+    assert_eq!(fresh.status(at(10 * SECOND_US)).commanded_steps, 3);
+    assert_eq!(
+        fresh.grant(
+            at(0),
+            1,
+            LONGEST_GRANT.saturating_add(Duration::from_micros(1))
+        ),
+        Err(MotorError::Invalid)
+    );
+    // What the hour remembers has gone; the day's has not.
+    let later = at(REMEMBERED_OF_AN_HOUR.micros() + 70 * SECOND_US);
+    assert_eq!(
+        fresh.submit(later, &order(4, later.micros(), 1)),
+        Err(MotorError::Allowance)
+    );
+    // Without power nothing is known, and nothing goes without being armed.
+    fresh.reboot(at(0)).unwrap();
+    assert_eq!(
+        fresh.submit(at(0), &order(5, 0, 1)),
+        Err(MotorError::NotArmed)
+    );
+
+    // A lower allowance than before waits for the steps of the higher one.
+    motor.arm(at(0), ten).unwrap();
+    motor.submit(at(0), &order(1, 0, 11)).unwrap();
+}
+
+/// Each level is a longer pulse: what gives way to it gives way to the next as well.
+#[test]
+fn a_jam_gives_way_to_its_level_and_above() {
+    let configuration = MotorConfiguration::PROGRAMMABLE_IMPLANT;
+    assert_eq!(
+        DriveLevel::ALL.map(|level| configuration.pulse_us(level)),
+        [3_000, 4_500, 6_000]
+    );
+    for jam in DriveLevel::ALL {
+        for level in DriveLevel::ALL {
+            let mut motor = motor();
+            let jammed = RotorParameters {
+                jammed_below: Some(jam),
+                ..RotorParameters::faultless(1)
+            };
+            motor.change_rotor(at(0), &jammed);
+            let order = Order {
+                level,
+                ..order(1, 0, 20)
+            };
+            motor.submit(at(0), &order).unwrap();
+            assert_eq!(
+                motor.order_end(),
+                Some(at(19 * 864_000 + u64::from(configuration.pulse_us(level))))
+            );
+            let turned = if level >= jam { 20 } else { 0 };
+            let status = motor.status(at(20 * SECOND_US));
+            assert_eq!(
+                (status.commanded_steps, status.counted_pulses),
+                (20, turned)
+            );
+        }
+    }
+    // The rest between pulses stays what it is, so the shortest interval grows with the pulse.
+    for (level, shortest_ns) in DriveLevel::ALL
+        .into_iter()
+        .zip([5_000_000, 6_500_000, 8_000_000])
+    {
+        let order = |period_ns| Order {
+            level,
+            period_ns,
+            ..order(1, 0, 2)
+        };
+        assert_eq!(
+            motor().submit(at(0), &order(shortest_ns - 1)),
+            Err(MotorError::Invalid)
+        );
+        motor().submit(at(0), &order(shortest_ns)).unwrap();
+    }
 }
 
 /// The same seed and the same calls give the same run, whatever the steps in which time moves.
@@ -230,7 +390,7 @@ fn a_run_can_be_repeated() {
             ..RotorParameters::faultless(42)
         };
         let configuration = MotorConfiguration::PROGRAMMABLE_IMPLANT;
-        let mut motor = EmulatedMotor::new(&configuration, &rotor, at(0)).unwrap();
+        let mut motor = armed(&configuration, &rotor);
         let mut seen = Vec::new();
         for window in 0..20_u64 {
             let start = window * 30 * SECOND_US;
@@ -265,10 +425,10 @@ fn a_copy_is_independent() {
 /// bindgen asserts every offset when this is compiled; these are the sizes that Zephyr's side asserts too.
 #[test]
 fn layouts_are_those_of_the_header() {
-    assert_eq!(size_of::<bindings::thecal_motor_order>(), 24);
+    assert_eq!(size_of::<bindings::thecal_motor_order>(), 32);
     assert_eq!(size_of::<bindings::thecal_motor_status>(), 56);
     assert_eq!(size_of::<bindings::thecal_motor_config>(), 20);
-    assert_eq!(size_of::<bindings::thecal_rotor_parameters>(), 40);
+    assert_eq!(size_of::<bindings::thecal_rotor_parameters>(), 48);
     assert_eq!(align_of::<bindings::thecal_motor_order>(), 8);
     assert_eq!(align_of::<bindings::thecal_motor_status>(), 8);
 }

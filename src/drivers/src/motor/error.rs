@@ -8,11 +8,11 @@ use crate::bindings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum MotorError {
-    /// The interlock's ceiling would be passed.
+    /// The interlock's hard ceiling would be passed.
     Ceiling = 1,
     /// The interlock is not open: not opened yet, tripped, or the motor was switched off.
     Closed = 2,
-    /// Two orders are held already, or this one would overlap the one before it.
+    /// Two orders are held already, or this one would overlap the one before it; of grants: too many are in force.
     Busy = 3,
     /// There is no motor device, or it did not start.
     Absent = 4,
@@ -21,6 +21,10 @@ pub enum MotorError {
     Invalid = 5,
     /// The driver answered with a number that it is not known to answer with.
     Unexpected = 6,
+    /// The pump has not armed the interlock since power came: there is no allowance.
+    NotArmed = 7,
+    /// The armed allowance of the hour or the day would be passed.
+    Allowance = 8,
 }
 
 /// What an answer of the C driver means: 0 is done, the numbers of motor.h are themselves, all others unexpected.
@@ -36,6 +40,8 @@ pub const fn motor_result(answer: i32) -> Result<(), MotorError> {
         bindings::THECAL_MOTOR_BUSY => Err(MotorError::Busy),
         bindings::THECAL_MOTOR_ABSENT => Err(MotorError::Absent),
         bindings::THECAL_MOTOR_INVALID => Err(MotorError::Invalid),
+        bindings::THECAL_MOTOR_NOT_ARMED => Err(MotorError::NotArmed),
+        bindings::THECAL_MOTOR_ALLOWANCE => Err(MotorError::Allowance),
         i32::MIN..=-1 | 1..=i32::MAX => Err(MotorError::Unexpected),
     }
 }
@@ -43,12 +49,14 @@ pub const fn motor_result(answer: i32) -> Result<(), MotorError> {
 impl fmt::Display for MotorError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Ceiling => "the interlock's step ceiling would be passed",
+            Self::Ceiling => "the interlock's hard ceiling would be passed",
             Self::Closed => "the interlock is not open",
             Self::Busy => "two orders are held, or this one overlaps the one before it",
             Self::Absent => "no motor device is ready",
             Self::Invalid => "the order is outside what the motor can do",
             Self::Unexpected => "the motor driver answered with an unknown number",
+            Self::NotArmed => "the interlock is not armed",
+            Self::Allowance => "the interlock's armed allowance would be passed",
         })
     }
 }
@@ -69,6 +77,8 @@ mod tests {
             (-16, Err(MotorError::Busy)),
             (-19, Err(MotorError::Absent)),
             (-22, Err(MotorError::Invalid)),
+            (-2, Err(MotorError::NotArmed)),
+            (-28, Err(MotorError::Allowance)),
         ];
         for (answer, meaning) in table {
             assert_eq!(motor_result(answer), meaning, "{answer}");
@@ -93,6 +103,8 @@ mod tests {
             MotorError::Absent,
             MotorError::Invalid,
             MotorError::Unexpected,
+            MotorError::NotArmed,
+            MotorError::Allowance,
         ]
         .into_iter()
         .enumerate()

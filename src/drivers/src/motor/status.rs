@@ -9,9 +9,9 @@ use crate::bindings;
 pub enum Interlock {
     /// Not opened since boot: no step.
     Closed,
-    /// Steps are made up to the ceiling.
+    /// Steps are made up to the ceilings, if it is armed as well.
     Open,
-    /// A stored word was damaged, or more steps were counted than allowed: no step until the next boot.
+    /// A stored word was damaged, or there were to be more steps than allowed: no step until the next boot.
     Tripped,
     /// The motor was switched off: no step until the next boot.
     Off,
@@ -34,7 +34,7 @@ impl Interlock {
 pub struct Faults(u16);
 
 impl Faults {
-    /// A step of an accepted order met the ceiling: the orders were dropped.
+    /// A step of an accepted order met the hard ceiling: the orders were dropped.
     pub const CEILING: Self = Self::from_flag(bindings::THECAL_MOTOR_FAULT_CEILING);
     /// The interlock tripped.
     pub const INTERLOCK: Self = Self::from_flag(bindings::THECAL_MOTOR_FAULT_INTERLOCK);
@@ -46,6 +46,8 @@ impl Faults {
     pub const LATE: Self = Self::from_flag(bindings::THECAL_MOTOR_FAULT_LATE);
     /// The step hardware made another number of steps than was ordered.
     pub const HARDWARE: Self = Self::from_flag(bindings::THECAL_MOTOR_FAULT_HARDWARE);
+    /// A step of an accepted order met the armed allowance: the orders were dropped, and the interlock has tripped.
+    pub const ALLOWANCE: Self = Self::from_flag(bindings::THECAL_MOTOR_FAULT_ALLOWANCE);
 
     #[allow(
         clippy::as_conversions,
@@ -121,6 +123,8 @@ pub struct MotorStatus {
     pub last: Option<EndedOrder>,
     /// The gate that counts steps for itself.
     pub interlock: Interlock,
+    /// Whether the interlock has an allowance: it was armed, or it has gone on with one that survived a reset.
+    pub armed: bool,
     /// Latched faults.
     pub faults: Faults,
 }
@@ -157,6 +161,7 @@ impl MotorStatus {
                 steps: status.last_order_steps,
             }),
             interlock: Interlock::from_c(status.interlock),
+            armed: status.armed != 0,
             faults: Faults(status.faults),
         }
     }
@@ -190,11 +195,13 @@ mod tests {
         let status = MotorStatus::from_c(&raw);
         assert_eq!(status.running, None);
         assert_eq!(status.last, None);
+        assert!(!status.armed);
         assert_eq!(status.counted_steps(), -24);
         assert_eq!(status.room(), 2);
 
         raw.orders_held = 2;
         raw.orders_ended = 1;
+        raw.armed = 1;
         let status = MotorStatus::from_c(&raw);
         assert_eq!(
             status.running,
@@ -205,6 +212,7 @@ mod tests {
         );
         assert_eq!(status.last, Some(EndedOrder { id: 5, steps: 3 }));
         assert_eq!(status.room(), 0);
+        assert!(status.armed);
     }
 
     #[test]
@@ -216,6 +224,7 @@ mod tests {
             Faults::ENCODER_FULL,
             Faults::LATE,
             Faults::HARDWARE,
+            Faults::ALLOWANCE,
         ];
         for (index, fault) in all.into_iter().enumerate() {
             assert_eq!(fault.bits(), 1 << index);

@@ -5,7 +5,7 @@
 
 use drivers::device::queue::{NoRoom, Queue, Wait};
 use drivers::device::{motor, retained, system, watchdog};
-use drivers::motor::{Faults, Interlock, MotorError, Order};
+use drivers::motor::{Allowance, DriveLevel, Faults, Interlock, MotorError, Order};
 use heapless::Deque;
 use journal::{Envelope, Stamp};
 use protocol::{Answer, SessionId};
@@ -38,6 +38,7 @@ pub fn run() {
         cause,
         retained: retained(cause),
     };
+    resume_interlock(cause);
     let mut delivery = Delivery::new(recovered(), start);
     // Before the first tick: nothing has moved yet.
     delivery.tell(Event::Boot);
@@ -99,6 +100,32 @@ fn retained(cause: ResetCause) -> Option<Retained> {
     }
     let mut buffer = [0; RETAINED_BYTES];
     Retained::decode(retained::read(&mut buffer)?)
+}
+
+/// The interlock goes on with its own account of steps, where that came through the reset.
+fn resume_interlock(cause: ResetCause) {
+    match motor::resume(cause != ResetCause::PowerOn) {
+        Ok(motor::Resumed::Armed) => say!(info, "interlock: goes on with its account"),
+        Ok(motor::Resumed::Empty) => say!(info, "interlock: begins empty"),
+        Err(error) => say!(error, "interlock: {error}"),
+    }
+    // Until the pump says by itself what its prescription needs.
+    arm(Allowance::HARD_CEILING_ALONE);
+}
+
+/// What the prescription in force needs. A refusal shows in the motor's status: the interlock is closed or tripped then.
+fn arm(allowance: Allowance) {
+    if let Err(error) = motor::arm(allowance) {
+        say!(error, "interlock: not armed: {error}");
+    }
+}
+
+/// What one authorised bolus or prime needs beside it. Refused, its orders meet the allowance and are refused too.
+#[allow(dead_code, reason = "for the pump's action that is to come")]
+fn grant(steps: u32, within: Duration) {
+    if let Err(error) = motor::grant(steps, within) {
+        say!(error, "interlock: no grant: {error}");
+    }
 }
 
 fn reset_cause() -> ResetCause {
@@ -313,6 +340,7 @@ impl Delivery {
             period_ns: order.period_ns,
             id: order.id,
             steps: order.steps,
+            level: DriveLevel::Nominal,
         });
         if let Err(error) = handed_over {
             self.outcome(Outcome::OrderRefused {
@@ -365,8 +393,8 @@ fn to_link(message: &ToLink<&Answer>) -> Result<(), NoRoom> {
 
 fn refusal_of(error: MotorError) -> OrderRefusal {
     match error {
-        MotorError::Ceiling => OrderRefusal::OverCeiling,
-        MotorError::Closed => OrderRefusal::InterlockClosed,
+        MotorError::Ceiling | MotorError::Allowance => OrderRefusal::OverCeiling,
+        MotorError::Closed | MotorError::NotArmed => OrderRefusal::InterlockClosed,
         MotorError::Busy => OrderRefusal::Busy,
         MotorError::Invalid => OrderRefusal::Invalid,
         MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,

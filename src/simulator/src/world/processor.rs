@@ -2,7 +2,7 @@
 
 use super::{LogEntry, Memory, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
-use drivers::motor::{EmulatedMotor, Faults, Interlock, MotorError, Order};
+use drivers::motor::{Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order};
 use journal::{Envelope, Journal, Log, Partition, Stamp};
 use protocol::{Answer, Lifecycle, Mtu, Policy, Received, Session, SessionId, Situation};
 use pump::{
@@ -39,6 +39,20 @@ pub(super) struct Bench<'a> {
     pub(super) at: PumpTime,
     pub(super) carrier: CarrierTime,
     pub(super) motor: &'a mut EmulatedMotor,
+}
+
+impl Bench<'_> {
+    /// What the prescription in force needs. A refusal shows in the motor's status: the interlock is closed or tripped then.
+    #[allow(dead_code, reason = "for the pump's action that is to come")]
+    fn arm(&mut self, allowance: Allowance) {
+        let _ = self.motor.arm(self.at, allowance);
+    }
+
+    /// What one authorised bolus or prime needs beside it. Refused, its orders meet the allowance and are refused too.
+    #[allow(dead_code, reason = "for the pump's action that is to come")]
+    fn grant(&mut self, steps: u32, within: Duration) {
+        let _ = self.motor.grant(self.at, steps, within);
+    }
 }
 
 /// One boot. Times are pump time since then.
@@ -352,6 +366,7 @@ fn motor_order(order: &StepOrder) -> Order {
         period_ns: order.period_ns,
         id: order.id,
         steps: order.steps,
+        level: DriveLevel::Nominal,
     }
 }
 
@@ -359,8 +374,8 @@ fn refusal(error: MotorError) -> OrderRefusal {
     match error {
         MotorError::Invalid => OrderRefusal::Invalid,
         MotorError::Busy => OrderRefusal::Busy,
-        MotorError::Closed => OrderRefusal::InterlockClosed,
-        MotorError::Ceiling => OrderRefusal::OverCeiling,
+        MotorError::Closed | MotorError::NotArmed => OrderRefusal::InterlockClosed,
+        MotorError::Ceiling | MotorError::Allowance => OrderRefusal::OverCeiling,
         MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,
     }
 }

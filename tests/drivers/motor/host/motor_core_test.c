@@ -28,13 +28,14 @@ static struct thecal_motor_core open_core(const struct thecal_motor_config *conf
 
 	CHECK_EQUAL(thecal_motor_core_init(&core, config), 0);
 	CHECK_EQUAL(thecal_motor_core_open(&core), 0);
+	CHECK_EQUAL(thecal_motor_core_arm(&core, 0u, UINT32_MAX, UINT32_MAX), 0);
 	return core;
 }
 
 static struct thecal_motor_order order_of(uint64_t first_at_us, uint64_t period_ns, uint32_t steps)
 {
 	return (struct thecal_motor_order){
-		.first_at_us = first_at_us, .period_ns = period_ns, .id = 77u, .steps = steps};
+		.first_at_us = first_at_us, .period_ns = period_ns, .id = 77u, .steps = steps, .level = 1u};
 }
 
 static struct thecal_motor_status status_of(struct thecal_motor_core *core, uint64_t now_us)
@@ -165,6 +166,7 @@ static void what_is_accepted_is_what_the_header_says(void)
 		CHECK_EQUAL(thecal_motor_core_init(&fresh, &implant), 0);
 		if (interlock != THECAL_INTERLOCK_CLOSED) {
 			CHECK_EQUAL(thecal_motor_core_open(&fresh), 0);
+			CHECK_EQUAL(thecal_motor_core_arm(&fresh, 0u, UINT32_MAX, UINT32_MAX), 0);
 		}
 		if (interlock == THECAL_INTERLOCK_TRIPPED) {
 			fresh.interlock.windows[0].newest.value ^= 4u;
@@ -549,15 +551,16 @@ static void damage_on_the_way_stops_before_the_next_step(void)
 {
 	for (size_t byte = 0u; byte < sizeof(struct thecal_interlock); byte++) {
 		struct thecal_motor_core core = open_core(&implant);
-		/* Steps 61 s apart cannot be: one order a bucket, so that each step opens a new bucket. */
-		const struct thecal_motor_order order = order_of(1000u, 60000000000u, 2u);
+		/* On both sides of a full hour, so that the second step opens a bucket in every window. */
+		const uint64_t first_us = 3599000000u;
+		const struct thecal_motor_order order = order_of(first_us, 60000000000u, 2u);
 
-		CHECK_EQUAL(thecal_motor_core_submit(&core, 1000u, &order), 0);
-		(void)thecal_motor_core_advance(&core, 1000u);
-		(void)thecal_motor_core_advance(&core, 4000u);
+		CHECK_EQUAL(thecal_motor_core_submit(&core, first_us, &order), 0);
+		(void)thecal_motor_core_advance(&core, first_us);
+		(void)thecal_motor_core_advance(&core, first_us + PHASE_US);
 		CHECK_EQUAL(core.commanded_steps, 1);
 		((uint8_t *)&core.interlock)[byte] ^= 1u;
-		CHECK_EQUAL(thecal_motor_core_advance(&core, 60001000u), 0);
+		CHECK_EQUAL(thecal_motor_core_advance(&core, first_us + 60000000u), 0);
 		CHECK_EQUAL(core.commanded_steps, 1);
 		CHECK_EQUAL(core.orders_held, 0);
 		CHECK_EQUAL(thecal_motor_core_next_event_us(&core), THECAL_MOTOR_NEVER_US);
@@ -682,8 +685,8 @@ static void hardware_is_not_loaded_against_the_interlock(void)
 /* The last step that the ceiling has room for leaves the window between loading and the first step of the new order. */
 static void hardware_is_loaded_ahead_of_time(void)
 {
-	/* Full at 0; the bucket of then leaves 61 minutes later. */
-	const uint64_t leaves_us = 61ull * 60000000u;
+	/* Full at 0; the bucket of then leaves 62.5 minutes later. */
+	const uint64_t leaves_us = 25ull * 150000000u;
 	struct thecal_motor_config config = implant;
 
 	config.ceiling_steps = 50u;
@@ -703,6 +706,132 @@ static void hardware_is_loaded_ahead_of_time(void)
 			CHECK_EQUAL(status_of(&core, 0u).interlock, THECAL_INTERLOCK_OPEN);
 			CHECK_EQUAL(status_of(&core, 0u).faults, 0);
 		}
+	}
+}
+
+/* ---- The armed ceiling and the drive levels ---- */
+
+static struct thecal_motor_core armed_core(uint32_t hour_steps, uint32_t day_steps)
+{
+	struct thecal_motor_core core;
+
+	CHECK_EQUAL(thecal_motor_core_init(&core, &implant), 0);
+	CHECK_EQUAL(thecal_motor_core_open(&core), 0);
+	CHECK_EQUAL(thecal_motor_core_arm(&core, 0u, hour_steps, day_steps), 0);
+	return core;
+}
+
+static void an_order_needs_an_allowance(void)
+{
+	const struct thecal_motor_order order = order_of(0u, SHORTEST_NS, 10u);
+	struct thecal_motor_core core;
+
+	CHECK_EQUAL(thecal_motor_core_init(&core, &implant), 0);
+	CHECK_EQUAL(thecal_motor_core_open(&core), 0);
+	CHECK_EQUAL(status_of(&core, 0u).armed, 0);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), THECAL_MOTOR_NOT_ARMED);
+	CHECK_EQUAL(thecal_motor_core_arm(&core, 0u, 9u, 9u), 0);
+	CHECK_EQUAL(status_of(&core, 0u).armed, 1);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), THECAL_MOTOR_ALLOWANCE);
+	CHECK_EQUAL(core.orders_held, 0);
+	CHECK_EQUAL(thecal_motor_core_grant(&core, 0u, 1u, 60u), 0);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), 0);
+	CHECK_EQUAL(status_of(&core, 0u).interlock, THECAL_INTERLOCK_OPEN);
+	CHECK_EQUAL(status_of(&core, 0u).faults, 0);
+}
+
+/* Somebody else's steps filled the allowance after the order was accepted: whoever makes the steps, it trips. */
+static void an_accepted_order_that_meets_the_allowance_trips(void)
+{
+	const struct thecal_motor_order order = order_of(1000u, SHORTEST_NS, 50u);
+
+	for (unsigned by = 0u; by < 3u; by++) {
+		struct thecal_motor_core core = armed_core(50u, 50u);
+
+		CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), 0);
+		switch (by) {
+		case 0u:
+			CHECK_EQUAL(thecal_interlock_count(&core.interlock, 0u, 50u), 0);
+			CHECK_EQUAL(thecal_motor_core_advance(&core, 1000u), 0);
+			CHECK_EQUAL(core.commanded_steps, 0);
+			break;
+		case 1u:
+			CHECK_EQUAL(thecal_interlock_count(&core.interlock, 0u, 1u), 0);
+			CHECK_EQUAL(thecal_motor_core_begin(&core, 1000u), -ENOSPC);
+			break;
+		default:
+			CHECK_EQUAL(thecal_motor_core_begin(&core, 1000u), 0);
+			thecal_motor_core_made(&core, 1000u, 50u);
+			CHECK_EQUAL(core.faults, 0);
+			thecal_motor_core_made(&core, 1000u, 1u);
+			core.faults &= (uint16_t)~THECAL_MOTOR_FAULT_HARDWARE;
+			break;
+		}
+		CHECK_EQUAL(core.orders_held, 0);
+		CHECK_EQUAL(core.faults, THECAL_MOTOR_FAULT_ALLOWANCE | THECAL_MOTOR_FAULT_INTERLOCK);
+		CHECK_EQUAL(status_of(&core, 1000u).interlock, THECAL_INTERLOCK_TRIPPED);
+	}
+}
+
+/* What is kept counts every step that may be made before the reset. */
+static void a_saved_core_counts_what_is_on_its_way(void)
+{
+	struct thecal_motor_core core = armed_core(50u, 50u);
+	struct thecal_interlock_history history;
+	const struct thecal_motor_order first = order_of(0u, SHORTEST_NS, 10u);
+	const struct thecal_motor_order second = order_of(100000u, SHORTEST_NS, 20u);
+	const struct thecal_motor_order fits = order_of(0u, SHORTEST_NS, 20u);
+	const struct thecal_motor_order one_more = order_of(0u, SHORTEST_NS, 21u);
+
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &first), 0);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &second), 0);
+	(void)thecal_motor_core_advance(&core, 0u);
+	CHECK_EQUAL(thecal_motor_core_save(&core, 0u, &history), 0);
+	CHECK_EQUAL(thecal_motor_core_init(&core, &implant), 0);
+	CHECK_EQUAL(thecal_motor_core_restore(&core, 0u, &history), -EACCES);
+	CHECK_EQUAL(thecal_motor_core_open(&core), 0);
+	CHECK_EQUAL(thecal_motor_core_restore(&core, 0u, &history), 0);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &one_more), -ENOSPC);
+	CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &fits), 0);
+}
+
+static void a_level_is_a_longer_pulse_and_the_same_rest(void)
+{
+	static const uint32_t pulses_us[] = {3000u, 4500u, 6000u};
+
+	for (uint8_t level = 0u; level <= 4u; level++) {
+		struct thecal_motor_core core = open_core(&implant);
+		struct thecal_motor_order order = order_of(0u, SHORTEST_NS, 2u);
+		struct thecal_motor_order next = order_of(0u, SHORTEST_NS, 1u);
+		uint64_t shortest_us;
+
+		order.level = level;
+		if (level < 1u || level > 3u) {
+			order.period_ns = 1000000000u;
+			CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), -EINVAL);
+			continue;
+		}
+		shortest_us = pulses_us[level - 1u] + SHORTEST_US - PHASE_US;
+		CHECK_EQUAL(thecal_motor_core_pulse_us(&implant, level), pulses_us[level - 1u]);
+		order.period_ns = shortest_us * 1000u - 1u;
+		CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), -EINVAL);
+		order.period_ns += 1u;
+		CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &order), 0);
+		CHECK_EQUAL(thecal_motor_core_order_end_us(&core), shortest_us + pulses_us[level - 1u]);
+		next.first_at_us = 2u * shortest_us - 1u;
+		CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &next), -EBUSY);
+		next.first_at_us += 1u;
+		CHECK_EQUAL(thecal_motor_core_submit(&core, 0u, &next), 0);
+		CHECK(thecal_motor_core_advance(&core, 0u) != 0u);
+		CHECK(thecal_motor_core_advance(&core, pulses_us[level - 1u] - 1u) != 0u);
+		CHECK_EQUAL(thecal_motor_core_advance(&core, pulses_us[level - 1u]), 0);
+		CHECK_EQUAL(thecal_motor_core_next_event_us(&core), shortest_us);
+		CHECK(thecal_motor_core_advance(&core, shortest_us) != 0u);
+		CHECK_EQUAL(thecal_motor_core_advance(&core, shortest_us + pulses_us[level - 1u]), 0);
+		/* The next order has its own level. */
+		CHECK(thecal_motor_core_advance(&core, 2u * shortest_us) != 0u);
+		CHECK_EQUAL(thecal_motor_core_advance(&core, 2u * shortest_us + PHASE_US), 0);
+		CHECK_EQUAL(core.commanded_steps, 3);
 	}
 }
 
@@ -728,5 +857,9 @@ int main(void)
 	RUN(hardware_steps_are_accounted_to_their_orders);
 	RUN(hardware_is_not_loaded_against_the_interlock);
 	RUN(hardware_is_loaded_ahead_of_time);
+	RUN(an_order_needs_an_allowance);
+	RUN(an_accepted_order_that_meets_the_allowance_trips);
+	RUN(a_saved_core_counts_what_is_on_its_way);
+	RUN(a_level_is_a_longer_pulse_and_the_same_rest);
 	return checked("motor_core");
 }

@@ -35,13 +35,14 @@ static struct thecal_motor_emulated motor_of(const struct thecal_motor_config *c
 	struct thecal_motor_emulated motor;
 
 	CHECK_EQUAL(thecal_motor_emulated_init(&motor, config, rotor, 0u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_arm(&motor, 0u, UINT32_MAX, UINT32_MAX), 0);
 	return motor;
 }
 
 static struct thecal_motor_order order_of(uint64_t first_at_us, uint64_t period_ns, uint32_t steps)
 {
 	return (struct thecal_motor_order){
-		.first_at_us = first_at_us, .period_ns = period_ns, .id = 77u, .steps = steps};
+		.first_at_us = first_at_us, .period_ns = period_ns, .id = 77u, .steps = steps, .level = 1u};
 }
 
 static struct thecal_motor_status status_of(struct thecal_motor_emulated *motor, uint64_t now_us)
@@ -98,6 +99,7 @@ static void deliver_days(uint64_t nanolitres_per_day, uint64_t days)
 			}
 			order.steps = (uint32_t)(steps < 1u ? 1u : steps > 500u ? 500u : steps);
 			order.period_ns = period_ns;
+			order.level = THECAL_MOTOR_LEVEL_NOMINAL;
 			order.id = ++id;
 			if (order.first_at_us + (order.steps - 1u) * period_ns / 1000u > now_us + 2u * WINDOW_US) {
 				break;
@@ -217,7 +219,7 @@ static void a_status_has_every_field(void)
 	CHECK_EQUAL(status.orders_held, 0);
 	CHECK_EQUAL(status.interlock, THECAL_INTERLOCK_OPEN);
 	CHECK_EQUAL(status.faults, 0);
-	CHECK_EQUAL(status.reserved, 0);
+	CHECK_EQUAL(status.armed, 1);
 
 	running.id = 3u;
 	next.id = 0u;
@@ -285,6 +287,8 @@ static void a_reboot_keeps_the_angle_alone(void)
 		CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &before), 0);
 		thecal_motor_emulated_advance_to(&motor, SECOND_US);
 		CHECK_EQUAL(thecal_motor_emulated_reboot(&motor, 0u), 0);
+		CHECK_EQUAL(status_of(&motor, 0u).armed, 0);
+		CHECK_EQUAL(thecal_motor_emulated_arm(&motor, 0u, UINT32_MAX, UINT32_MAX), 0);
 		CHECK_EQUAL(thecal_motor_emulated_position(&motor), steps);
 		status = status_of(&motor, 0u);
 		CHECK_EQUAL(status.commanded_steps, 0);
@@ -369,6 +373,82 @@ static void bounds_that_contradict_each_other_are_refused(void)
 	CHECK_EQUAL(thecal_motor_emulated_reboot(&motor, 0u), -EINVAL);
 }
 
+/* With power all the time the interlock goes on with its account; without, it begins empty and not armed. */
+static void a_restart_keeps_the_account_of_steps(void)
+{
+	const struct thecal_motor_order ten = order_of(0u, 5000000u, 10u);
+	const struct thecal_motor_order one = order_of(0u, 5000000u, 1u);
+	struct thecal_motor_emulated motor;
+
+	CHECK_EQUAL(thecal_motor_emulated_init(&motor, &implant, &faultless, 0u), 0);
+	/* Never armed: nothing to go on with. */
+	CHECK_EQUAL(thecal_motor_emulated_restart(&motor, 0u), 0);
+	CHECK_EQUAL(status_of(&motor, 0u).armed, 0);
+	CHECK_EQUAL(thecal_motor_emulated_arm(&motor, 0u, 10u, 10u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &ten), 0);
+	thecal_motor_emulated_advance_to(&motor, SECOND_US);
+	for (unsigned boot = 0u; boot < 3u; boot++) {
+		thecal_motor_emulated_off(&motor, SECOND_US);
+		CHECK_EQUAL(thecal_motor_emulated_restart(&motor, 0u), 0);
+		CHECK_EQUAL(status_of(&motor, 0u).armed, 1);
+		CHECK_EQUAL(status_of(&motor, 0u).commanded_steps, 0);
+		CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &one), THECAL_MOTOR_ALLOWANCE);
+	}
+	CHECK_EQUAL(thecal_motor_emulated_grant(&motor, 0u, 1u, 1u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &one), 0);
+	/* An order on its way may have been made. */
+	CHECK_EQUAL(thecal_motor_emulated_restart(&motor, 0u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &one), THECAL_MOTOR_ALLOWANCE);
+	/* Damage is not gone on with. */
+	motor.core.interlock.allowances.steps[0] ^= 1u;
+	CHECK_EQUAL(thecal_motor_emulated_restart(&motor, 0u), 0);
+	CHECK_EQUAL(status_of(&motor, 0u).armed, 0);
+	CHECK_EQUAL(thecal_motor_emulated_arm(&motor, 0u, 10u, 10u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &ten), 0);
+	CHECK_EQUAL(thecal_motor_emulated_reboot(&motor, 0u), 0);
+	CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &one), THECAL_MOTOR_NOT_ARMED);
+}
+
+/* A pulse too short for the jam turns nothing; the same pulse a level higher does. */
+static void a_jam_gives_way_to_a_longer_pulse(void)
+{
+	for (uint8_t level = 1u; level <= 3u; level++) {
+		struct thecal_rotor_parameters jammed = faultless;
+		struct thecal_motor_order order = order_of(0u, 10000000u, 10u);
+
+		for (uint8_t jam = 1u; jam <= 3u; jam++) {
+			const uint32_t needed_us = thecal_motor_core_pulse_us(&implant, jam);
+			struct thecal_motor_emulated motor;
+
+			jammed.minimum_pulse_us = needed_us;
+			motor = motor_of(&implant, &jammed);
+			order.level = level;
+			CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &order), 0);
+			CHECK_EQUAL(status_of(&motor, SECOND_US).commanded_steps, 10);
+			CHECK_EQUAL(status_of(&motor, SECOND_US).counted_pulses, level >= jam ? 10 : 0);
+		}
+	}
+}
+
+static void a_double_pulse_is_counted_and_turns_nothing(void)
+{
+	struct thecal_rotor_parameters stuttering = faultless;
+	const struct thecal_motor_order order = order_of(0u, 5000000u, 10u);
+
+	stuttering.double_pulse_one_in = 1u;
+	for (uint8_t reversed = 0u; reversed < 2u; reversed++) {
+		const int64_t sign = reversed != 0u ? -1 : 1;
+		struct thecal_motor_emulated motor;
+
+		stuttering.reversed = reversed;
+		motor = motor_of(&implant, &stuttering);
+		CHECK_EQUAL(thecal_motor_emulated_submit(&motor, 0u, &order), 0);
+		CHECK_EQUAL(status_of(&motor, SECOND_US).counted_pulses, sign * 20);
+		CHECK_EQUAL(thecal_motor_emulated_position(&motor), sign * 10);
+		CHECK_EQUAL(status_of(&motor, SECOND_US).faults, 0);
+	}
+}
+
 int main(void)
 {
 	RUN(a_status_has_every_field);
@@ -382,5 +462,8 @@ int main(void)
 	RUN(ten_days_at_a_usual_rate);
 	RUN(ten_days_at_awkward_rates);
 	RUN(ten_days_at_the_highest_rate);
+	RUN(a_restart_keeps_the_account_of_steps);
+	RUN(a_jam_gives_way_to_a_longer_pulse);
+	RUN(a_double_pulse_is_counted_and_turns_nothing);
 	return checked("motor_emulated");
 }

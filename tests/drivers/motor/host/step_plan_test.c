@@ -12,7 +12,7 @@
 static struct thecal_motor_order order_of(uint64_t first_at_us, uint64_t period_ns, uint32_t steps)
 {
 	return (struct thecal_motor_order){
-		.first_at_us = first_at_us, .period_ns = period_ns, .id = 1u, .steps = steps};
+		.first_at_us = first_at_us, .period_ns = period_ns, .id = 1u, .steps = steps, .level = 1u};
 }
 
 /* Microseconds of a tick, in units of 1/512 us: exact. */

@@ -214,12 +214,13 @@ static void start(const struct thecal_motor_config *config)
 	chip.wake_tick = NEVER;
 	chip.pulse_units = PHASE_US * UNITS_PER_US;
 	CHECK_EQUAL(thecal_stepper_init(&stepper, &hardware, config), 0);
+	CHECK_EQUAL(thecal_stepper_arm(&stepper, UINT32_MAX, UINT32_MAX), 0);
 }
 
 static struct thecal_motor_order order_of(uint64_t first_at_us, uint64_t period_ns, uint32_t steps)
 {
 	return (struct thecal_motor_order){
-		.first_at_us = first_at_us, .period_ns = period_ns, .id = 1u, .steps = steps};
+		.first_at_us = first_at_us, .period_ns = period_ns, .id = 1u, .steps = steps, .level = 1u};
 }
 
 static struct thecal_motor_status status_now(void)

@@ -15,6 +15,7 @@
 #define MOTOR        DEVICE_DT_GET(DT_NODELABEL(motor))
 #define MOTOR_LOW    DEVICE_DT_GET(DT_NODELABEL(motor_low))
 #define MOTOR_COARSE DEVICE_DT_GET(DT_NODELABEL(motor_coarse))
+#define MOTOR_ARMED  DEVICE_DT_GET(DT_NODELABEL(motor_armed))
 #define MOTOR_BROKEN DEVICE_DT_GET(DT_NODELABEL(motor_broken))
 
 static const struct thecal_rotor_parameters faultless = {.minimum_pulse_us = 2000u};
@@ -23,7 +24,7 @@ static const struct thecal_rotor_parameters faultless = {.minimum_pulse_us = 200
 static struct thecal_motor_order usual_order(uint32_t id, uint64_t in_us, uint32_t steps)
 {
 	return (struct thecal_motor_order){
-		.first_at_us = thecal_motor_now_us() + in_us, .period_ns = 864000000u, .id = id, .steps = steps};
+		.first_at_us = thecal_motor_now_us() + in_us, .period_ns = 864000000u, .id = id, .steps = steps, .level = THECAL_MOTOR_LEVEL_NOMINAL};
 }
 
 /* As fast as the motor turns. */
@@ -59,7 +60,22 @@ static void before_each(void *fixture)
 	k_sleep(K_MSEC(50));
 }
 
-ZTEST_SUITE(motor, NULL, NULL, before_each, NULL, NULL);
+/* The hard ceiling alone, for all tests but those of the allowance. */
+static void *before_all(void)
+{
+	static const struct device *const motors[] = {MOTOR, MOTOR_LOW, MOTOR_COARSE};
+	const struct thecal_motor_order order = usual_order(1u, 0u, 1u);
+
+	for (size_t index = 0u; index < ARRAY_SIZE(motors); index++) {
+		zassert_equal(thecal_motor_api(motors[index])->submit(motors[index], &order), THECAL_MOTOR_NOT_ARMED);
+		zassert_equal(status_of(motors[index]).armed, 0u);
+		zassert_ok(thecal_motor_api(motors[index])->arm(motors[index], UINT32_MAX, UINT32_MAX));
+		zassert_equal(status_of(motors[index]).armed, 1u);
+	}
+	return NULL;
+}
+
+ZTEST_SUITE(motor, NULL, before_all, before_each, NULL, NULL);
 
 ZTEST(motor, test_an_order_is_delivered_within_one_step_all_the_way)
 {
@@ -226,13 +242,67 @@ ZTEST(motor, test_the_ceiling_of_the_node_holds)
 	zassert_equal(status_of(MOTOR_LOW).commanded_steps, 100u);
 	order = fast_order(3u, 0u, 1u);
 	zassert_equal(api->submit(MOTOR_LOW, &order), -EPERM);
-	/* Ten seconds and a sixtieth after the last of them, all is forgotten. */
+	/* Ten seconds and a twenty-fourth after the last of them, all is forgotten. */
 	k_sleep(K_MSEC(10500));
 	order = fast_order(4u, 0u, 100u);
 	zassert_ok(api->submit(MOTOR_LOW, &order));
 	k_sleep(K_SECONDS(1));
 	zassert_equal(status_of(MOTOR_LOW).commanded_steps, 200u);
 	zassert_equal(status_of(MOTOR_LOW).faults, 0u);
+}
+
+/* The node's own allowance: what is above it is refused, a grant adds to it, a history saved before goes on in none of it. */
+ZTEST(motor, test_the_allowance_of_the_pump_holds)
+{
+	const struct thecal_motor_driver_api *api = thecal_motor_api(MOTOR_ARMED);
+	struct thecal_motor_order order = fast_order(1u, 0u, 60u);
+	struct thecal_interlock_history history;
+
+	zassert_equal(api->save(MOTOR_ARMED, &history), -ENOENT);
+	zassert_equal(api->arm(MOTOR_ARMED, 100u, 99u), -EINVAL);
+	zassert_ok(api->arm(MOTOR_ARMED, 100u, 100u));
+	zassert_ok(api->submit(MOTOR_ARMED, &order));
+	k_sleep(K_SECONDS(1));
+	order = fast_order(2u, 0u, 41u);
+	zassert_equal(api->submit(MOTOR_ARMED, &order), THECAL_MOTOR_ALLOWANCE);
+	zassert_ok(api->grant(MOTOR_ARMED, 1u, 60u));
+	order = fast_order(2u, 0u, 41u);
+	zassert_ok(api->submit(MOTOR_ARMED, &order));
+	k_sleep(K_SECONDS(1));
+	zassert_equal(status_of(MOTOR_ARMED).commanded_steps, 101u);
+	zassert_equal(status_of(MOTOR_ARMED).faults, 0u);
+	zassert_ok(api->save(MOTOR_ARMED, &history));
+	zassert_equal(api->restore(MOTOR_ARMED, &history), -EACCES);
+}
+
+/* Without retained memory (as here) nothing is resumed, and arming goes on as before. */
+ZTEST(motor, test_nothing_is_resumed_where_nothing_is_retained)
+{
+	zassert_equal(thecal_motor_resume(0u), THECAL_MOTOR_NOT_ARMED);
+	zassert_equal(thecal_motor_resume(1u), THECAL_MOTOR_NOT_ARMED);
+	zassert_equal(thecal_motor_arm(2u, 1u), THECAL_MOTOR_INVALID);
+	zassert_ok(thecal_motor_arm(UINT32_MAX, UINT32_MAX));
+	zassert_ok(thecal_motor_grant(1u, 1u));
+}
+
+/* A jam gives way to a pulse of 6 ms: the highest level's. */
+ZTEST(motor, test_a_jam_gives_way_to_the_highest_level)
+{
+	const struct thecal_rotor_parameters jammed = {.minimum_pulse_us = 5000u};
+
+	thecal_motor_emul_change_rotor(MOTOR, &jammed);
+	for (uint8_t level = THECAL_MOTOR_LEVEL_NOMINAL; level <= THECAL_MOTOR_LEVEL_HIGHEST; level++) {
+		const struct thecal_motor_status before = status_of(MOTOR);
+		struct thecal_motor_order order = fast_order(level, 0u, 10u);
+
+		order.period_ns = 50000000u;
+		order.level = level;
+		zassert_ok(thecal_motor_submit(&order));
+		k_sleep(K_SECONDS(1));
+		zassert_equal(status_of(MOTOR).commanded_steps - before.commanded_steps, 10u);
+		zassert_within(status_of(MOTOR).counted_pulses - before.counted_pulses,
+			       level == THECAL_MOTOR_LEVEL_HIGHEST ? 10 : 0, 1);
+	}
 }
 
 ZTEST(motor, test_steps_per_encoder_pulse_comes_from_the_node)

@@ -26,11 +26,15 @@ ZTEST_SUITE(not_retained, NULL, NULL, NULL, NULL, NULL);
 
 ZTEST(not_retained, test_a_machine_that_retains_nothing_says_so)
 {
+	struct thecal_interlock_history history = {0};
 	struct thecal_reset reset;
 
 	zassert_equal(thecal_retained_write(back, sizeof(back)), -ENODEV);
 	zassert_equal(thecal_retained_write(back, sizeof(back) + 1), -EINVAL);
 	zassert_equal(thecal_retained_read(back, sizeof(back)), -ENODEV);
+	zassert_equal(thecal_retained_history_write(&history), -ENODEV);
+	zassert_equal(thecal_retained_history_read(&history), -ENODEV);
+	thecal_retained_history_forget();
 	thecal_system_retain_fatal(4, 5);
 	thecal_system_reset_cause(&reset);
 	zassert_equal(reset.cause, THECAL_RESET_POWER_ON);
@@ -305,6 +309,69 @@ ZTEST(retained, test_the_first_write_of_all_torn_at_any_byte_leaves_nothing_or_t
 		tear(&before, &after, written, 2u);
 		zassert_equal(thecal_retained_read(back, sizeof(back)), -ENODATA, "byte %u", written);
 	}
+}
+
+/* ---- The interlock's history: slots of the same kind, beside those for bytes ---- */
+
+static const struct thecal_interlock_history *history_of(uint32_t mark)
+{
+	static struct thecal_interlock_history history;
+	uint8_t *const bytes = (uint8_t *)&history;
+
+	for (uint32_t at = 0; at < sizeof(history); at++) {
+		bytes[at] = (uint8_t)(mark + 5u * at);
+	}
+	return &history;
+}
+
+static bool history_reads(uint32_t mark)
+{
+	struct thecal_interlock_history history;
+
+	memset(&history, 0xA5, sizeof(history));
+	return thecal_retained_history_read(&history) == 0 && memcmp(&history, history_of(mark), sizeof(history)) == 0;
+}
+
+ZTEST(retained, test_a_history_comes_back_until_it_is_forgotten)
+{
+	struct thecal_interlock_history history;
+
+	zassert_equal(thecal_retained_history_read(&history), -ENODATA);
+	for (uint32_t mark = 0u; mark < 10u; mark++) {
+		zassert_ok(thecal_retained_history_write(history_of(mark)));
+		zassert_true(history_reads(mark), "%u", mark);
+	}
+	/* In neither slot. */
+	thecal_retained_history_forget();
+	zassert_equal(thecal_retained_history_read(&history), -ENODATA);
+	zassert_ok(thecal_retained_history_write(history_of(20u)));
+	zassert_true(history_reads(20u));
+}
+
+ZTEST(retained, test_any_flipped_bit_of_the_newest_history_brings_the_other_back)
+{
+	uint8_t *const newest = (uint8_t *)&memory()->histories[1];
+
+	zassert_ok(thecal_retained_history_write(history_of(1u)));
+	zassert_ok(thecal_retained_history_write(history_of(2u)));
+	for (uint32_t bit = 0; bit < 8u * sizeof(struct thecal_retained_history); bit++) {
+		newest[bit / 8u] ^= (uint8_t)(1u << (bit % 8u));
+		zassert_true(history_reads(1u), "bit %u", bit);
+		newest[bit / 8u] ^= (uint8_t)(1u << (bit % 8u));
+		zassert_true(history_reads(2u), "bit %u", bit);
+	}
+}
+
+ZTEST(retained, test_bytes_and_history_leave_each_other_alone)
+{
+	for (uint32_t mark = 0u; mark < 5u; mark++) {
+		zassert_ok(thecal_retained_history_write(history_of(mark)));
+		keep((uint8_t)(40u + mark), 96u);
+		zassert_true(history_reads(mark));
+		zassert_true(reads((uint8_t)(40u + mark), 96u));
+	}
+	thecal_retained_history_forget();
+	zassert_true(reads(44u, 96u));
 }
 
 /* They lie side by side: neither may touch the other. */

@@ -13,6 +13,7 @@
 
 #include <zephyr/device.h>
 
+#include <thecal/interlock.h>
 #include <thecal/motor.h>
 #include <thecal/rotor.h>
 
@@ -32,6 +33,14 @@ __subsystem struct thecal_motor_driver_api {
 	int32_t (*submit)(const struct device *dev, const struct thecal_motor_order *order);
 	/** As thecal_motor_cancel(). */
 	uint32_t (*cancel)(const struct device *dev);
+	/** As thecal_motor_arm(). */
+	int32_t (*arm)(const struct device *dev, uint32_t hour_steps, uint32_t day_steps);
+	/** As thecal_motor_grant(). */
+	int32_t (*grant)(const struct device *dev, uint32_t steps, uint32_t within_s);
+	/** As thecal_motor_core_save(), now. */
+	int32_t (*save)(const struct device *dev, struct thecal_interlock_history *history);
+	/** As thecal_motor_core_restore(), now. */
+	int32_t (*restore)(const struct device *dev, const struct thecal_interlock_history *history);
 	/** As thecal_motor_status(). */
 	void (*status)(const struct device *dev, struct thecal_motor_status *status);
 	/** As thecal_motor_off(): also with interrupts locked, and on a device that has not started. */

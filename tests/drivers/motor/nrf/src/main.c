@@ -20,12 +20,17 @@ static void on_order_ended(void)
 int main(void)
 {
 	struct thecal_motor_order order = {
-		.first_at_us = thecal_motor_now_us() + 1000000u, .period_ns = 1000000000u, .steps = 30u};
+		.first_at_us = thecal_motor_now_us() + 1000000u,
+		.period_ns = 1000000000u,
+		.steps = 30u,
+		.level = THECAL_MOTOR_LEVEL_NOMINAL,
+	};
 	struct thecal_motor_status status;
 
 	(void)bt_enable(NULL);
 	(void)bt_le_adv_start(BT_LE_ADV_CONN_FAST_1, NULL, 0, NULL, 0);
 	thecal_motor_on_order_ended(on_order_ended);
+	(void)thecal_motor_arm(UINT32_MAX, UINT32_MAX);
 	for (;;) {
 		while (thecal_motor_submit(&order) == 0) {
 			order.id++;
