@@ -6,7 +6,7 @@ use crate::record::Record;
 use heapless::Vec;
 use protocol::{Answer, LogName, SessionId};
 use therapy::{Sound, StepOrder};
-use units::PumpTime;
+use units::{Duration, PumpTime};
 
 /// Most actions one call returns; the stack has no room for more. What comes last falls off: a scrub, the latched record (which is then handed out
 /// again), a log entry (which is counted as lost); never an order, a commit or its answer.
@@ -38,6 +38,8 @@ pub enum Action {
     Grant {
         /// How many.
         steps: u32,
+        /// Within what time they are made.
+        within: Duration,
     },
     /// Let the patient hear this.
     Tone(Sound),

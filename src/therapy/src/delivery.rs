@@ -287,11 +287,13 @@ impl Delivery {
             return None;
         }
         // What is past is left out, and what is so far behind the driver's pace that it never comes up.
-        let in_hand = self
-            .newest_ends
-            .is_some_and(|end| now <= end.max(self.full_until).saturating_add(HANDOVER));
+        let in_hand = self.newest_ends.is_some_and(|end| {
+            let held_back =
+                self.full_until > end && now <= self.full_until.saturating_add(HANDOVER);
+            now <= end || held_back
+        });
         match (self.newest_ends, self.resumed_at.take()) {
-            // The driver was in supply until a moment ago: only what it can never catch up with is left out.
+            // The driver is in supply, or was until it had a place again: only what it can never catch up with is left out.
             (Some(end), _) if in_hand => self.leave_out_before(end.saturating_sub(LAG)),
             // What was dropped a moment ago comes again, and what it was behind with.
             (None, Some(at)) if now <= at.saturating_add(LAG) => {}

@@ -20,6 +20,10 @@ use crate::worst::{Allotment, BasalPlan, Binding, WorstCase, worst_case};
 
 /// How the drug is to be given (clinical reference, 1.2). Doses are of the primary drug.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a week is large, and there is no heap"
+)]
 pub enum Mode {
     /// Not at all.
     Stopped,
@@ -71,6 +75,10 @@ impl Draft {
 
 /// A mode that has passed every check.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a week is large, and there is no heap"
+)]
 enum Plan {
     Stopped,
     MinimumRate(Flow),

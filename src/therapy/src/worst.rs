@@ -161,6 +161,29 @@ pub fn worst_case(basal: &BasalPlan<'_>, patient: Option<&Allotment>) -> Option<
     Some(worst)
 }
 
+/// The most a program can give in any window: for the interlock, whose windows are a little longer than an hour and a day. `None` when it cannot be
+/// held.
+#[must_use]
+pub fn worst_in(
+    basal: &BasalPlan<'_>,
+    patient: Option<&Allotment>,
+    window: Duration,
+) -> Option<Volume> {
+    let of_basal = basal.largest_volume_in_window(window)?;
+    let Some(allotment) = patient else {
+        return Some(of_basal);
+    };
+    let beyond = window.saturating_sub(DAY);
+    let of_patient = if beyond == Duration::ZERO {
+        allotment.largest_in(window)?
+    } else {
+        allotment
+            .largest_in_a_day()?
+            .checked_add(allotment.largest_in(beyond)?)?
+    };
+    of_basal.checked_add(of_patient)
+}
+
 /// The steps the interlock allows for a volume: 1.05 times it, rounded up to a step, and 20 more \[P\]. `None` when it cannot be held.
 #[must_use]
 pub fn interlock_allowance(volume: Volume, step_volume: StepVolume) -> Option<u32> {

@@ -37,6 +37,10 @@ use crate::record::{JobEnd, Record};
 /// Steps of a retry come so far apart: slow enough for any rotor that can turn at all \[P\].
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
+/// What the interlock remembers of an hour and of a day: its buckets leave only when all of them is outside (docs/motor.md).
+const INTERLOCK_HOUR: Duration = Duration::from_seconds(3_750);
+const INTERLOCK_DAY: Duration = Duration::from_hours(25);
+
 /// Faults that are there until a clinician has dealt with them, also after a reset.
 pub(super) const LATCHING: [Fault; 5] = [
     Fault::OverDelivery,
@@ -557,7 +561,9 @@ impl Pump {
             return plain(Flow::ZERO);
         }
         if self.response == Response::MinimumRate {
-            return plain(minimum);
+            // No response starts what is stopped.
+            let program = self.prescription.as_ref().map(Prescription::highest_flow);
+            return plain(minimum.min(program.unwrap_or(minimum)));
         }
         if self.supervision.is_stalled() {
             // Only retries; what is prescribed meanwhile is missed.
@@ -699,29 +705,9 @@ impl Pump {
 
     /// The interlock's allowance follows the program.
     fn arm(&mut self, actions: &mut Actions) {
-        let worst = self.prescription.as_ref().map(Prescription::worst_case);
-        let step = self.bounds.step_volume;
-        let minimum = |duration: Duration| {
-            self.bounds
-                .minimum_rate
-                .flow()
-                .volume_in(duration)
-                .unwrap_or(Volume::ZERO)
-        };
-        let bridge = self
-            .path
-            .as_ref()
-            .and_then(|record| record.path.bridge_flow())
-            .unwrap_or(Flow::ZERO);
-        let bridged = |duration| bridge.volume_in(duration).unwrap_or(Volume::ZERO);
-        let steps = |volume: Volume, duration: Duration| {
-            let volume = volume.max(minimum(duration)).max(bridged(duration));
-            interlock_allowance(volume, step).unwrap_or(u32::MAX)
-        };
-        let (hour, day) = (Duration::from_hours(1), Duration::from_days(1));
         let wanted = (
-            steps(worst.map_or(Volume::ZERO, |worst| worst.one_hour), hour),
-            steps(worst.map_or(Volume::ZERO, |worst| worst.one_day), day),
+            self.allowance(INTERLOCK_HOUR),
+            self.allowance(INTERLOCK_DAY),
         );
         if self.armed != Some(wanted) {
             self.armed = Some(wanted);
@@ -730,6 +716,30 @@ impl Pump {
                 day_steps: wanted.1,
             });
         }
+    }
+
+    /// Steps that program, bridge or minimum rate can need in any such window at most.
+    fn allowance(&self, window: Duration) -> u32 {
+        let program = self.prescription.as_ref().and_then(|program| {
+            let allotment = program.allotment();
+            let worst = worst_in(&program.basal_plan(), allotment.as_ref(), window)?;
+            let single = program
+                .single_bolus()
+                .map_or(Some(Volume::ZERO), |(steps, _)| {
+                    self.bounds.step_volume.volume_of(u64::from(steps))
+                })?;
+            worst.checked_add(single)
+        });
+        let bridge = self
+            .path
+            .as_ref()
+            .and_then(|record| record.path.bridge_flow());
+        let flowing = |flow: Flow| flow.volume_in(window).unwrap_or(Volume::MAX);
+        let volume = program
+            .unwrap_or(Volume::ZERO)
+            .max(flowing(bridge.unwrap_or(Flow::ZERO)))
+            .max(flowing(self.bounds.minimum_rate.flow()));
+        interlock_allowance(volume, self.bounds.step_volume).unwrap_or(u32::MAX)
     }
 
     /// The tone that is due.

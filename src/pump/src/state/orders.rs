@@ -862,8 +862,11 @@ impl Pump {
         };
         self.tell_endings(&endings, actions);
         if granted {
+            // With a little over: orders of two jobs share a window of 30 s.
+            let within = order.duration().saturating_add(Duration::from_minutes(2));
             actions.push(Action::Grant {
                 steps: order.steps(),
+                within: within.min(Duration::from_hours(24)),
             });
         }
         if prime.is_some() {
