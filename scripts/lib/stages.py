@@ -121,7 +121,7 @@ PLAIN_COUNTS = r"^(?P<passed>\d+) passed, (?P<failed>\d+) failed"
 
 
 def lints(stage):
-    """Formatting, clippy's rules of the core, documentation."""
+    """Formatting, clippy's rules of the core, documentation, rules of the tree, what is required and shown."""
     stage.check("cargo fmt", ["cargo", "fmt", "--all", "--check"])
     stage.check(
         "clippy",
@@ -133,6 +133,8 @@ def lints(stage):
         env={"RUSTDOCFLAGS": "-D warnings"},
     )
     stage.check("rules of the tree", [sys.executable, "scripts/lib/tree_rules.py"])
+    stage.check("requirements, hazards and numbers to sign", [sys.executable, "scripts/lib/requirements.py"])
+    stage.check("the scripts' own tests", [sys.executable, "-m", "unittest", "discover", "-s", "scripts/lib", "-p", "*_test.py"])
 
 
 def crates(stage):

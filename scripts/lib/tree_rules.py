@@ -119,7 +119,32 @@ def same_versions():
             yield f"src/firmware/Cargo.lock: {name} {sorted(board[name])}, the workspace {sorted(host[name])}"
 
 
-RULES = [floors, core_lints, unsafe_in_one_crate, fixed_width_border, zephyr_is_ours, same_profile, same_versions]
+def citations(text):
+    """Pages and headings that a source file cites, as in: docs/x.md, "One heading" and "Another"."""
+    # A citation may be broken over lines of a comment.
+    joined = re.sub(r"\s*\n\s*(?://[/!]?|\*|#)?\s*", " ", text)
+    for found in re.finditer(r'docs/([\w-]+\.md)((?:,? (?:and )?\\?"[^"\\]+\\?")+)', joined):
+        for heading in re.findall(r'"([^"\\]+)\\?"', found.group(2)):
+            yield found.group(1), heading
+
+
+def headings(page):
+    """The headings of a page; none where there is no such page."""
+    return set(re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)) if page.is_file() else set()
+
+
+def cited_headings():
+    """A heading of docs/ that a source file cites is there."""
+    for path in sorted((ROOT / "src").rglob("*")):
+        inside = path.relative_to(ROOT)
+        if path.suffix not in (".rs", ".c", ".h", ".js", ".mjs", ".py") or {"target", "node_modules"} & set(inside.parts):
+            continue
+        for page, heading in citations(path.read_text(errors="replace")):
+            if heading not in headings(ROOT / "docs" / page):
+                yield f'{inside}: docs/{page} has no heading "{heading}"'
+
+
+RULES = [cited_headings, floors, core_lints, unsafe_in_one_crate, fixed_width_border, zephyr_is_ours, same_profile, same_versions]
 
 
 def main():

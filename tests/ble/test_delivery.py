@@ -63,6 +63,7 @@ async def test_the_encoder_counts_what_was_prescribed_within_one_step(rig, progr
 
 
 async def test_program_and_totals_survive_a_power_cut(rig):
+    """Requirement: AC-5, AC-7"""
     async with rig:
         phone = await rig.connect()
         course = await start(phone, FAST)
@@ -93,6 +94,7 @@ async def test_program_and_totals_survive_a_power_cut(rig):
 
 
 async def test_a_link_lost_between_stage_and_commit_changes_nothing(rig):
+    """Requirement: AC-5, R-7"""
     async with rig:
         phone = await rig.connect()
         course = await start(phone, FAST)

@@ -224,6 +224,7 @@ async def test_a_missing_frame_is_told_at_once(rig):
 
 
 async def test_garbage_is_ignored_and_delivery_undisturbed(rig):
+    """Requirement: AC-6"""
     dice = random.Random(2)
     async with rig:
         phone = await rig.connect(mtu=247)

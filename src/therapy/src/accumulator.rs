@@ -157,6 +157,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.10: steps a day and their interval.
+    ///
+    /// Requirement: CALC-10
     #[test]
     fn counts_the_worked_examples() {
         let start = PumpTime::from_micros(17);
@@ -237,6 +239,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         /// Ten years, awkward ratios: at any microsecond the count is the exact one, rounded down.
+        ///
+        /// Requirement: AC-1
         #[test]
         fn counts_like_big_integers_for_ten_years(
             day in 1_u64..30_000_000_000_000, extra in 0_u128..4_000_000_000, concentration in 1_u32..,

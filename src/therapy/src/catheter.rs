@@ -388,6 +388,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.2.
+    ///
+    /// Requirement: CALC-2
     #[test]
     fn the_volumes_are_those_of_the_worked_examples() {
         let catheter = Catheter::new(REFERENCE).unwrap();

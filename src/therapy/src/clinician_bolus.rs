@@ -293,6 +293,7 @@ mod tests {
         }
     }
 
+    /// Requirement: TH-clinician-bolus
     #[test]
     fn one_an_hour_and_four_a_day() {
         let bolus = bolus("250 mcg", 600);
@@ -329,6 +330,8 @@ mod tests {
     }
 
     /// GIP 1.4.3: the pump's maximum itself is allowed, one step more is refused with what is possible.
+    ///
+    /// Requirement: TH-rates
     #[test]
     fn basal_and_bolus_share_the_maximum() {
         // 24 mL/day are 1 mL/h; basal takes half, a bolus of 0.25 mL over half an hour the other half.

@@ -78,6 +78,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.3: 19.3 mg/mL (-3.5 %), and every rinse leaves 7 % of the error.
+    ///
+    /// Requirement: CALC-3
     #[test]
     fn mixes_as_in_the_worked_example() {
         let up = dilution(Some("10 mg/mL"), Some("20 mg/mL"));

@@ -362,7 +362,7 @@ mod tests {
         ]
     };
 
-    /// Requirement: TH-fault-table
+    /// Requirement: TH-fault-table, AC-20
     #[test]
     fn every_row_alone_gives_what_the_table_says() {
         for (fault, [implant_hold, implant_stop, external_hold, external_stop]) in TABLE {

@@ -283,6 +283,7 @@ mod tests {
         assert!(external.can_step_for(external.highest.flow()));
     }
 
+    /// Requirement: TH-kinds
     #[test]
     fn the_ends_of_every_range_are_allowed_and_no_more() {
         use PumpKind::{ConstantRate, ExternalTrial, ProgrammableImplant};

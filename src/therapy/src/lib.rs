@@ -54,6 +54,9 @@ mod supervision;
 mod trial;
 mod worst;
 
+#[cfg(test)]
+mod pages;
+
 pub use accumulator::Accumulator;
 pub use alarm::{
     Alarm, AlarmClass, AlarmIntervals, AlarmRefusal, AlarmSet, AlarmState, Alarms, Ending,

@@ -241,6 +241,7 @@ mod tests {
         assert_eq!(mri.until(), None);
     }
 
+    /// Requirement: TH-mri
     #[test]
     fn it_ends_by_itself_and_not_a_microsecond_before() {
         let mut mri = on();
@@ -259,6 +260,7 @@ mod tests {
         assert_eq!(mri, Mri::off());
     }
 
+    /// Requirement: TH-mri
     #[test]
     fn fifty_steps_without_ten_pulses_are_no_delivery() {
         for (pulses, outcome) in [
@@ -300,6 +302,7 @@ mod tests {
         );
     }
 
+    /// Requirement: TH-mri
     #[test]
     fn a_reset_forgets_neither_scan_nor_check() {
         let mut buffer = [0; 16];

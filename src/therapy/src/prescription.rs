@@ -742,6 +742,7 @@ mod tests {
         assert!(flow > highest.flow());
     }
 
+    /// Requirement: TH-rates
     #[test]
     fn the_minimum_rate_and_what_is_between_are_no_doses() {
         for dose in ["12 mcg/day", "50 mcg/day"] {
@@ -856,6 +857,8 @@ mod tests {
     }
 
     /// Basal and the largest bolus together stay within 1 mL/h: refused when programmed, never stretched later.
+    ///
+    /// Requirement: TH-rates
     #[test]
     fn a_bolus_too_fast_beside_the_basal_rate_is_refused_with_what_is_possible() {
         let wanted = |duration: u32| Draft {
@@ -922,7 +925,7 @@ mod tests {
 
     /// What a kind of pump does not do no program reaches.
     ///
-    /// Requirement: AC-24
+    /// Requirement: AC-24, TH-kinds
     #[test]
     fn each_kind_has_its_modes() {
         let continuous = morphine("5 mg/day");

@@ -279,7 +279,7 @@ mod tests {
 
     /// Clinical reference, 2.4.
     ///
-    /// Requirement: AC-17
+    /// Requirement: AC-17, CALC-4
     #[test]
     fn three_dates_give_the_worked_example() {
         let forecast = example();
@@ -305,6 +305,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.5: hundredths of a day.
+    ///
+    /// Requirement: CALC-5
     #[test]
     fn the_times_to_the_alarm_and_to_empty_give_the_worked_example() {
         let level = "7.35 mL".parse().unwrap();
@@ -317,6 +319,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.14.
+    ///
+    /// Requirement: CALC-14
     #[test]
     fn a_constant_rate_gives_the_worked_example() {
         let course = Course::new(FULL, LOW_MARK, flow("0.5 mL/day"));

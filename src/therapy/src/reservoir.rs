@@ -331,6 +331,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.5 and 2.14: 7.35 mL at 0.350 mL/day last 21.0 days; 20 mL at 0.5 mL/day 40.0 days.
+    ///
+    /// Requirement: CALC-5
     #[test]
     fn the_time_to_empty_gives_the_worked_examples() {
         let mut reservoir = Reservoir::unknown();
@@ -428,6 +430,7 @@ mod tests {
         assert_eq!(reservoir, Reservoir::unknown());
     }
 
+    /// Requirement: TH-overfill
     #[test]
     fn a_top_up_does_not_forgive_what_was_overdrawn() {
         let mut reservoir = Reservoir::unknown();
@@ -467,6 +470,7 @@ mod tests {
         assert_eq!(nothing.state(Volume::ZERO), Empty);
     }
 
+    /// Requirement: TH-overfill
     #[test]
     fn an_overfill_is_found_beyond_the_capacity() {
         let millilitres = Volume::from_millilitres;

@@ -153,6 +153,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.1: 0.25 mL of 10 mg/mL are 2.5 mg. 2.2: 0.3182 mL hold 3.182 mg.
+    ///
+    /// Requirement: CALC-1
     #[test]
     fn volume_times_concentration_gives_the_worked_examples() {
         let concentration = "10 mg/mL".parse().unwrap();

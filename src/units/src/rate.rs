@@ -309,6 +309,7 @@ mod tests {
         assert_eq!(hourly.per_day(), daily.per_day());
     }
 
+    /// Requirement: AC-10
     #[test]
     fn units_are_not_mixed() {
         use Quantity::{Concentration, DoseRate as Dose, FlowRate as Flowing, Mass, Volume};
@@ -375,6 +376,8 @@ mod tests {
     }
 
     /// Clinical reference, 2.1, 2.3, 2.6, 1.3.
+    ///
+    /// Requirement: CALC-1
     #[test]
     fn dose_over_concentration_gives_the_worked_examples() {
         for (dose, concentration, flow) in [

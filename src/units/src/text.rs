@@ -313,6 +313,7 @@ mod tests {
     use super::*;
     use crate::{Concentration, DoseRate, Duration, FlowRate, Mass, StepVolume, Volume};
 
+    /// Requirement: AC-10
     #[test]
     fn every_mistake_has_its_name() {
         use Quantity::Volume as Wanted;
@@ -493,6 +494,8 @@ mod tests {
         }
 
         /// Anything at all may be typed: no text panics, and what is accepted reads back.
+        ///
+        /// Requirement: AC-10, R-18
         #[test]
         fn any_text_is_accepted_or_refused(text in "\\PC{0,24}") {
             fn check<Q: core::str::FromStr<Err = QuantityError> + ToString + PartialEq + core::fmt::Debug>(text: &str) {
@@ -511,6 +514,8 @@ mod tests {
         }
 
         /// Texts that are nearly right reach further into the reader.
+        ///
+        /// Requirement: AC-10, R-18
         #[test]
         fn nearly_right_text_is_accepted_or_refused(text in "[+-]?[0-9.]{0,12} {0,2}(mg|mcg|ng|mL|nL|e3|,)?/?(day|h|mL)?") {
             if let Ok(rate) = text.parse::<DoseRate>() {

@@ -144,6 +144,8 @@ fn first_start_survives_a_cut_at_every_operation() {
 }
 
 /// The scenario: random mixed steps until every partition has gone round, then a stretch cut at every operation in four ways.
+///
+/// Requirement: AC-5, R-7
 #[test]
 fn a_cut_at_every_operation_leaves_old_or_new() {
     let mut tally = Tally::default();

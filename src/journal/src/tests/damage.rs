@@ -33,6 +33,8 @@ fn world_with_program() -> (World, core::ops::Range<u32>) {
 }
 
 /// Every bit of the record's item (header, key, frame, check, padding) and of the index behind it, in either bank.
+///
+/// Requirement: AC-20
 #[test]
 fn every_single_bit_of_a_state_record_is_repaired_from_the_other_bank() {
     let (world, place) = world_with_program();
@@ -231,6 +233,8 @@ fn written(flash: &VirtualFlash, partition: Partition, from: u32) -> core::ops::
 }
 
 /// Every bit of everything that is in the banks: values of all kinds, older ones too, every index, the key.
+///
+/// Requirement: AC-20
 #[test]
 fn every_single_bit_of_a_pumps_state_is_repaired() {
     let world = world_of_a_pump();
@@ -274,6 +278,8 @@ fn every_single_bit_of_a_checkpoint_costs_that_one() {
 
 /// Every bit of every record of either log: that record is missing there, the verifier or the head says so, and a critical event is still in
 /// the other log.
+///
+/// Requirement: AC-20
 #[test]
 fn every_single_bit_of_a_critical_event_is_noticed_and_the_other_log_has_it() {
     let mut world = world_of_a_pump();

@@ -66,7 +66,7 @@ const CRITICAL: [AlarmKind; 22] = [
 
 /// Each kind alone: class, sound, at once, again at exactly its interval, for ever.
 ///
-/// Requirement: AC-19
+/// Requirement: AC-19, R-19
 #[test]
 fn every_kind_sounds_at_once_and_at_its_interval() {
     for kind in AlarmKind::ALL.iter().copied() {
@@ -144,6 +144,7 @@ fn the_tone_that_plays_is_played_to_its_end() {
     assert_eq!(alarms.tick(at(4)).unwrap().kind, AlarmKind::OverDelivery);
 }
 
+/// Requirement: TH-alarm-table
 #[test]
 fn all_transitions_are_those_of_the_table() {
     use AlarmState::{Acknowledged, Active, Inactive, Latched};
@@ -197,6 +198,8 @@ fn what_happened_sounds_until_it_is_acknowledged() {
 }
 
 /// GIP 1.4.11: no bolus while an alarm sounds that says so.
+///
+/// Requirement: TH-alarm-table
 #[test]
 fn critical_alarms_forbid_boluses_with_two_exceptions() {
     for kind in AlarmKind::ALL.iter().copied() {
@@ -525,7 +528,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 proptest! {
     /// A critical condition that is present is never silent for longer than its interval, one mute, and the tones before it.
     ///
-    /// Requirement: AC-19
+    /// Requirement: AC-19, R-19
     #[test]
     fn what_is_present_is_never_silent_for_good(
         outside in any::<bool>(),

@@ -57,7 +57,7 @@ fn said(duration: Duration) -> std::string::String {
 
 /// Clinical reference, 2.3: 10 to 20 mg/mL at 2.5 mg/day.
 ///
-/// Requirement: AC-13
+/// Requirement: AC-13, CALC-3
 #[test]
 fn a_stronger_solution_gives_the_worked_example() {
     let bridge = plan("10 mg/mL", "20 mg/mL", "2.5 mg/day").unwrap();
@@ -86,7 +86,7 @@ fn a_stronger_solution_gives_the_worked_example() {
 
 /// Clinical reference, 2.3: 20 to 10 mg/mL at 2.5 mg/day. The deadly direction.
 ///
-/// Requirement: AC-13
+/// Requirement: AC-13, CALC-3
 #[test]
 fn a_weaker_solution_gives_the_worked_example() {
     let bridge = plan("20 mg/mL", "10 mg/mL", "2.5 mg/day").unwrap();
@@ -132,6 +132,7 @@ fn a_bridge_is_needed_when_another_liquid_follows() {
     }
 }
 
+/// Requirement: TH-bridge
 #[test]
 fn a_rate_outside_the_range_is_refused_with_the_dose_that_is_possible() {
     // 0.048 and 24 mL/day of 10 mg/mL.
@@ -195,6 +196,8 @@ fn a_dose_is_whole_nanograms_and_not_zero() {
 }
 
 /// Two bridges in the path: each slug keeps its own dose, and the end is that of both.
+///
+/// Requirement: TH-bridge
 #[test]
 fn a_second_change_waits_behind_the_first() {
     let mut path = path(morphine("10 mg/mL"));
@@ -247,6 +250,7 @@ fn a_change_too_many_is_refused_by_the_plan() {
     assert!(refusal.to_string().starts_with("too many changes"));
 }
 
+/// Requirement: TH-bridge
 #[test]
 fn a_bridge_and_seven_days_should_be_in_the_reservoir() {
     let bridge = plan("10 mg/mL", "20 mg/mL", "2.5 mg/day").unwrap();

@@ -23,7 +23,7 @@ fn at(minutes: u64) -> PoweredTime {
 
 /// Clinical reference, 2.8.
 ///
-/// Requirement: AC-12
+/// Requirement: AC-12, CALC-8
 #[test]
 fn the_worked_examples_of_per_cent() {
     for (old, new, text) in [
@@ -88,6 +88,7 @@ fn a_rise_is_judged_by_the_lowest_total_of_24_hours() {
     assert!(!later.rise().rises_by_more_than(100));
 }
 
+/// Requirement: TH-drop
 #[test]
 fn a_drop_is_judged_by_the_highest_total_of_24_hours() {
     let mut totals = TotalsInForce::new();

@@ -253,6 +253,7 @@ fn on_time_nothing_is_left_out_and_every_step_is_where_it_belongs() {
     }
 }
 
+/// Requirement: AC-1, TH-one-step
 #[test]
 fn at_every_microsecond_the_steps_made_are_the_steps_due_or_one_less() {
     for rate in ["24 mL/day", "23.456789 mL/day"] {
@@ -432,6 +433,7 @@ fn a_single_step_bears_at_most_the_horizon_as_its_period() {
     );
 }
 
+/// Requirement: TH-no-catching-up
 #[test]
 fn a_late_call_leaves_out_what_is_past_and_never_catches_up() {
     let case = Case::flowing("24 mL/day", 2_500_000);
@@ -683,6 +685,8 @@ proptest! {
 
     /// Ten years on time: the state after any number of orders is the one the next order starts from. So it is put there, at moments
     /// all over ten years, instead of being driven there through hundreds of millions of orders.
+    ///
+    /// Requirement: AC-1, TH-one-step
     #[test]
     fn ten_years_of_awkward_doses_stay_within_one_step(
         case in awkward_case(), start in 0..YEAR,
@@ -705,6 +709,8 @@ proptest! {
     }
 
     /// Hangs of any length at any moment: what is past is a deficit, counted exactly, and all else stays within one step.
+    ///
+    /// Requirement: R-21, TH-no-catching-up
     #[test]
     fn whatever_the_delays_made_and_left_out_add_up_to_the_prescription(
         case in awkward_case(), start in 0..YEAR,
@@ -785,6 +791,8 @@ proptest! {
     }
 
     /// A real prescription, through the front door.
+    ///
+    /// Requirement: AC-1
     #[test]
     fn every_allowed_prescription_is_delivered(case in awkward_case(), at in 0..10 * YEAR) {
         let bounds = Bounds {

@@ -123,6 +123,7 @@ fn all_ended(kinds: &[JobKind], how: How) -> Vec<Ended> {
     endings
 }
 
+/// Requirement: AC-8, R-20
 #[test]
 fn a_number_that_has_been_is_refused_in_every_state() {
     for (_, before) in every_state() {
@@ -204,6 +205,7 @@ fn one_is_cancelled_as_the_table_says() {
     }
 }
 
+/// Requirement: R-20, TH-jobs
 #[test]
 fn all_are_cancelled_for_ever_as_the_table_says() {
     for (kinds, before) in every_state() {
@@ -314,6 +316,7 @@ fn a_dose_is_whole_steps_rounded_down() {
     assert_eq!(steps("30000 mg", "1 mg/mL"), None, "more than a job has");
 }
 
+/// Requirement: AC-7, R-21
 #[test]
 fn what_a_reset_left_is_reported_between_two_counts() {
     let mut jobs = jobs(&[EXTENDED, NORMAL]);
@@ -491,7 +494,7 @@ fn explore(jobs: Jobs, ledger: Ledger, depth: u32, count: &mut u64) {
 
 /// Every sequence of six events: never more than a job's steps, nothing that has ended comes back, one runs and one waits.
 ///
-/// Requirement: TH-jobs
+/// Requirement: TH-jobs, R-20
 #[test]
 fn no_interleaving_of_events_breaks_a_rule() {
     let ledger = Ledger {

@@ -2,7 +2,6 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use std::format;
-use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -10,6 +9,7 @@ use proptest::prelude::*;
 use units::PoweredTime;
 
 use super::*;
+use crate::pages;
 
 fn ng(nanograms: u32) -> Nanograms {
     Nanograms::new(nanograms).unwrap()
@@ -121,14 +121,6 @@ fn common_numbers() -> [(&'static str, String, Source); 2] {
     ]
 }
 
-fn repository() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-fn is_to_be_updated() -> bool {
-    std::env::var_os("THECAL_UPDATE_GOLDEN").is_some()
-}
-
 /// docs/clinical-review.md lists every number that a clinician must sign. `THECAL_UPDATE_GOLDEN=1 cargo test -p therapy` writes it.
 #[test]
 fn the_clinical_review_lists_every_number_that_must_be_signed() {
@@ -147,22 +139,12 @@ fn the_clinical_review_lists_every_number_that_must_be_signed() {
     for number in common_numbers() {
         add("every drug", number);
     }
-    let (begin, end) = ("<!-- table: library -->\n", "<!-- end of table -->");
-    let path = repository().join("docs/clinical-review.md");
-    let page = std::fs::read_to_string(&path).expect("the page");
-    let (before, rest) = page.split_once(begin).expect("the beginning of the table");
-    let (kept, after) = rest.split_once(end).expect("the end of the table");
-    if is_to_be_updated() {
-        let page = format!("{before}{begin}{table}{end}{after}");
-        std::fs::write(&path, page).expect("the page is written");
-    } else {
-        assert_eq!(kept, table, "see the page itself");
-    }
+    pages::hold_tables("docs/clinical-review.md", &[("library", table)]);
 }
 
 /// Each limit as shown is the one that is stored, of every drug: what was reviewed in the golden is what is checked against.
 ///
-/// Requirement: recall 29 (clinical reference, 4.5)
+/// Requirement: R-29
 #[test]
 fn every_limit_is_shown_as_it_is_stored() {
     let library = Library::built_in();
@@ -190,14 +172,16 @@ fn every_limit_is_shown_as_it_is_stored() {
     for (field, value, source) in common_numbers() {
         shown.push_str(&format!("every drug: {field}: {value} {source}\n"));
     }
-    let path = repository().join("src/therapy/tests/golden/library.txt");
-    if is_to_be_updated() {
+    let path = pages::repository().join("src/therapy/tests/golden/library.txt");
+    if pages::are_to_be_updated() {
         std::fs::write(&path, &shown).expect("the golden is written");
     }
     assert_eq!(shown, std::fs::read_to_string(&path).expect("a golden"));
 }
 
 /// docs/therapy.md, "Limits", word for word.
+///
+/// Requirement: TH-library
 #[test]
 fn the_hard_limits_are_those_of_the_design() {
     for (drug, day, concentration, bolus) in [
@@ -330,6 +314,7 @@ fn the_built_in_limit_itself_and_less_are_taken() {
     }
 }
 
+/// Requirement: TH-library
 #[test]
 fn one_nanogram_looser_is_refused_and_named() {
     for drug in Drug::ALL {
@@ -647,6 +632,8 @@ fn is_no_looser<T: Ord>(limit: &SoftHard<T>, built_in: &SoftHard<T>) -> bool {
 
 proptest! {
     /// Whatever memory holds, loaded or not, no limit is ever looser than what is built in.
+    ///
+    /// Requirement: TH-library
     #[test]
     fn nothing_loosens(says in hospital_drug(), drug in proptest::sample::select(&Drug::ALL[..])) {
         let hospital = about(drug, says);

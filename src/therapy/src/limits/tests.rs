@@ -61,6 +61,8 @@ fn found(mixture: &Mixture, asked: &Asked) -> List<Finding> {
 }
 
 /// 15 mg, 15 mg and 600 mcg allow 1.5, 0.75 and 3 mL/day: bupivacaine binds, and morphine reaches 7.5 mg.
+///
+/// Requirement: CALC-7
 #[test]
 fn the_drug_that_binds_in_the_worked_example() {
     let mixture = worked_example();
@@ -113,7 +115,7 @@ fn findings_are_small() {
 
 /// Each drug of the mixture, primary or not: the limit itself is allowed, a femtolitre more is not.
 ///
-/// Requirement: AC-11
+/// Requirement: AC-11, R-2
 #[test]
 fn the_hard_limit_of_a_day_holds_for_every_drug() {
     let library = Library::built_in();
@@ -233,6 +235,7 @@ fn a_drug_that_is_not_used_here_is_refused_in_any_place() {
     assert!(check(&alone(Drug::Morphine, "10 mg/mL"), &library, &NOTHING).is_ok());
 }
 
+/// Requirement: R-12
 #[test]
 fn off_label_informs_and_a_mixture_always_is() {
     assert_eq!(found(&alone(Drug::Morphine, "10 mg/mL"), &NOTHING), []);
@@ -256,7 +259,7 @@ fn off_label_informs_and_a_mixture_always_is() {
     );
 }
 
-/// Requirement: AC-12
+/// Requirement: AC-12, R-1
 #[test]
 fn many_boluses_need_a_reason() {
     let mixture = alone(Drug::Morphine, "10 mg/mL");
@@ -292,7 +295,7 @@ fn and_a_zeptogram(mass: Mass) -> Mass {
     mass.checked_add(Mass::from_zeptograms(1)).unwrap()
 }
 
-/// Requirement: AC-12
+/// Requirement: AC-12, R-2
 #[test]
 fn exactly_double_is_not_more_than_double() {
     let morphine = alone(Drug::Morphine, "10 mg/mL");
@@ -310,6 +313,7 @@ fn exactly_double_is_not_more_than_double() {
     );
 }
 
+/// Requirement: TH-titration
 #[test]
 fn titration_steps_are_allowed_to_the_limit() {
     let titrated = |drug, old, new| {
@@ -352,6 +356,7 @@ fn a_rise_waits_for_the_interval_of_the_drug() {
     }
 }
 
+/// Requirement: TH-drop
 #[test]
 fn a_drop_of_a_drug_with_dangerous_withdrawal_needs_a_reason() {
     for drug in Drug::ALL {

@@ -109,6 +109,7 @@ const EVERYBODY: [ClockSetter; 3] = [
     ClockSetter::Automatic,
 ];
 
+/// Requirement: TH-clock
 #[test]
 fn two_minutes_a_session_are_corrected_without_a_reason() {
     let limit = AUTOMATIC_CORRECTION;
@@ -155,6 +156,7 @@ fn two_minutes_a_session_are_corrected_without_a_reason() {
     );
 }
 
+/// Requirement: TH-clock
 #[test]
 fn a_patient_moves_the_offset_by_summer_time_only() {
     let judge = |from, to, clinicians, by, reason| {
@@ -209,6 +211,7 @@ fn a_patient_moves_the_offset_by_summer_time_only() {
     assert_eq!(judge(0, 60, 0, ClockSetter::Clinician, None), Ok(()));
 }
 
+/// Requirement: TH-clock
 #[test]
 fn a_lost_clock_is_a_clinicians_to_set() {
     for by in EVERYBODY {

@@ -29,6 +29,8 @@ fn worked_example() -> Mixture {
 }
 
 /// 0.25 mL/day carry 2.5 mg morphine, 5 mg bupivacaine, 50 mcg clonidine; a bolus of 0.25 mg carries 0.5 mg and 5 mcg.
+///
+/// Requirement: CALC-7
 #[test]
 fn secondary_doses_follow_as_in_the_worked_example() {
     let mixture = worked_example();
@@ -82,6 +84,7 @@ fn no_drug_is_in_it_twice_and_no_more_than_four_are() {
     assert!(error.to_string().contains("at most 3"));
 }
 
+/// Requirement: TH-mixture
 #[test]
 fn a_mixture_inherits_the_worst_of_its_drugs() {
     let alone = |of, concentration| Mixture::of(drug(of, concentration));

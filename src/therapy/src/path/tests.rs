@@ -53,6 +53,8 @@ fn fl(femtolitres: u64) -> Volume {
 }
 
 /// Clinical reference, 2.9: 30.5 h at 0.25 mL/day, 2.55 d at 0.125, 6.63 d at 0.048.
+///
+/// Requirement: CALC-9
 #[test]
 fn the_latency_gives_the_worked_examples() {
     let path = filled(morphine("10 mg/mL"));
@@ -529,6 +531,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Against tubing of which every femtolitre is written down by itself: the same leaves, drug by drug, at every deed.
+    ///
+    /// Requirement: TH-bridge
     #[test]
     fn moves_like_tubing_of_single_femtolitres(size in 1_u64..40, deeds in prop::collection::vec(deed(45), 0..60)) {
         let contents = contents();

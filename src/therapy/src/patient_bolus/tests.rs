@@ -230,6 +230,8 @@ fn a_part_of_the_day_is_two_different_minutes() {
 }
 
 /// Clinical reference, 2.12: n = 4 with L = 6 h just fits, n = 4 with L = 8 h gives 3.
+///
+/// Requirement: CALC-12, TH-what-binds
 #[test]
 fn says_which_limit_binds() {
     let of = |per_day, lockout_seconds, cap: Option<&str>| {
@@ -290,6 +292,8 @@ fn the_number_that_binds_is_the_number_that_is_given() {
 }
 
 /// Clinical reference, 2.12: 2.5 + 4 x 0.25 = 3.5 mg in 24 h.
+///
+/// Requirement: CALC-12
 #[test]
 fn the_ceiling_of_a_day_is_the_worked_example() {
     let boluses = rule(|_| ()).largest_daily_dose();
@@ -545,7 +549,7 @@ fn a_part_of_the_day_has_its_own_number() {
 
 /// A clock that is set back over the beginning does not open a part of the day anew.
 ///
-/// Requirement: AC-9
+/// Requirement: AC-9, TH-ledger
 #[test]
 fn setting_the_clock_opens_no_part_of_the_day_anew() {
     let night = PeriodCap::new(1_320, 360, 1).unwrap();
@@ -671,6 +675,7 @@ fn a_grant_that_never_became_durable_is_taken_back() {
 
 // Reasons.
 
+/// Requirement: TH-denials
 #[test]
 fn the_situation_is_told_in_the_order_of_its_fields() {
     let rule = rule(|_| ());
@@ -731,6 +736,8 @@ fn the_situation_is_told_in_the_order_of_its_fields() {
 }
 
 /// The limit that lasts longest is told; of two that last equally the first.
+///
+/// Requirement: TH-denials
 #[test]
 fn the_limit_that_lasts_longest_is_told() {
     let rule = |lockout_hours, per_day, cap: Option<&str>, period: Option<(u16, u16)>| {
@@ -835,6 +842,8 @@ fn denials_are_sentences_for_a_patient() {
 }
 
 /// Clinical reference 4.3, row 1.4.12.
+///
+/// Requirement: TH-denials
 #[test]
 fn the_third_denial_within_a_day_raises_the_alarm() {
     let mut denied = DeniedRequests::default();
@@ -856,7 +865,7 @@ fn the_third_denial_within_a_day_raises_the_alarm() {
 
 // Requests that come twice.
 
-/// Requirement: AC-8
+/// Requirement: AC-8, R-20, R-21
 #[test]
 fn the_same_request_a_thousand_times_gives_one_bolus() {
     let rule = rule(|draft| (draft.lockout, draft.per_day) = (seconds(600), 24));
@@ -921,6 +930,8 @@ fn every_key_has_its_numbers() {
 }
 
 /// Clinical reference 4.5, row 23: one request for one press; held 60 s raises an alarm and gives no second bolus.
+///
+/// Requirement: R-23
 #[test]
 fn a_line_that_is_held_asks_once() {
     let mut line = RequestLine::default();
@@ -1012,6 +1023,7 @@ fn a_foreign_window_is_refused() {
     assert!(ForeignWindow.to_string().contains("contradicts"));
 }
 
+/// Requirement: TH-ledger
 #[test]
 fn a_full_ledger_joins_the_oldest() {
     let mut window = BolusWindow::default();
@@ -1342,6 +1354,8 @@ proptest! {
     #![proptest_config(Config::with_cases(300))]
 
     /// Whatever is entered, in whatever order of times, is never counted less and reads back as it was.
+    ///
+    /// Requirement: TH-ledger
     #[test]
     fn a_ledger_never_counts_less(entries in prop::collection::vec((0_u32..100_000, any::<bool>(), 0_u32..40), 0..120)) {
         let mut window = BolusWindow::default();

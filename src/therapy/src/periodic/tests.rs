@@ -57,6 +57,8 @@ fn what_follows_from_a_program() {
 }
 
 /// 0.006 mL a day of 10 mg/mL are 60 mcg.
+///
+/// Requirement: TH-rates
 #[test]
 fn without_basal_the_minimum_rate_counts() {
     let periodic = checked(draft("0.25 mg", "30 min", "6 h", None)).unwrap();
@@ -65,6 +67,8 @@ fn without_basal_the_minimum_rate_counts() {
 }
 
 /// Clinical reference, 4.5 row 1: an interval in minutes instead of hours.
+///
+/// Requirement: R-1
 #[test]
 fn an_interval_in_minutes_shows_in_every_number() {
     for (interval, boluses, confirm) in [
@@ -209,6 +213,8 @@ fn hours(hours: u64) -> PoweredTime {
 }
 
 /// The table of the module, line by line.
+///
+/// Requirement: TH-periodic
 #[test]
 fn the_first_one_comes_a_whole_interval_later() {
     let periodic = example();
@@ -230,6 +236,7 @@ fn the_first_one_comes_a_whole_interval_later() {
     assert_eq!(committed(Some(hours(95)), Some(hours(103))), hours(103));
 }
 
+/// Requirement: TH-periodic
 #[test]
 fn every_event_counts_a_whole_interval() {
     let periodic = example();

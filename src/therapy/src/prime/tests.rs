@@ -75,7 +75,7 @@ fn situation<'a>(catheter: &'a Catheter, path: &'a Path) -> PrimeSituation<'a> {
 
 /// Clinical reference, 2.2: 0.3182 mL, 3.182 mg, 19 min 5.5 s.
 ///
-/// Requirement: AC-14
+/// Requirement: AC-14, CALC-2, R-4
 #[test]
 fn a_new_system_gives_the_worked_example() {
     let catheter = reference();
@@ -112,6 +112,8 @@ fn a_tubing_volume_too_large_is_a_dose() {
 }
 
 /// A new pump on a filled catheter: what its tubing pushes out of the catheter is a dose, unless the catheter was aspirated.
+///
+/// Requirement: TH-prime-dose
 #[test]
 fn pump_only_into_a_filled_catheter_is_a_dose() {
     let catheter = reference();
@@ -151,7 +153,7 @@ fn what_is_primed_is_drawn_and_counted() {
     assert_eq!((path.tip(), path.until_change()), (&morphine(), None));
 }
 
-/// Requirement: AC-14
+/// Requirement: AC-14, R-4
 #[test]
 fn a_second_prime_within_24_hours_needs_an_override() {
     let catheter = reference();
@@ -189,6 +191,7 @@ fn a_second_prime_within_24_hours_needs_an_override() {
     assert!(Prime::plan(request(PrimeKind::CatheterOnly), &ahead).is_err());
 }
 
+/// Requirement: TH-prime-dose
 #[test]
 fn an_external_pump_primes_when_disconnected_only() {
     let catheter = external();
@@ -269,7 +272,7 @@ fn a_prime_must_suit_the_pump() {
     );
 }
 
-/// Requirement: AC-14
+/// Requirement: AC-14, TH-prime-dose
 #[test]
 fn an_interrupted_prime_is_completed_as_far_as_it_is_inert() {
     let catheter = reference();

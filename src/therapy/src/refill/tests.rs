@@ -43,7 +43,7 @@ fn just_before(time: PoweredTime) -> PoweredTime {
 
 /// Every event from every state: the table of the module.
 ///
-/// Requirement: AC-16
+/// Requirement: AC-16, R-10
 #[test]
 fn every_step_from_every_state() {
     use RefillStage::{Aspirated, Closed, Open};
@@ -203,6 +203,7 @@ fn without_a_confirmation_it_is_overdue_once_at_60_minutes() {
     assert!(late.filled(after(95), CAPACITY).is_ok());
 }
 
+/// Requirement: R-9
 #[test]
 fn the_patient_is_checked_30_minutes_after_the_needle_was_used() {
     for refill in [checking(), open().topped_up(OPENED).unwrap()] {
@@ -247,6 +248,8 @@ fn a_refill_survives_a_reset_in_at_most_43_bytes() {
 }
 
 /// Clinical reference, 2.11: 20 mL filled, 4.2 mL expected, 15.8 mL out.
+///
+/// Requirement: CALC-11, TH-discrepancy
 #[test]
 fn the_discrepancy_gives_the_worked_examples() {
     use DiscrepancyVerdict::{OverInfusion, UnderInfusion, Within};
@@ -264,7 +267,7 @@ fn the_discrepancy_gives_the_worked_examples() {
     }
 }
 
-/// Requirement: AC-16
+/// Requirement: AC-16, TH-discrepancy
 #[test]
 fn only_more_than_14_5_per_cent_is_flagged() {
     use DiscrepancyVerdict::{OverInfusion, UnderInfusion, Within};
@@ -365,6 +368,7 @@ fn the_trend_is_made_of_what_left_the_reservoir() {
     );
 }
 
+/// Requirement: R-13
 #[test]
 fn the_trend_keeps_the_last_40_in_at_most_242_bytes() {
     let mut trend = Trend::new();

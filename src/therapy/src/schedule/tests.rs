@@ -56,6 +56,7 @@ fn example() -> Week {
     .unwrap()
 }
 
+/// Requirement: CALC-6
 #[test]
 fn the_worked_example_to_the_digit() {
     let week = example();

@@ -43,7 +43,7 @@ fn eri_on_day_100() -> ServiceLife {
 
 /// Clinical reference, 2.13.
 ///
-/// Requirement: AC-18
+/// Requirement: AC-18, CALC-13
 #[test]
 fn the_dates_give_the_worked_example() {
     let life = eri_on_day_100();
@@ -142,6 +142,7 @@ fn three_low_readings_in_a_row_are_needed() {
     assert_eq!(three(&mut life, BEGUN, LOW), Some(ServicePhase::Eri));
 }
 
+/// Requirement: TH-service-life
 #[test]
 fn it_never_goes_back() {
     let mut life = eri_on_day_100();
@@ -165,6 +166,7 @@ fn it_never_goes_back() {
     assert_eq!(life.phase(), ServicePhase::Replace);
 }
 
+/// Requirement: TH-service-life
 #[test]
 fn a_collapse_shortens_and_says_so() {
     let mut life = ServiceLife::begin(BEGUN);
@@ -309,7 +311,7 @@ fn it_survives_a_reset_in_at_most_61_bytes() {
     }
 }
 
-/// Requirement: AC-18
+/// Requirement: AC-18, R-3
 #[test]
 fn for_every_day_of_the_calendar_eos_is_valid_and_at_most_90_days_after_eri() {
     let life = eri_on_day_100();

@@ -134,7 +134,7 @@ impl Bench {
     }
 }
 
-/// Requirement: AC-4
+/// Requirement: AC-4, R-5
 #[test]
 fn a_blocked_rotor_is_found_in_time() {
     for (rate, limit) in [(THERAPEUTIC, 5 * MINUTE), (MINIMUM, HOUR)] {
@@ -173,7 +173,7 @@ fn fifty_steps_without_a_pulse_are_a_stall_and_forty_nine_are_not() {
 /// A field of 60 min: three retries within 10 min at rising level, then one every 10 min; delivery is back 10 min after it at the
 /// latest without anybody, and what was missed is told.
 ///
-/// Requirement: AC-4
+/// Requirement: AC-4, R-5, R-6, R-14
 #[test]
 fn delivery_comes_back_by_itself_after_a_field() {
     let mut bench = Bench::new(BACLOFEN);
@@ -218,7 +218,7 @@ fn delivery_comes_back_by_itself_after_a_field() {
     assert_eq!(bench.observe(true).alarms, AlarmSet::NONE);
 }
 
-/// Requirement: AC-4
+/// Requirement: AC-4, R-14, TH-retries
 #[test]
 fn retries_go_on_for_ever_and_never_deliver_more_than_basal() {
     for rate in [THERAPEUTIC, MINIMUM] {
@@ -317,7 +317,7 @@ fn a_retry_is_made_only_when_it_is_due_and_something_is_prescribed() {
 
 /// Beyond 48 h delivery comes back at minimum rate until a clinician decides; at 48 h it does not.
 ///
-/// Requirement: AC-4
+/// Requirement: AC-4, TH-unattended-resume
 #[test]
 fn after_the_unattended_limit_delivery_resumes_at_minimum() {
     for (more, at_minimum) in [(0, false), (1, true)] {
@@ -379,6 +379,8 @@ fn a_restart_after_a_long_stop_is_not_an_unattended_resume() {
 }
 
 /// Delivery lost for more than 4 h is critical for baclofen and clonidine, whatever the cause; the limit itself is not.
+///
+/// Requirement: TH-delivery-lost
 #[test]
 fn four_hours_without_delivery_are_allowed_and_more_are_not() {
     for (tolerance, more, lost) in [
@@ -443,7 +445,7 @@ fn a_tube_may_stand_for_48_hours() {
 
 /// 12 % and 10.1 % over, at any rate at which 15 min of it are more than 20 steps; and runaway while stopped.
 ///
-/// Requirement: AC-3
+/// Requirement: AC-3, R-13
 #[test]
 fn over_delivery_stops_within_fifteen_and_a_half_minutes() {
     for rate in [19_200, THERAPEUTIC, 400_000, 9_600_000] {

@@ -97,6 +97,7 @@ fn an_hour_holds_what_flows_in_it() {
     assert_eq!(hour(4, "0 h", "0 h"), "0.1 mL");
 }
 
+/// Requirement: TH-interlock
 #[test]
 fn every_basal_part_counts_at_its_worst() {
     let bounds = Bounds::PROGRAMMABLE_IMPLANT;
@@ -153,6 +154,7 @@ fn what_cannot_be_held_is_none() {
     assert_eq!(worst_case(&flood, None), None);
 }
 
+/// Requirement: TH-interlock
 #[test]
 fn the_interlock_allows_a_twentieth_and_20_steps_more() {
     let steps = |volume: &str| interlock_allowance(volume.parse().unwrap(), StepVolume::NOMINAL);
@@ -180,6 +182,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Somebody presses whenever they please, at least a lockout apart and so many in any rolling day: no window holds more.
+    ///
+    /// Requirement: TH-interlock
     #[test]
     fn no_patient_gets_more(
         per_day in 1_u32..8, lockout in 0_u64..500, duration in 1_u64..200, eager in any::<bool>(), waits in prop::collection::vec(0_u64..300, 12),

@@ -131,21 +131,25 @@ static void deliver_days(uint64_t nanolitres_per_day, uint64_t days)
 	CHECK_EQUAL(thecal_motor_emulated_position(&motor), motor.counted_pulses);
 }
 
+/* Requirement: AC-1 */
 static void ten_days_at_the_lowest_therapeutic_rate(void)
 {
 	deliver_days(48u * 1000u, 10u);
 }
 
+/* Requirement: AC-1 */
 static void ten_days_at_a_usual_rate(void)
 {
 	deliver_days(250u * 1000u, 10u);
 }
 
+/* Requirement: AC-1 */
 static void ten_days_at_the_highest_rate(void)
 {
 	deliver_days(24000u * 1000u, 10u);
 }
 
+/* Requirement: AC-1 */
 static void ten_days_at_awkward_rates(void)
 {
 	deliver_days(6u * 1000u, 10u); /* the minimum rate: a step every 36 s */
