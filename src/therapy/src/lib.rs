@@ -146,4 +146,5 @@ pub use trial::{
 };
 pub use worst::{
     Allotment, BasalPlan, Binding as AllotmentLimit, WorstCase, interlock_allowance, worst_case,
+    worst_in,
 };
