@@ -24,7 +24,7 @@ use therapy::{
     AlarmSet, Bounds, CancelReason, Endings, Fault, Findings, How, JobEvent, JobKind, LocalTime,
     MriOutcome, Observation, Prescription, Reservoir, ReservoirState, Response, ServiceLimits,
     ServicePhase, StepOrder, Supervision, Tolerance, TrialPhase, flow_when_lost,
-    interlock_allowance, respond,
+    interlock_allowance, respond, worst_in,
 };
 use units::{AlarmKind, Duration, FaultPolicy, Flow, Now, PoweredTime, PumpKind, PumpTime, Volume};
 
