@@ -72,7 +72,7 @@ const RECENT_ORDERS: usize = 4;
 /// Number of the first order of a boot.
 const FIRST_ORDER: u32 = 1;
 /// Kinds of state that can be on their way to the flash at once.
-const WRITING: usize = StateKind::ALL.len();
+const WRITING: usize = 4;
 
 /// How this boot came about.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -214,6 +214,9 @@ pub struct Pump {
     /// The prime that runs.
     prime: Option<Prime>,
     armed: Option<(u32, u32)>,
+    /// What it was armed for: the program, by how often there was another, and the bridge.
+    armed_for: Option<(u32, Flow)>,
+    programs: u32,
     motor_alarms: AlarmSet,
     alarms_told: AlarmSet,
     /// Alarms that were heard since they came on.
@@ -460,6 +463,8 @@ impl Pump {
             job_at_most: 0,
             prime: None,
             armed: None,
+            armed_for: None,
+            programs: 0,
             motor_alarms: AlarmSet::NONE,
             heard: AlarmSet::NONE,
             was_low: false,
@@ -884,6 +889,10 @@ impl Pump {
         }
         for state in StateKind::ALL {
             let state = *state;
+            if self.writing.len() >= WRITING {
+                // The rest when these are answered.
+                break;
+            }
             // Never behind an order that waits for its own.
             if !self.dirty.contains(state) || self.waits_for(state) || self.is_writing(state) {
                 continue;
@@ -892,7 +901,7 @@ impl Pump {
             let ticket = self.persist(state, actions);
             let until = now.pump.saturating_add(PERSIST_LIMIT);
             actions.call_by(until);
-            // There is a place for every kind.
+            // There is a place: see above.
             let _ = self.writing.push(Writing {
                 ticket,
                 state,

@@ -719,7 +719,7 @@ impl Pump {
     }
 
     /// Steps that program, bridge or minimum rate can need in any such window at most.
-    fn allowance(&self, window: Duration) -> u32 {
+    fn allowance(&self, window: Duration, bridge: Flow) -> u32 {
         let program = self.prescription.as_ref().and_then(|program| {
             let allotment = program.allotment();
             let worst = worst_in(&program.basal_plan(), allotment.as_ref(), window)?;
@@ -730,14 +730,10 @@ impl Pump {
                 })?;
             worst.checked_add(single)
         });
-        let bridge = self
-            .path
-            .as_ref()
-            .and_then(|record| record.path.bridge_flow());
         let flowing = |flow: Flow| flow.volume_in(window).unwrap_or(Volume::MAX);
         let volume = program
             .unwrap_or(Volume::ZERO)
-            .max(flowing(bridge.unwrap_or(Flow::ZERO)))
+            .max(flowing(bridge))
             .max(flowing(self.bounds.minimum_rate.flow()));
         interlock_allowance(volume, self.bounds.step_volume).unwrap_or(u32::MAX)
     }

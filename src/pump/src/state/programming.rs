@@ -468,6 +468,7 @@ impl Pump {
             // A stop never waits for the journal (docs/therapy.md, "Durability, asymmetric").
             self.cancel_jobs(CancelReason::Stop, now, actions);
             self.prescription = Some(proposal.prescription.clone());
+            self.programs = self.programs.wrapping_add(1);
         }
         self.programming = Programming::Committing(Commit {
             ticket,
@@ -628,6 +629,7 @@ impl Pump {
             actions,
         );
         self.prescription = Some(prescription);
+        self.programs = self.programs.wrapping_add(1);
         self.committed = record;
     }
 
