@@ -705,9 +705,19 @@ impl Pump {
 
     /// The interlock's allowance follows the program.
     fn arm(&mut self, actions: &mut Actions) {
+        let bridge = self
+            .path
+            .as_ref()
+            .and_then(|record| record.path.bridge_flow())
+            .unwrap_or(Flow::ZERO);
+        if self.armed_for == Some((self.programs, bridge)) {
+            // The worst window of a week is not looked for with every step.
+            return;
+        }
+        self.armed_for = Some((self.programs, bridge));
         let wanted = (
-            self.allowance(INTERLOCK_HOUR),
-            self.allowance(INTERLOCK_DAY),
+            self.allowance(INTERLOCK_HOUR, bridge),
+            self.allowance(INTERLOCK_DAY, bridge),
         );
         if self.armed != Some(wanted) {
             self.armed = Some(wanted);
