@@ -225,6 +225,8 @@ pub struct Pump {
     was_empty: bool,
     /// Program, and what of it the log has been told.
     parts_told: Option<u16>,
+    /// When it may be told the next part.
+    part_at: PumpTime,
 }
 
 impl Pump {
@@ -470,6 +472,7 @@ impl Pump {
             was_low: false,
             was_empty: false,
             parts_told: None,
+            part_at: begin,
         }
     }
 

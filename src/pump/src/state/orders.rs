@@ -571,7 +571,7 @@ impl Pump {
             );
             self.dirty.insert(StateKind::Care);
         }
-        self.dirty.insert(StateKind::Boluses);
+        // Not written for its own sake: a button that is pressed all day wears no flash.
         Outcome::BolusRefused { denial }
     }
 
@@ -1079,14 +1079,15 @@ impl Pump {
         })
         .map_err(|refusal| catheter_refused(&refusal))?;
         let volume = catheter.path_volume();
-        // A new path holds no drug until one has come: nothing is known to be in it.
-        let reservoir = self
-            .prescription
-            .as_ref()
-            .and_then(content_of)
-            .unwrap_or(Content::Inert);
-        let path = Path::new(volume, &[(volume, Content::Inert)], reservoir)
-            .map_err(|_| Refused::TooManyChanges)?;
+        // Of a pump that has never delivered the path is inert. Of one that has, it is full of what is in the reservoir: were it taken
+        // for inert, a change of concentration would not be bridged.
+        let content = self.prescription.as_ref().and_then(content_of);
+        let inert = [(volume, Content::Inert)];
+        let path = match content {
+            Some(content) => Path::new(volume, &[], content),
+            None => Path::new(volume, &inert, Content::Inert),
+        };
+        let path = path.map_err(|_| Refused::TooManyChanges)?;
         self.path = Some(PathRecord {
             program_number: self.committed.number,
             catheter,

@@ -16,9 +16,9 @@ use protocol::{
     RefillStep, Refused, SessionId, Shown, Staged,
 };
 use therapy::{
-    Bridge, BridgeRefusal, CancelReason, Change, Fault, Finding, JobKind, JobOrder, Overfill,
-    PathRefusal, PercentChange, PeriodicClock, Prescription, RefillStage, Severity, SoftFindings,
-    Titration, binding_volume_24h, is_bridge_needed,
+    Bridge, BridgeRefusal, CancelReason, Change, Fault, Finding, JobKind, JobOrder, KindRules,
+    Overfill, PathRefusal, PercentChange, PeriodicClock, Prescription, RefillStage, Severity,
+    SoftFindings, Titration, binding_volume_24h, is_bridge_needed,
 };
 use units::{
     CarrierTime, Drug, Duration, Flow, Mass, Now, OverrideReason, PoweredTime, PumpTime, Volume,
@@ -97,7 +97,13 @@ impl Pump {
             });
         }
         let prescription = to_prescription(program, &self.bounds, self.kind)?;
-        self.check_refill(program.fill.as_ref())?;
+        if prescription.week().is_some() && self.clock.read(now.pump) == units::Clock::Lost {
+            // A schedule that cannot be followed would begin with a fault.
+            return Err(Refused::NotNow {
+                why: NotNow::ClockLost,
+            });
+        }
+        self.check_refill(program.fill.as_ref(), prescription.is_stopped())?;
         let mut program = to_wire(&prescription, program);
         let bridge = self.plan_bridge(&program, &prescription)?;
         if bridge.is_none() {
@@ -117,9 +123,16 @@ impl Pump {
     }
 
     /// A fill comes at the end of a guided refill: opened, aspirated, filled. Only a reservoir of which nothing is known is filled without.
-    fn check_refill(&self, fill: Option<&Fill>) -> Result<(), Refused> {
+    fn check_refill(&self, fill: Option<&Fill>, stops: bool) -> Result<(), Refused> {
         let Some(fill) = fill else {
-            return Ok(());
+            // What was taken out has to be made good, or the pump stopped.
+            return if self.refills.refill.stage() == RefillStage::Aspirated && !stops {
+                Err(Refused::WrongOrder {
+                    expected: RefillStep::Confirm,
+                })
+            } else {
+                Ok(())
+            };
         };
         check_fill(fill, self.reservoir().level(), &self.bounds)?;
         let wrong = |expected| Err(Refused::WrongOrder { expected });
@@ -150,7 +163,9 @@ impl Pump {
                 .as_ref()
                 .and_then(content_of)
                 .is_some_and(|old| !old.is_same_liquid(&content));
-            return if changes && program.bridge.is_some() {
+            // Nobody knows how long the old liquid still flows: the catheter has to be told first.
+            let can_bridge = KindRules::of(self.kind).bridge && !prescription.is_stopped();
+            return if changes && can_bridge {
                 Err(Refused::NoPath)
             } else {
                 Ok(None)
@@ -606,6 +621,9 @@ impl Pump {
         } else if self.refills.refill.is_open() {
             self.refill_without_fill(actions);
         }
+        if !self.refills.refill.is_open() {
+            self.latch(Fault::RefillNotConfirmed, false);
+        }
         self.clear(fault::PROGRAM_LOST);
         self.status_changed |= changed::PROGRAM;
         self.programming = Programming::Idle;
@@ -650,7 +668,9 @@ impl Pump {
         }
         self.supervision.clear_resumed_at_minimum();
         for fault in dosing::LATCHING {
-            self.latch(fault, false);
+            if fault != Fault::RefillNotConfirmed {
+                self.latch(fault, false);
+            }
         }
         self.bridge_lost = false;
         self.faults_now.set(Fault::BridgeLost, false);
@@ -827,11 +847,16 @@ impl Pump {
         self.parts_told = Some(0);
     }
 
-    /// Tells the log the whole program, a part with every call.
+    /// Tells the log the whole program, a part a second: the queue to the flash is short.
     pub(super) fn record_program(&mut self, actions: &mut Actions) {
         let (Some(offset), Some(program)) = (self.parts_told, &self.committed.program) else {
             return;
         };
+        if self.latest < self.part_at {
+            actions.call_by(self.part_at);
+            return;
+        }
+        self.part_at = self.latest.saturating_add(Duration::from_seconds(1));
         let mut buffer = [0; crate::kept::STATE_BYTES];
         let bytes = postcard::to_slice(program, &mut buffer).map_or(&[][..], |used| &*used);
         let rest = bytes.get(usize::from(offset)..).unwrap_or(&[]);
@@ -853,8 +878,7 @@ impl Pump {
         }
         let told = u16::try_from(part.len()).unwrap_or(u16::MAX);
         self.parts_told = Some(offset.saturating_add(told));
-        // The next part at once; the journal has its queue.
-        actions.call_by(self.latest);
+        actions.call_by(self.part_at);
     }
 
     /// The single bolus of the program in force, if it was not spent yet.
