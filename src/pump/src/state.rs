@@ -699,9 +699,10 @@ impl Pump {
 
     /// Tells the log what has changed in this step: alarms, and what is delivered.
     fn record_changes(&mut self, actions: &mut Actions) {
-        let raised = self.faults & !self.faults_told;
-        let cleared = self.faults_told & !self.faults;
-        self.faults_told = self.faults;
+        let faults = self.faults & !dosing::TOLD_AS_ALARMS;
+        let raised = faults & !self.faults_told;
+        let cleared = self.faults_told & !faults;
+        self.faults_told = faults;
         if raised != 0 {
             self.counters.alarms = self.counters.alarms.saturating_add(raised.count_ones());
             append(None, Record::AlarmRaised { faults: raised }, actions);

@@ -58,6 +58,22 @@ const FLAGS: [(u16, Fault); 4] = [
     (fault::RESTARTED_BY_FAULT, Fault::Restarted),
 ];
 
+/// Faults of therapy that the status shows as flags, too. The log knows them as alarms.
+const SHOWN: [(u16, Fault); 5] = [
+    (fault::STALL, Fault::MotorStall),
+    (fault::OVER_DELIVERY, Fault::OverDelivery),
+    (fault::UNDER_DELIVERY, Fault::UnderDelivery),
+    (fault::REVERSE, Fault::ReverseDelivery),
+    (fault::END_OF_SERVICE, Fault::EndOfService),
+];
+
+/// The flags of [`SHOWN`].
+pub(super) const TOLD_AS_ALARMS: u16 = fault::STALL
+    | fault::OVER_DELIVERY
+    | fault::UNDER_DELIVERY
+    | fault::REVERSE
+    | fault::END_OF_SERVICE;
+
 impl Pump {
     /// One step of therapy; the order is that of the module's list.
     #[inline(never)]
@@ -310,6 +326,13 @@ impl Pump {
                 .set(fault, self.care.latched.contains(fault));
         }
         self.judge_alarms(phase, now, actions);
+        for (flag, fault) in SHOWN {
+            if self.faults_now.contains(fault) {
+                self.raise(flag);
+            } else {
+                self.clear(flag);
+            }
+        }
     }
 
     fn watch_reservoir(&mut self, actions: &mut Actions) {
