@@ -17,9 +17,10 @@ FLOORS = {
     "journal": {"units"},
     "pump": {"units", "therapy", "protocol", "journal"},
     "drivers": {"units"},
+    "calculator": {"units", "therapy"},
     # For tests alone: no crate may have it but as a dev-dependency.
     "fuzzing": set(),
-    "simulator": {"units", "therapy", "protocol", "journal", "pump", "drivers"},
+    "simulator": {"units", "therapy", "protocol", "journal", "pump", "drivers", "calculator"},
     "programmer": {"units", "therapy", "protocol"},
     "firmware": {"units", "therapy", "protocol", "journal", "pump", "drivers"},
 }

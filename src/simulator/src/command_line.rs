@@ -29,7 +29,13 @@ pub enum Command {
     /// holds an export of the same log gets what is new.
     #[command(after_help = LOG_STATUS)]
     Log(LogArguments),
+    /// Do a clinician's sums: rate, prime, bridge, refill and the like, exactly and with the formula used (docs/calc.md)
+    #[command(after_help = CALC_STATUS)]
+    Calc(calculator::Arguments),
 }
+
+/// How `thecal calc` ends.
+const CALC_STATUS: &str = "Exit status: 0 there is an answer; 1 the pump's rules refuse it; 2 wrong arguments (docs/calc.md)";
 
 /// How `thecal log` ends.
 const LOG_STATUS: &str = "Exit status: 0 the log is whole; 1 it could not be read or written; 2 wrong arguments; \

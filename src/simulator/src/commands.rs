@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use journal::Log;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::process::ExitCode;
 
 /// `thecal run`.
 ///
@@ -91,6 +92,23 @@ pub fn log(arguments: &LogArguments) -> Result<bool> {
         written => written.context("standard output")?,
     }
     Ok(report.is_whole())
+}
+
+/// `thecal calc`. Its statuses are its own: a refusal by the pump's rules is no wrong argument.
+#[must_use]
+pub fn calc(arguments: &calculator::Arguments) -> ExitCode {
+    match calculator::run(arguments) {
+        Ok(output) => {
+            let text = output.render(arguments.json());
+            // Whoever reads has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
 
 fn source(arguments: &LogArguments) -> Result<Source> {

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => simulator::commands::serve(&arguments).map(|()| true),
         Command::Run(arguments) => simulator::commands::run(&arguments).map(|()| true),
         Command::Log(arguments) => simulator::commands::log(&arguments),
+        Command::Calc(arguments) => return simulator::commands::calc(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -117,6 +117,12 @@ impl Accumulator {
         self.start.checked_add(Duration::from_micros(micros))
     }
 
+    /// Steps per microsecond, exactly.
+    #[must_use]
+    pub fn steps_per_microsecond(&self) -> Ratio {
+        Ratio::new(self.numerator, self.denominator)
+    }
+
     /// From one step to the next in nanoseconds, rounded up; at most `u64::MAX`, which also stands for no flow.
     #[must_use]
     pub fn period_nanoseconds_rounded_up(&self) -> u64 {
@@ -171,6 +177,8 @@ mod tests {
         ] {
             let accumulator = Accumulator::new(flow(rate), StepVolume::NOMINAL, start);
             assert_eq!(accumulator.due_by(day), steps, "{rate}");
+            let period = Ratio::new(u128::from(micros), NonZeroU128::MIN).inverse();
+            assert_eq!(Some(accumulator.steps_per_microsecond()), period, "{rate}");
             assert_eq!(accumulator.time_of_step(steps), Some(day), "{rate}");
             assert_eq!(
                 accumulator.period_nanoseconds_rounded_up(),

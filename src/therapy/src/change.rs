@@ -69,8 +69,9 @@ impl PercentChange {
         self.ratio().is_some_and(|ratio| ratio < limit)
     }
 
-    /// `new / old`; `None` for a new start.
-    fn ratio(self) -> Option<Ratio> {
+    /// `new / old`, exactly; `None` for a new start.
+    #[must_use]
+    pub fn ratio(self) -> Option<Ratio> {
         let old = NonZeroU128::new(self.old.zeptograms())?;
         Some(Ratio::new(self.new.zeptograms(), old))
     }

@@ -25,29 +25,33 @@ impl Dilution {
         NonZeroU128::new(u128::from(total.femtolitres()))
     }
 
-    /// The concentration in the reservoir, rounded down to a nanogram per millilitre; `None` when it holds nothing of the drug, or is
-    /// empty. For display.
+    /// The concentration in the reservoir in nanograms per millilitre, exactly; `None` when it is empty.
     #[must_use]
-    pub fn mixed_rounded_down(&self) -> Option<Concentration> {
+    pub fn mixed(&self) -> Option<Ratio> {
         let mass = |volume, concentration: Option<Concentration>| {
             concentration.map_or(Mass::ZERO, |concentration| {
                 Mass::in_volume(volume, concentration)
             })
         };
         let sum = mass(self.residual, self.old).checked_add(mass(self.fill, self.label))?;
-        let mixed = u32::try_from(sum.zeptograms() / self.total()?).ok()?;
+        Some(Ratio::new(sum.zeptograms(), self.total()?))
+    }
+
+    /// The concentration in the reservoir, rounded down to a nanogram per millilitre; `None` when it holds nothing of the drug, or is
+    /// empty. For display.
+    #[must_use]
+    pub fn mixed_rounded_down(&self) -> Option<Concentration> {
+        let mixed = u32::try_from(self.mixed()?.times_rounded_down(1)?).ok()?;
         Concentration::from_nanograms_per_millilitre(mixed)
     }
 
-    /// How far the mixed concentration is off the label in thousandths of the label, without its sign, after `rinses`: filling this
-    /// volume of the new solution and aspirating it again before the fill that stays. Rounded up, so that an error never reads as
-    /// none. `None` without a label or when it cannot be held. For display.
+    /// How far the mixed concentration is off the label as a share of the label, exactly and without its sign, after `rinses`: filling
+    /// this volume of the new solution and aspirating it again before the fill that stays. `None` without a label or when it cannot be
+    /// held.
     ///
     /// Every rinse leaves `residual / (residual + fill)` of the error (clinical reference, 2.3).
     #[must_use]
-    pub fn error_permille_rounded_up(&self, rinses: u8) -> Option<u64> {
-        /// Thousandths.
-        const PERMILLE: u64 = 1_000;
+    pub fn error(&self, rinses: u8) -> Option<Ratio> {
         let in_nanograms = |concentration: Option<Concentration>| {
             concentration.map_or(0, Concentration::nanograms_per_millilitre)
         };
@@ -60,7 +64,15 @@ impl Dilution {
             let denominator = error.denominator().checked_mul(factor.denominator())?;
             error = Ratio::new(numerator, denominator);
         }
-        error.times_rounded_up(PERMILLE)
+        Some(error)
+    }
+
+    /// [`Dilution::error`] in thousandths, rounded up, so that an error never reads as none. For display.
+    #[must_use]
+    pub fn error_permille_rounded_up(&self, rinses: u8) -> Option<u64> {
+        /// Thousandths.
+        const PERMILLE: u64 = 1_000;
+        self.error(rinses)?.times_rounded_up(PERMILLE)
     }
 }
 
@@ -85,6 +97,10 @@ mod tests {
         let up = dilution(Some("10 mg/mL"), Some("20 mg/mL"));
         assert_eq!(up.mixed_rounded_down(), "19.3 mg/mL".parse().ok());
         assert_eq!(up.error_permille_rounded_up(0), Some(35));
+        assert_eq!(
+            up.error(1),
+            NonZeroU128::new(100_000).map(|parts| Ratio::new(245, parts))
+        );
         // 2.45 and 0.1715 thousandths.
         assert_eq!(up.error_permille_rounded_up(1), Some(3));
         assert_eq!(up.error_permille_rounded_up(2), Some(1));

@@ -1,8 +1,9 @@
 //! What each kind of pump may do (clinical reference, 5.3): one table, and whatever is not in it no message can reach.
 
 use core::fmt;
+use core::num::NonZeroU128;
 
-use units::{Flow, FlowRate, Per, PumpKind, StepVolume, Volume};
+use units::{DoseRate, Flow, FlowRate, Per, PumpKind, Ratio, StepVolume, Volume};
 
 use crate::bounds::Bounds;
 use crate::prescription::Mode;
@@ -181,6 +182,14 @@ impl Bounds {
     }
 }
 
+/// The concentration in nanograms per millilitre, exactly, at which a constant rate carries a dose: dose / rate (clinical reference,
+/// 2.14). A constant-rate pump's dose is changed through it alone. `None` when nothing flows or it cannot be held.
+#[must_use]
+pub fn constant_rate_concentration(dose: DoseRate, rate: FlowRate) -> Option<Ratio> {
+    let volume = NonZeroU128::new(u128::from(rate.per_day()?.femtolitres()))?;
+    Some(Ratio::new(dose.per_day()?.zeptograms(), volume))
+}
+
 /// Why a commissioning record is not one of a pump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalibrationRefusal {
@@ -262,6 +271,18 @@ mod tests {
             capacity: Volume::from_millilitres(20),
             fixed_rate: fixed.map(|text| text.parse().unwrap()),
         }
+    }
+
+    /// Clinical reference, 2.14: 2.5 mg/day at 0.5 mL/day are 5 mg/mL.
+    #[test]
+    fn a_constant_rate_sets_the_concentration() {
+        let of = |dose: &str, rate: &str| {
+            constant_rate_concentration(dose.parse().unwrap(), rate.parse().unwrap())
+        };
+        let whole = |nanograms: u128| Some(Ratio::new(nanograms, NonZeroU128::MIN));
+        assert_eq!(of("2.5 mg/day", "0.5 mL/day"), whole(5_000_000));
+        assert_eq!(of("1 mg/h", "0.5 mL/day"), whole(48_000_000));
+        assert_eq!(of("2.5 mg/day", "0 mL/day"), None);
     }
 
     /// Requirement: AC-24

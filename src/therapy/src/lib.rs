@@ -84,7 +84,7 @@ pub use job::{
     CancelReason, Ended, Endings, How, Job, JobEvent, JobKind, JobOrder, JobRefusal, Jobs,
     whole_steps,
 };
-pub use kind::{Calibration, CalibrationRefusal, KindRules};
+pub use kind::{Calibration, CalibrationRefusal, KindRules, constant_rate_concentration};
 pub use library::{
     DOUBLED, DoseUnit, DrugEntry, Fill, HospitalDrug, HospitalLibrary, Library, LibraryRefusal,
     LimitField, LimitValue, Limits, LoadedVersion, MANY_BOLUSES, Nanograms, Severity, SoftHard,
@@ -93,7 +93,7 @@ pub use library::{
 pub use limits::{Asked, Finding, HardRefusal, SoftFindings, binding_volume_24h, check};
 pub use local_time::{
     AUTOMATIC_CORRECTION, ClockChange, ClockRefusal, ClockSetter, LocalTime, MinuteOfWeek, Weekday,
-    ZoneOffset, judge_correction,
+    ZoneOffset, clock_drift, judge_correction,
 };
 pub use mixture::{Ingredient, MAXIMUM_SECONDARIES, Mixture, MixtureError};
 pub use mri::{

@@ -24,9 +24,10 @@
 //! | setting a lost clock | a clinician; there is nothing to go over, so no reason is asked | \[P\] |
 
 use core::fmt;
+use core::num::NonZeroU128;
 
 use serde::{Deserialize, Serialize};
-use units::{Duration, OverrideReason, WallTime};
+use units::{Duration, OverrideReason, Ratio, WallTime};
 
 /// Minutes in a day.
 pub(crate) const MINUTES_A_DAY: u16 = 1_440;
@@ -285,6 +286,19 @@ impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.minute_of_week().fmt(f)
     }
+}
+
+/// How far a clock may drift in a time when its crystal is off by so many parts in a million, rounded up (clinical reference, 2.16).
+#[must_use]
+pub fn clock_drift(over: Duration, parts_per_million: u32) -> Duration {
+    /// Parts in one.
+    const MILLION: NonZeroU128 = match NonZeroU128::new(1_000_000) {
+        Some(million) => million,
+        None => NonZeroU128::MIN,
+    };
+    Ratio::new(u128::from(parts_per_million), MILLION)
+        .times_rounded_up(over.micros())
+        .map_or(Duration::MAX, Duration::from_micros)
 }
 
 /// A change of the clock that somebody asks for.

@@ -438,8 +438,18 @@ impl Discrepancy {
             .saturating_add(self.aspirated.saturating_sub(self.expected))
     }
 
-    /// Whether less came out than expected.
-    fn is_over(&self) -> bool {
+    /// The difference over what was programmed out, exactly and without its sign; `None` when nothing was programmed out.
+    #[must_use]
+    pub fn share(&self) -> Option<Ratio> {
+        ratio(
+            self.difference().femtolitres(),
+            self.programmed_out.femtolitres(),
+        )
+    }
+
+    /// Whether less came out than expected: too much has left the reservoir.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         self.aspirated < self.expected
     }
 

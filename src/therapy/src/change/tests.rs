@@ -42,6 +42,11 @@ fn the_worked_examples_of_per_cent() {
     ] {
         assert_eq!(change(old, new).to_string(), text, "{old} to {new}");
     }
+    assert_eq!(
+        change(450, 540).ratio(),
+        Some(Ratio::new(6, nonzero_or_one(5)))
+    );
+    assert_eq!(change(0, 450).ratio(), None);
     let monstrous = PercentChange::new(Mass::from_zeptograms(1), Mass::from_zeptograms(u128::MAX));
     assert_eq!(monstrous.to_string(), "over +922337203685477580 %");
     assert!(monstrous.rises_by_more_than(u32::MAX));

@@ -22,6 +22,19 @@ fn wall(millis: u64) -> WallTime {
 /// 2026-01-05T10:00:00Z, a Monday.
 const MONDAY_TEN: u64 = 1_767_607_200_000;
 
+/// Clinical reference, 2.16: 1.73 s a day at 20 ppm, 43.2 s at 500.
+#[test]
+fn a_crystal_drifts_as_in_the_worked_example() {
+    let day = Duration::from_days(1);
+    assert_eq!(clock_drift(day, 20), Duration::from_millis(1_728));
+    assert_eq!(clock_drift(day, 500), Duration::from_millis(43_200));
+    assert_eq!(clock_drift(day, 0), Duration::ZERO);
+    let micros = Duration::from_micros;
+    assert_eq!(clock_drift(micros(1_000_000), 1), micros(1));
+    assert_eq!(clock_drift(micros(1_000_001), 1), micros(2));
+    assert_eq!(clock_drift(Duration::MAX, u32::MAX), Duration::MAX);
+}
+
 #[test]
 fn known_moments_have_their_minute_of_the_week() {
     for (millis, offset, text) in [

@@ -264,7 +264,15 @@ fn the_discrepancy_gives_the_worked_examples() {
             (discrepancy.to_string().as_str(), discrepancy.verdict()),
             (text, verdict)
         );
+        assert_eq!(discrepancy.is_over(), text.starts_with('+'));
     }
+    let share =
+        |aspirated, out| Discrepancy::new(volume("4.2 mL"), volume(aspirated), volume(out)).share();
+    // 2.2 / 15.8 and 2.7 / 15.8.
+    let parts = NonZeroU128::new(158).unwrap();
+    assert_eq!(share("2 mL", "15.8 mL"), Some(Ratio::new(22, parts)));
+    assert_eq!(share("6.9 mL", "15.8 mL"), Some(Ratio::new(27, parts)));
+    assert_eq!(share("2 mL", "0 mL"), None);
 }
 
 /// Requirement: AC-16, TH-discrepancy
