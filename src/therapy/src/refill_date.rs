@@ -6,12 +6,13 @@
 //! | number | source |
 //! |---|---|
 //! | worst case 1.145 times the flow | \[S11\] clinical reference 2.4 |
-//! | ziconotide: first fill 14 days; later 84 undiluted, 40 diluted | \[GK\] clinical reference 3.5 |
-//! | everything else 90 days: morphine 25 mg/mL and baclofen stand 90 to 180 | \[GK\] clinical reference 3.5 |
+//! | how long a drug keeps | the drug library |
 
 use core::num::NonZeroU128;
 
 use units::{Date, Drug, Duration, Flow, Volume, WallTime};
+
+use crate::library::{DrugEntry, Fill};
 
 /// The worst case in lowest terms: 229 / 200 = 1.145.
 const WORST_CASE_NUMERATOR: NonZeroU128 = match NonZeroU128::new(229) {
@@ -204,21 +205,18 @@ impl Keeping {
         later_days: 90,
     };
 
-    /// One drug, as supplied or diluted.
+    /// One drug, as supplied or diluted, by the drug library.
     #[must_use]
-    pub const fn of(drug: Drug, diluted: bool) -> Self {
-        match drug {
-            Drug::Ziconotide => Self {
-                first_fill_days: 14,
-                later_days: if diluted { 40 } else { 84 },
-            },
-            Drug::Morphine
-            | Drug::Hydromorphone
-            | Drug::Fentanyl
-            | Drug::Sufentanil
-            | Drug::Bupivacaine
-            | Drug::Clonidine
-            | Drug::Baclofen => Self::OTHERWISE,
+    pub fn of(drug: Drug, diluted: bool) -> Self {
+        let stability = &DrugEntry::of(drug).stability;
+        let days = |fill| u16::try_from(stability.of(fill).micros() / DAY).unwrap_or(u16::MAX);
+        Self {
+            first_fill_days: days(Fill::First),
+            later_days: days(if diluted {
+                Fill::LaterDiluted
+            } else {
+                Fill::Later
+            }),
         }
     }
 
