@@ -105,6 +105,11 @@ pub enum Event {
         /// Its voltage, mV.
         millivolts: u16,
     },
+    /// A self-test has ended.
+    SelfTest {
+        /// The tests that failed, as bits; 0 when all passed.
+        failed: u16,
+    },
     /// What a look at all of the flash has found, asked for by [`crate::Action::Scrub`].
     Storage(StorageReport),
 }

@@ -208,7 +208,7 @@ records! {
         /// The flow from now on, nL/day, rounded down.
         flow_nl_per_day: u64,
     }
-    /// A self-test has ended. Not written yet.
+    /// A self-test has failed, or passes again.
     33 SELF_TEST SelfTest Event "self-test" {
         /// The tests that failed, as bits; 0 when all passed.
         failed: u16,

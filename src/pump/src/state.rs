@@ -202,6 +202,7 @@ pub struct Pump {
     /// Deficit of delivery up to which retries were granted.
     retried_from: u64,
     driver_failed: bool,
+    self_test_failed: bool,
     faults_now: Faults,
     response: Response,
     jobs: Jobs,
@@ -457,6 +458,7 @@ impl Pump {
             was_stalled: false,
             retried_from: 0,
             driver_failed: false,
+            self_test_failed: false,
             faults_now: Faults::NONE,
             response: Response::Normal,
             jobs: Jobs::new(newest),
@@ -551,6 +553,7 @@ impl Pump {
             Event::AppendFailed => self.on_append_failed(),
             Event::CheckpointFailed => self.on_checkpoint_failed(),
             Event::Supply { millivolts } => self.on_supply(now, millivolts, &mut actions),
+            Event::SelfTest { failed } => self.on_self_test(failed, &mut actions),
             Event::Storage(report) => self.on_storage(&report, &mut actions),
         }
         self.expire(now, &mut actions);
@@ -844,6 +847,15 @@ impl Pump {
         self.status_changed |= changed::CLOCK;
         append(Some(session), Record::ClockSet { before, after }, actions);
         Outcome::ClockSet { clock: after }
+    }
+
+    /// What has failed stays so until a test passes: a part that cannot be relied on is not relied on by chance.
+    fn on_self_test(&mut self, failed: u16, actions: &mut Actions) {
+        let changed = (failed != 0) != self.self_test_failed;
+        self.self_test_failed = failed != 0;
+        if failed != 0 || changed {
+            append(None, Record::SelfTest { failed }, actions);
+        }
     }
 
     fn on_supply(&mut self, now: Now, millivolts: u16, actions: &mut Actions) {

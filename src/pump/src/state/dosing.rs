@@ -291,6 +291,7 @@ impl Pump {
         self.faults_now
             .set(Fault::ClockLost, scheduled && clock_lost);
         self.faults_now.set(Fault::MotorDriver, self.driver_failed);
+        self.faults_now.set(Fault::SelfTest, self.self_test_failed);
         self.faults_now.set(Fault::BridgeLost, self.bridge_lost);
         self.watch_reservoir(actions);
         if let Some(late) = self.refills.refill.became_overdue(powered) {

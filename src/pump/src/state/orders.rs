@@ -438,7 +438,7 @@ impl Pump {
                     && program.is_none_or(|program| program.patient_rule().is_none()),
             stopped: self.basal.is_zero() && kind != JobKind::SingleBolus && !self.is_priming(),
             alarm: self.care.alarms.forbids_boluses() || !self.response.allows_boluses(),
-            self_test: false,
+            self_test: self.self_test_failed,
             refill_open: self.refills.refill.is_open(),
             priming: self.is_priming(),
             bridging: self.is_bridging(),
