@@ -228,7 +228,9 @@ fn unbridged(
     let share = per_cent(quotient)?;
     let share = output.result("unbridged_share", "  of what is intended", share);
     output.formula(format!(
-        "without a bridge = rate after x old concentration = {per_day}, {share} of {dose}"
+        "without a bridge = rate after x old concentration = {} x {} = {per_day}, {share} of {dose}",
+        show_flow(program, FlowUnit::MillilitresADay)?,
+        old.concentration
     ));
     let shown = change_in_per_cent(quotient)?;
     if change.rises_by_more_than(0) {

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
     };
     let text = output.result("error", "Discrepancy", per_cent(share)?.signed(sign));
     let reading = per_cent(ratio(READING_UNCERTAINTY.femtolitres(), out.femtolitres())?)?;
-    output.result("reading_error", "  a reading error makes", reading);
+    let reading = output.result("reading_error", "  a reading error makes", reading);
     output.result("verdict", "Verdict", verdict(&discrepancy));
     let shown = volume(out)?;
     let shown = output.result("programmed_out", "Programmed out", shown);
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
         "error = (expected - aspirated) / programmed out = ({expected} - {aspirated}) / ({fill} - {expected}) = ({expected} - {aspirated}) / {shown} = {text}"
     ));
     output.formula(format!(
-        "a reading error of {READING_UNCERTAINTY} makes {READING_UNCERTAINTY} / {shown}"
+        "a reading error of {READING_UNCERTAINTY} makes {READING_UNCERTAINTY} / {shown} = {reading}"
     ));
     advice(&discrepancy, &mut output);
     Ok(output)

@@ -16,6 +16,8 @@ use crate::read::{Given, PartsPerMillion, Pattern, positive};
 
 /// Days of the year that a drift is shown for.
 const YEAR: Duration = Duration::from_days(365);
+/// A whole day.
+const DAY: Duration = Duration::from_days(1);
 
 /// Arguments of `thecal calc flex`.
 #[derive(Clone, Debug, Args)]
@@ -56,6 +58,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
     let concentration = arguments.concentration.value;
     let week = Week::new(draft, concentration, &bounds).map_err(Error::refused)?;
     totals(&week, unit, &mut output)?;
+    for pattern in &arguments.patterns {
+        day_formula(&pattern.value, &week, unit, &mut output)?;
+    }
+    output.formula(format!(
+        "rate = dose / concentration = dose / {}",
+        arguments.concentration
+    ));
     windows(&week, unit, &mut output)?;
     if let Some(drug) = arguments.drug {
         let mixture = Mixture::of(Ingredient {
@@ -67,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
     }
     if let Some(old) = &arguments.old_total {
         let old = old.value.per_day().ok_or_else(Error::too_large)?;
-        let new = largest(&week, Duration::from_days(1))?;
+        let new = largest(&week, DAY)?;
         show_change(
             old,
             new,
@@ -169,7 +178,6 @@ fn totals(week: &Week, unit: MassUnit, output: &mut Output) -> Result<(), Error>
         "  mean day",
         unit.parts(week.mean_day(), "/day")?,
     );
-    output.formula("a day = sum over its steps of dose x length");
     output.formula(format!("mean day = week / 7 = {text} / 7 = {mean}"));
     let an_hour = times(week.mean_day(), ratio(1_u8, 24_u8)?)?;
     output.result("mean_hour", "  mean hour", unit.parts(an_hour, "/h")?);
@@ -181,7 +189,33 @@ fn totals(week: &Week, unit: MassUnit, output: &mut Output) -> Result<(), Error>
     ] {
         output.result(name, label, show_flow(flow, FlowUnit::MillilitresADay)?);
     }
-    output.formula("rate = dose / concentration");
+    Ok(())
+}
+
+/// The sum of a pattern's first day, step by step.
+fn day_formula(
+    pattern: &Pattern,
+    week: &Week,
+    unit: MassUnit,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let Some(day) = pattern.days.first() else {
+        return Ok(());
+    };
+    let ends = pattern.steps.iter().skip(1).map(|(from, _)| *from);
+    let steps = pattern.steps.iter().zip(ends.chain([24 * 60]));
+    let parts: Vec<_> = steps
+        .map(|((from, dose), to)| {
+            let length = match Duration::from_minutes(u32::from(to.saturating_sub(*from))) {
+                DAY => "24 h".to_owned(),
+                length => length.to_string(),
+            };
+            let dose = dose.map_or("minimum rate".to_owned(), |dose| dose.to_string());
+            format!("{dose} x {length}")
+        })
+        .collect();
+    let total = unit.mass(week.day_total(*day))?;
+    output.formula(format!("{day} = {} = {total}", parts.join(" + ")));
     Ok(())
 }
 
@@ -191,7 +225,7 @@ fn largest(week: &Week, window: Duration) -> Result<Mass, Error> {
 }
 
 fn windows(week: &Week, unit: MassUnit, output: &mut Output) -> Result<(), Error> {
-    let day = largest(week, Duration::from_days(1))?;
+    let day = largest(week, DAY)?;
     let hour = largest(week, Duration::from_hours(1))?;
     output.result("largest_24h", "Largest 24 h, rolling", unit.mass(day)?);
     output.result("largest_1h", "Largest 1 h, rolling", unit.mass(hour)?);
@@ -208,7 +242,7 @@ fn windows(week: &Week, unit: MassUnit, output: &mut Output) -> Result<(), Error
 fn drift(error: &Given<PartsPerMillion>, output: &mut Output) {
     let PartsPerMillion(parts) = error.value;
     output.input("clock_error", error);
-    let day = clock_drift(Duration::from_days(1), parts);
+    let day = clock_drift(DAY, parts);
     let text = output.result("drift_per_day", "Clock drift in a day", day);
     output.formula(format!("drift = time x error = 1 day x {error} = {text}"));
     output.result("drift_per_year", "  in 365 days", clock_drift(YEAR, parts));

@@ -12,6 +12,9 @@ use crate::exact::{decimal, ratio, rounded, times};
 /// Microseconds in 24 hours.
 const DAY: u64 = 86_400_000_000;
 
+/// How wide formulas and notes are printed.
+const COLUMNS: usize = 100;
+
 /// The answer to one calculation.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -119,13 +122,13 @@ impl Output {
         }
         text.push_str("\nFormula\n");
         for line in &self.formula {
-            let _ = writeln!(text, "  {line}");
+            wrap(&mut text, "  ", "      ", line);
         }
         if !self.warnings.is_empty() {
             text.push_str("\nNote\n");
         }
         for warning in &self.warnings {
-            let _ = writeln!(text, "  - {warning}");
+            wrap(&mut text, "  - ", "    ", warning);
         }
         text
     }
@@ -157,6 +160,35 @@ impl Output {
             self.text()
         }
     }
+}
+
+/// Writes a line, broken at blanks into lines of [`COLUMNS`], the first with one indent and the others with another. A number stays with its unit.
+fn wrap(text: &mut String, first: &str, others: &str, line: &str) {
+    let mut start = text.len();
+    text.push_str(first);
+    let mut words = line.split(' ').peekable();
+    let mut begun = false;
+    while let Some(word) = words.next() {
+        let mut together = word.to_owned();
+        let is_number = |word: &str| word.ends_with(|last: char| last.is_ascii_digit());
+        let is_unit = |word: &&str| word.starts_with(|first: char| first.is_alphabetic());
+        while is_number(&together)
+            && let Some(unit) = words.next_if(is_unit)
+        {
+            together.push(' ');
+            together.push_str(unit);
+        }
+        if begun && text.len() - start + 1 + together.len() > COLUMNS {
+            text.push('\n');
+            start = text.len();
+            text.push_str(others);
+        } else if begun {
+            text.push(' ');
+        }
+        text.push_str(&together);
+        begun = true;
+    }
+    text.push('\n');
 }
 
 impl Item {

@@ -5,7 +5,9 @@ use therapy::{
     Bounds, Catheter, CatheterRecord, Content, Path, Prime, PrimeRequest, PrimeSituation, TipDose,
     Upstream,
 };
-use units::{Concentration, DoseRate, Drug, PoweredTime, PrimeKind, PumpKind, StepVolume, Volume};
+use units::{
+    Concentration, DoseRate, Drug, Mass, PoweredTime, PrimeKind, PumpKind, StepVolume, Volume,
+};
 
 use crate::Error;
 use crate::exact::ratio;
@@ -182,18 +184,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
         "Reservoir to tip",
         volume(catheter.path_volume())?,
     );
-    if let Some(concentration) = &arguments.concentration {
-        drugs(
-            "contents",
-            "Drawn from the reservoir",
-            &prime.drawn(&path),
-            &mut output,
-        )?;
+    if let (Some(drug), Some(concentration)) = (arguments.drug, &arguments.concentration) {
+        let drawn = prime.drawn(&path).of(drug);
+        let label = format!("Drawn from the reservoir: {drug}");
+        let text = output.result_of("contents", drug, label, MassUnit::of(drug).mass(drawn)?);
         output.formula(format!(
-            "contents = prime x concentration = {} x {concentration}",
+            "contents = prime x concentration = {} x {concentration} = {text}",
             prime.volume()
         ));
-        counted(arguments, prime.dose(), &prime.drawn(&path), &mut output)?;
+        counted(drug, prime.dose(), drawn, &mut output)?;
     }
     if let Some(other) = &arguments.other_tubing {
         compare(arguments, other, &catheter, &mut output)?;
@@ -237,30 +236,8 @@ fn volume_formula(arguments: &Arguments, catheter: &Catheter, prime: &str) -> St
     }
 }
 
-/// A mass for each drug.
-fn drugs(
-    name: &'static str,
-    label: &str,
-    masses: &TipDose,
-    output: &mut Output,
-) -> Result<(), Error> {
-    for (drug, mass) in masses.iter() {
-        let label = format!("{label}: {drug}");
-        output.result_of(name, drug, label, MassUnit::of(drug).mass(mass)?);
-    }
-    Ok(())
-}
-
 /// What the pump counts as the patient's dose, and what may come of it.
-fn counted(
-    arguments: &Arguments,
-    dose: &TipDose,
-    drawn: &TipDose,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let Some(drug) = arguments.drug else {
-        return Ok(());
-    };
+fn counted(drug: Drug, dose: &TipDose, drawn: Mass, output: &mut Output) -> Result<(), Error> {
     let unit = MassUnit::of(drug);
     let counted = unit.mass(dose.of(drug))?;
     output.result_of(
@@ -269,7 +246,7 @@ fn counted(
         format!("Counts as a dose of {drug}"),
         counted,
     );
-    let early = unit.mass(drawn.of(drug))?;
+    let early = unit.mass(drawn)?;
     if dose.is_zero() {
         output.warning(format!(
             "Nothing counts as a dose, because what leaves the tip is inert. Up to {early} of {drug} may reach the patient early because of mixing, and a weak period may follow: sharp fronts do not exist in tubing."
@@ -310,19 +287,17 @@ fn compare(
     let (Some(drug), Some(concentration)) = (arguments.drug, &arguments.concentration) else {
         return Ok(());
     };
-    let mass = units::Mass::in_volume(difference, concentration.value);
+    let mass = Mass::in_volume(difference, concentration.value);
     let shown = MassUnit::of(drug).mass(mass)?.signed(sign);
-    output.result_of(
-        "difference_mass",
-        drug,
-        format!("  difference in {drug}"),
-        shown,
-    );
+    let label = format!("  difference in {drug}");
+    let shown = output.result_of("difference_mass", drug, label, shown);
     if let Some(dose) = &arguments.dose {
         let day = dose.value.per_day().ok_or_else(Error::too_large)?;
         let share = per_cent(ratio(mass.zeptograms(), day.zeptograms())?)?;
         let text = output.result("difference_share", "  of the daily dose", share);
-        output.formula(format!("share = difference / daily dose = {text}"));
+        output.formula(format!(
+            "share = difference / daily dose = {shown} / {dose} = {text}"
+        ));
     }
     Ok(())
 }

@@ -216,7 +216,10 @@ fn show_steps(flow: Flow, step: StepVolume, output: &mut Output) -> Result<(), E
     let a_microlitre = ratio(1_000_000_000_u32, step.femtolitres())?;
     let a_microlitre = Quantity::new(a_microlitre, "steps/uL", 2)?;
     output.result("steps_per_microlitre", "  in a microlitre", a_microlitre);
-    output.formula(format!("steps = rate / step volume = {a_day}"));
+    let rate = show_flow(flow, FlowUnit::MillilitresADay)?;
+    output.formula(format!(
+        "steps = rate / step volume = {rate} / {step} = {a_day}"
+    ));
     Ok(())
 }
 
@@ -240,7 +243,10 @@ fn show_shots(flow: Flow, shot: &Given<Volume>, output: &mut Output) -> Result<(
     );
     let interval = flow.time_for(shot.value);
     let every = output.result("shot_interval", "  one every", interval);
-    output.formula(format!("shot interval = shot / rate = {every}"));
+    let rate = show_flow(flow, FlowUnit::MillilitresADay)?;
+    output.formula(format!(
+        "shot interval = shot / rate = {shot} / {rate} = {every}"
+    ));
     let honest = shot
         .value
         .checked_mul(SHOTS_OF_A_BOLUS)

@@ -86,10 +86,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
     let reservoir = reservoir(arguments, level, capacity.value)?;
     match reservoir.state(low_mark.value) {
         ReservoirState::Low => output.warning("The level is at or below the low mark already."),
-        ReservoirState::Unknown
-        | ReservoirState::Normal
-        | ReservoirState::Empty
-        | ReservoirState::Overdrawn => {}
+        ReservoirState::Empty | ReservoirState::Overdrawn => {
+            output.warning("The reservoir is empty.");
+        }
+        ReservoirState::Unknown | ReservoirState::Normal => {}
     }
     let (basal, with_boluses) = flows(arguments, &mut output)?;
     let forecast = Forecast::new(level.value, low_mark.value, basal, with_boluses);

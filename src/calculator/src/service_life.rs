@@ -14,8 +14,6 @@ const ERI_MILLIVOLTS: u16 = 2_600;
 const COLLAPSE_MILLIVOLTS: u16 = 2_400;
 /// More readings than have to be low in a row.
 const READINGS: u8 = 10;
-/// Seven years, the service life of an implant [S12].
-const LIFE: Duration = Duration::from_days(7 * 365);
 
 /// Arguments of `thecal calc service-life`.
 #[derive(Clone, Debug, Args)]
@@ -37,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Output, Error> {
     let life = arguments
         .life
         .clone()
-        .unwrap_or_else(|| Given::default(LIFE));
+        .unwrap_or_else(|| Given::default(ServiceLimits::IMPLANT.life()));
     output.input("implanted", arguments.implanted);
     output.input_if("eri", arguments.eri);
     output.input("life", &life);

@@ -78,6 +78,14 @@ impl ServiceLimits {
     }
 }
 
+impl ServiceLimits {
+    /// The service life from commissioning on.
+    #[must_use]
+    pub const fn life(&self) -> Duration {
+        self.life
+    }
+}
+
 /// Why limits of a service life are not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceLimitsRefused {

@@ -269,6 +269,7 @@ fn limits_leave_90_days_and_a_low_battery_before_a_collapse() {
         ServiceLimits::new(Duration::from_days(2_555), 2_600, 2_400),
         Ok(ServiceLimits::IMPLANT)
     );
+    assert_eq!(LIMITS.life(), Duration::from_days(2_555));
     assert!(ServiceLimits::new(ERI_TO_EOS, 2_401, 2_400).is_ok());
     let life = just_before(PoweredTime::ZERO.saturating_add(ERI_TO_EOS))
         .saturating_since(PoweredTime::ZERO);
