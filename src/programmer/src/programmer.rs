@@ -916,6 +916,165 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_says_what_was_shown() {
+        let (mut programmer, mut pump) = acquainted(running_status(baclofen(None, 200_000)));
+        staged(&mut programmer, &mut pump);
+        programmer.commit(millis(0), None).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        let shown = pump.committed.unwrap().shown;
+        let expected = Shown {
+            old_day_total_ng: Some(200_000),
+            new_day_total_ng: 250_000,
+            change_tenths_percent: Some(250),
+        };
+        assert_eq!(shown, expected);
+        assert_eq!(pump.commits, 1);
+    }
+
+    #[test]
+    fn a_soft_limit_is_gone_over_with_a_reason_only() {
+        let (mut programmer, mut pump) = acquainted(fresh_status());
+        pump.tamper = |staged| staged.needs_reason = true;
+        assert!(staged(&mut programmer, &mut pump).needs_reason);
+        assert!(
+            programmer
+                .commit(millis(0), None)
+                .unwrap_err()
+                .contains("reason")
+        );
+        assert_eq!(programmer.next_frame(), None);
+        // The review stands: the reason can still be chosen.
+        programmer
+            .commit(millis(0), Some(OverrideReason::Titration))
+            .unwrap();
+        assert_eq!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Committed { program_number: 1 }
+        );
+        let reason = pump.committed.unwrap().reason;
+        assert_eq!(reason, Some(OverrideReason::Titration));
+    }
+
+    fn bolus() -> Act {
+        Act::Bolus {
+            dose: "20 mcg".to_owned(),
+            duration: "5 min".to_owned(),
+            reason: String::new(),
+        }
+    }
+
+    /// A programmer of a pump that delivers, and the pump.
+    fn serving() -> (Programmer, TestPump) {
+        acquainted(running_status(baclofen(None, 250_000)))
+    }
+
+    #[test]
+    fn a_bolus_bears_the_next_number_and_begins_once() {
+        let (mut programmer, mut pump) = serving();
+        assert!(
+            programmer
+                .describe(&bolus())
+                .unwrap()
+                .contains("20 mcg of baclofen")
+        );
+        programmer.order(millis(0), &bolus()).unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::Ordered { text } => assert!(text.contains("No. 1"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((pump.therapy.last_number, programmer.pending()), (1, None));
+    }
+
+    #[test]
+    fn a_bolus_that_was_denied_is_certainly_not_given() {
+        let (mut programmer, mut pump) = serving();
+        pump.deny = Some(protocol::BolusDenial::RefillOpen);
+        programmer.order(millis(0), &bolus()).unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::NotDone { reason } => assert!(reason.contains("refill"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(programmer.pending(), None);
+    }
+
+    #[test]
+    fn a_bolus_whose_answer_was_lost_is_resolved_by_asking() {
+        let (mut programmer, mut pump) = serving();
+        pump.deaf = true;
+        programmer.order(millis(0), &bolus()).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        assert!(matches!(programmer.disconnected(), Event::Unknown { .. }));
+        assert!(programmer.pending().is_some());
+        pump.deaf = false;
+        pump.connect(&mut programmer);
+        // Nothing that gives drug is sent meanwhile; what does not, is.
+        assert!(programmer.order(millis(0), &bolus()).is_err());
+        programmer.order(millis(0), &Act::OpenRefill).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Ordered { .. }
+        ));
+        let given = read_out(&mut programmer, &mut pump);
+        assert!(
+            matches!(given, Some(Resolved::OrderDone { .. })),
+            "{given:?}"
+        );
+        assert_eq!((programmer.pending(), pump.therapy.last_number), (None, 1));
+    }
+
+    #[test]
+    fn a_bolus_is_found_not_given_or_somebody_elses() {
+        let lost = |last_number, storing| {
+            let (mut programmer, mut pump) = serving();
+            pump.deaf = true;
+            programmer.order(millis(0), &bolus()).unwrap();
+            pump.exchange(&mut programmer, millis(0));
+            programmer.disconnected();
+            pump.deaf = false;
+            (pump.therapy.last_number, pump.therapy.storing) = (last_number, storing);
+            pump.connect(&mut programmer);
+            let resolved = read_out(&mut programmer, &mut pump);
+            (resolved, programmer.pending().is_some())
+        };
+        assert!(matches!(
+            lost(0, false),
+            (Some(Resolved::OrderNotDone { .. }), false)
+        ));
+        assert_eq!(lost(0, true), (None, true));
+        assert!(matches!(
+            lost(2, false),
+            (Some(Resolved::OrderSuperseded { .. }), false)
+        ));
+    }
+
+    #[test]
+    fn what_may_be_done_twice_says_so() {
+        let (mut programmer, mut pump) = serving();
+        pump.deaf = true;
+        programmer.order(millis(0), &Act::CancelBolus).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        match programmer.disconnected() {
+            Event::Unknown { reason } => assert!(reason.contains("do it again"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(programmer.pending(), None);
+    }
+
+    #[test]
+    fn therapy_and_path_are_read_out() {
+        let (mut programmer, mut pump) = serving();
+        programmer.read_path(millis(0)).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Path { .. }
+        ));
+        // A pump of which nothing was read is told nothing.
+        let mut stranger = Programmer::new();
+        assert!(stranger.order(millis(0), &Act::OpenRefill).is_err());
+        assert!(!stranger.check(&baclofen_form("", "250 mcg/day")).ready);
+    }
+
+    #[test]
     fn flags_are_cleared_by_name() {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         let flags = pump.status.status_changed;

@@ -575,6 +575,107 @@ mod tests {
     }
 
     #[test]
+    fn the_change_and_the_old_total_are_reckoned_anew() {
+        let before = running_status(baclofen(None, 450_000));
+        let entered = baclofen(None, 540_000);
+        let lies: [Lie<Staged>; 3] = [
+            (
+                "Change: +20.0 % by this programmer's sum, +20.1 %",
+                |staged| {
+                    staged.change_tenths_percent = Some(201);
+                },
+            ),
+            ("Change: +20.0 % by this programmer's sum, none", |staged| {
+                staged.change_tenths_percent = None;
+            }),
+            ("24-hour total in force now", |staged| {
+                staged.old_day_total_ng = Some(450_001);
+            }),
+        ];
+        for (expected, lie) in lies {
+            let mut staged = honest(&entered, &before);
+            lie(&mut staged);
+            let review = review(&staged, &entered, &before);
+            assert!(!review.confirmable, "{expected}");
+            assert!(
+                review.differences[0].starts_with(expected),
+                "{:?}",
+                review.differences
+            );
+        }
+    }
+
+    #[test]
+    fn every_setting_of_either_program_is_compared() {
+        let before = running_status(with_patient_bolus(250_000));
+        let entered = flex();
+        let mut staged = honest(&entered, &before);
+        // A week means another flow at another hour.
+        staged.flow_nl_per_day = 240_000;
+        let shown = review(&staged, &entered, &before);
+        assert_eq!(shown.differences, Vec::<String>::new());
+        let row = |label: &str| shown.rows.iter().find(|row| row.label == label);
+        let patient = row("Patient bolus").unwrap();
+        assert!(patient.old.starts_with("10 mcg") && patient.new == "none" && patient.changed);
+        assert!(row("Dose").unwrap().new.contains("08:00 20 mcg/h"));
+        assert!(row("Bridge").is_none());
+        staged.flow_nl_per_day = 240_001;
+        assert!(!review(&staged, &entered, &before).confirmable);
+        let lies: [Lie<Program>; 6] = [
+            ("Mixed with", |program| {
+                let mut morphine = program.primary;
+                morphine.drug = Drug::Morphine;
+                program.secondaries.push(morphine).unwrap();
+            }),
+            ("Patient bolus", |program| {
+                program.patient_bolus = with_patient_bolus(1).patient_bolus;
+            }),
+            ("On a fault", |program| {
+                program.fault_policy = Some(units::FaultPolicy::Stop);
+            }),
+            ("Bridge", |program| {
+                program.bridge = Some(Dose {
+                    nanograms: 1,
+                    per: Per::Day,
+                });
+            }),
+            ("Low mark", |program| program.low_mark_nl = Some(1)),
+            ("Mode and dose", |program| program.mode = Mode::MinimumRate),
+        ];
+        for (expected, lie) in lies {
+            let mut lied = entered.clone();
+            lie(&mut lied);
+            let review = review(&honest(&lied, &before), &entered, &before);
+            assert!(review.differences[0].starts_with(expected), "{expected}");
+            assert!(!review.confirmable, "{expected}");
+        }
+    }
+
+    #[test]
+    fn findings_and_the_bridge_are_told_in_words() {
+        let before = running_status(baclofen(None, 450_000));
+        let entered = baclofen(None, 540_000);
+        let mut staged = honest(&entered, &before);
+        staged.needs_reason = true;
+        let finding = Finding {
+            limit_kind: LimitKind::IncreaseTenthsPercent,
+            drug: Drug::Baclofen,
+            value: protocol::Amount::new(200).unwrap(),
+            limit: protocol::Amount::new(150).unwrap(),
+        };
+        staged.findings.push(finding).unwrap();
+        staged.bridge = Some(BridgePlan {
+            flow_nl_per_day: 120_000,
+            volume_nl: 184_000,
+            duration_s: 132_480,
+        });
+        let review = review(&staged, &entered, &before);
+        assert!(review.confirmable && review.needs_reason);
+        assert_eq!(review.findings, ["Baclofen: increase 20 %, at most 15 %"]);
+        assert!(review.notes[0].contains("0.184 mL") && review.notes[0].contains("1 day 12 h"));
+    }
+
+    #[test]
     fn a_first_program_starts_from_nothing() {
         let before = fresh_status();
         let entered = baclofen(Some(20_000_000), 250_000);
