@@ -29,6 +29,8 @@ let link = null;
 let about = null;
 /** The carrier of the last connection, for connecting again. */
 let carrier = null;
+/** It has to be commissioned before it can be programmed. */
+let toCommission = false;
 /** How often this connection has been read out. */
 let readOuts = 0;
 
@@ -196,7 +198,8 @@ async function readOut() {
   const event = await attempt(() => link.interrogate());
   if (event?.kind !== "status") return;
   status.show(event.readout);
-  orders.offerCommissioning(event.readout.to_commission);
+  toCommission = event.readout.to_commission;
+  orders.offerCommissioning(toCommission);
   form.offer(event.readout.program?.texts ?? null);
   form.refresh();
   if (event.resolved) resolved(event.resolved);
@@ -229,6 +232,7 @@ function refresh() {
 function obstacle(open) {
   if (!open) return "Not connected: your entries are kept.";
   if (!about.programming) return "This pump takes no programs over this link; it can only be read out.";
+  if (toCommission) return "This pump is new: commission it first, among the orders.";
   if (programmer.pending()) return "First it must be known what became of what was sent last.";
   return null;
 }

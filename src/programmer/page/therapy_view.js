@@ -20,6 +20,7 @@ export class TherapyView {
     for (const id of [...OPTIONAL, ...ROWS]) show(id, false);
     for (const id of [...VALUES, ...ABOUT]) write(id, "–");
     element("alarms-list").replaceChildren();
+    delete element("alarms-list").dataset.state;
     element("running-list").replaceChildren();
   }
 

@@ -815,6 +815,9 @@ fn check_fill(fill: Volume, capacity: Volume) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_pump::{
         KIND, baclofen, baclofen_form, flex, fresh_status, periodic, running_status,
@@ -1124,6 +1127,9 @@ mod tests {
         assert!(form.check(&fresh_status(), KIND).ready);
     }
 
+    /// What a mistake changes, and the field it has to be told beside.
+    type Mistake = (fn(&mut Form), Field);
+
     #[test]
     fn a_patient_bolus_is_whole_or_not_there() {
         let with = |change: fn(&mut Form)| {
@@ -1143,11 +1149,8 @@ mod tests {
             binding.meaning.fields[&Field::PatientPerDay],
             "at most 3 in any 24 h: the lockout binds, not the number"
         );
-        for (change, field) in [
-            (
-                (|form: &mut Form| form.patient_dose.clear()) as fn(&mut Form),
-                Field::PatientDose,
-            ),
+        let mistakes: [Mistake; 7] = [
+            (|form| form.patient_dose.clear(), Field::PatientDose),
             (|form| form.patient_duration.clear(), Field::PatientDuration),
             (|form| form.patient_lockout.clear(), Field::PatientLockout),
             (
@@ -1166,7 +1169,8 @@ mod tests {
                 |form| form.patient_duration = "1 s".to_owned(),
                 Field::PatientDuration,
             ),
-        ] {
+        ];
+        for (change, field) in mistakes {
             let checked = with(change);
             assert!(
                 !checked.ready && checked.errors.contains_key(&field),
@@ -1280,5 +1284,72 @@ mod tests {
                 .program
                 .is_some_and(|program| program.bridge.is_some())
         );
+    }
+
+    proptest! {
+        /// Whatever its steps, a flex program is offered to start from and reads back as the same.
+        #[test]
+        fn any_flex_week_reads_back(
+            first in 0..=FlexStep::LARGEST_NG,
+            later in btree_map(1_u16..1_440, 0..=FlexStep::LARGEST_NG, 0..24),
+            weekend in 0..=FlexStep::LARGEST_NG,
+            per in prop::sample::select(vec![Per::Hour, Per::Day]),
+            drug in prop::sample::select(Drug::ALL.to_vec()),
+        ) {
+            // Without any dose nothing says what they are stated over.
+            prop_assume!(weekend != 0 && (first != 0 || later.values().any(|dose| *dose != 0)));
+            let mut week = FlexWeek::new(per);
+            week.push_pattern(core::iter::once((0, first)).chain(later)).unwrap();
+            week.push_pattern([(0, weekend)]).unwrap();
+            week.days = [0, 0, 0, 0, 0, 1, 1];
+            let primary = Component { drug, concentration_ng_per_ml: 1 };
+            let program = Program::new(primary, Mode::Flex { week });
+            let form = Form::of(&program);
+            prop_assert!(form.is_some());
+            prop_assert_eq!(form.unwrap().read().0, Some(program));
+        }
+
+        /// Nothing that is typed breaks the form, and what is ready has no error.
+        #[test]
+        fn anything_may_be_typed(
+            texts in prop::collection::vec("([0-9]{1,3}(:[0-9]{2})?( (mg|mcg|mL|min|h)(/(mL|day|h))?)?\n?|\\PC{0,12})", 16),
+            mode in 0_usize..6,
+            top_up: bool,
+        ) {
+            let modes = [
+                FormMode::SimpleContinuous,
+                FormMode::Flex,
+                FormMode::PeriodicBolus,
+                FormMode::SingleBolus,
+                FormMode::MinimumRate,
+                FormMode::Stopped,
+            ];
+            let mut texts = texts.into_iter();
+            let mut next = || texts.next().unwrap_or_default();
+            let form = Form {
+                drug: "baclofen".to_owned(),
+                concentration: next(),
+                second_drug: next(),
+                second_concentration: next(),
+                mode: modes[mode],
+                dose: next(),
+                weekdays: next(),
+                weekend: next(),
+                bolus_dose: next(),
+                bolus_duration: next(),
+                bolus_interval: next(),
+                basal: next(),
+                patient_dose: next(),
+                patient_duration: next(),
+                patient_lockout: next(),
+                patient_per_day: next(),
+                bridge: next(),
+                fill: next(),
+                top_up,
+            };
+            let checked = form.check(&fresh_status(), KIND);
+            prop_assert_eq!(checked.ready, checked.program.is_some());
+            prop_assert_eq!(checked.ready, checked.errors.is_empty());
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use units::{Clock, Concentration, Mass, PumpKind, Volume};
 
 use crate::form::Form;
-use crate::reckon::{PumpLimits, day_total_nanograms, emptying_flow};
+use crate::reckon::{PumpLimits, emptying_flow};
 use crate::{settings, text};
 
 /// What is known before anything is asked.
