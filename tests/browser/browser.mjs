@@ -101,12 +101,39 @@ export async function picture(page, name) {
   await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
 }
 
+/** A pump as it leaves the factory is made one of a kind first. Any other is left as it is. */
+export async function commission(page) {
+  // Commissioning is offered with the first read-out, or not at all.
+  await page.locator("#age", { hasText: "live" }).waitFor();
+  const fold = page.locator("#fold-commission");
+  if (await fold.isHidden()) return;
+  await page.locator("#commission-kind").selectOption("programmable implant");
+  await fold.getByRole("button", { name: "Commission" }).click();
+  await page.locator("#orders-confirm-text", { hasText: "2.5 nL a step, reservoir of 20 mL" }).waitFor();
+  await page.getByRole("button", { name: "Do it now" }).click();
+  await page.locator("#orders-message", { hasText: "is commissioned" }).waitFor();
+  await fold.waitFor({ state: "hidden" });
+}
+
+/** Unfolds a part of the page. */
+export function unfold(page, fold) {
+  return page.locator(fold).evaluate((details) => {
+    details.open = true;
+  });
+}
+
 /** Enters a program into the form. */
 export async function enterProgram(page, { drug, concentration, fill, dose }) {
-  await page.getByLabel("Drug").selectOption(drug);
-  await page.getByLabel("Concentration").fill(concentration);
-  await page.getByLabel("Reservoir after refill").fill(fill ?? "");
+  await page.locator("#drug").selectOption(drug);
+  await page.locator("#concentration").fill(concentration);
+  await enterFill(page, fill ?? "");
   await page.getByLabel("Dose", { exact: true }).fill(dose);
+}
+
+/** Enters what was injected at a refill. */
+export async function enterFill(page, fill) {
+  await unfold(page, "#fold-refill");
+  await page.locator("#fill").fill(fill);
 }
 
 /** Sends what is in the form and waits for the review. */
@@ -115,11 +142,15 @@ export async function sendForReview(page) {
   await page.locator("#review").waitFor();
 }
 
-/** Ticks and confirms. */
+/** Ticks, gives a reason where the pump asks for one, and confirms. */
 export async function confirm(page) {
   const button = page.getByRole("button", { name: "Confirm and program" });
   assert.equal(await button.isDisabled(), true, "a program can be confirmed without having been compared");
   await page.getByLabel("I have compared every line").check();
+  if (await page.locator("#reason-field").isVisible()) {
+    assert.equal(await button.isDisabled(), true, "a soft limit can be gone over without a reason");
+    await page.locator("#reason").selectOption("titration");
+  }
   await button.click();
 }
 

@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import {
+  commission,
   comparison,
   complaints,
   confirm,
+  enterFill,
   enterProgram,
   exactReadout,
   launchBrowser,
   picture,
   sendForReview,
   startPump,
+  unfold,
   verdict,
 } from "./browser.mjs";
 
@@ -45,6 +48,7 @@ afterEach(async () => {
 async function open(query = "") {
   await page.goto(pump.address + query);
   await page.getByRole("button", { name: "Connect" }).click();
+  await commission(page);
   await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
 }
 
@@ -151,6 +155,8 @@ describe("a dose", () => {
     assert.equal(await page.locator("#dose-field").isVisible(), false);
     await sendForReview(page);
     assert.match(await page.locator("#review-notes").textContent(), /abrupt withdrawal can be life-threatening/);
+    assert.equal(await page.locator("#review-change").textContent(), "−100.0 %");
+    assert.equal(await page.locator("#reason-field").isVisible(), true, "dropping baclofen by more than 20 % needs a reason");
     assert.deepEqual((await comparison(page)).Mode, ["simple continuous", "stopped"]);
     await confirm(page);
     assert.equal(await verdict(page, "Program No. 2 is in force"), "done");
@@ -158,6 +164,83 @@ describe("a dose", () => {
     assert.equal(await page.locator("#hero-flow").textContent(), "0 mL/day");
     await page.getByRole("button", { name: "Noted" }).click();
     await page.locator("#changes").waitFor({ state: "hidden" });
+  });
+});
+
+describe("therapy beside the program", () => {
+  async function deliver() {
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await sendForReview(page);
+    await confirm(page);
+    await verdict(page, "Program No. 1 is in force");
+    await page.locator("#state-text", { hasText: "Delivering" }).waitFor();
+  }
+
+  test("a flex day is entered a step a line, and read back so", async () => {
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await page.locator("label", { hasText: /^Flex$/ }).click();
+    await page.locator("#weekdays").fill("00:00 15 mcg/h\n08:00 20 mcg/h");
+    assert.equal(await page.locator("#meaning-total").textContent(), "440 mcg");
+    await sendForReview(page);
+    assert.deepEqual((await comparison(page)).Dose, ["none", "every day\n00:00 15 mcg/h\n08:00 20 mcg/h"]);
+    assert.equal(await page.locator("#review-same").isVisible(), true);
+  });
+
+  test("a patient bolus counts in the 24-hour total, and shows when the next is possible", async () => {
+    await open();
+    await enterProgram(page, BACLOFEN);
+    await unfold(page, "#fold-patient");
+    await page.locator("#patient_dose").fill("10 mcg");
+    await page.locator("#patient_duration").fill("5 min");
+    await page.locator("#patient_lockout").fill("8 h");
+    await page.locator("#patient_per_day").fill("4");
+    assert.equal(await page.locator("#meaning-total").textContent(), "280 mcg");
+    assert.match(await page.locator("#patient_per_day-note").textContent(), /at most 3 in any 24 h: the lockout binds/);
+    await sendForReview(page);
+    assert.match(await page.locator("#review-notes").textContent(), /lockout keeps the patient to 3 boluses/);
+    await confirm(page);
+    await verdict(page, "Program No. 1 is in force");
+    await page.locator("#patient-bolus", { hasText: /^0 of 4 taken in 24 h/ }).waitFor();
+  });
+
+  test("a clinician bolus is described, confirmed, seen running, and stopped", async () => {
+    await deliver();
+    await unfold(page, "#fold-bolus");
+    await page.locator("#bolus-dose").fill("20");
+    await page.getByRole("button", { name: "Give a bolus" }).click();
+    assert.match(await page.locator("#orders-message").textContent(), /Dose: .*unit/i);
+    await page.locator("#bolus-dose").fill("20 mcg");
+    await page.locator("#bolus-duration").fill("5 min");
+    await page.getByRole("button", { name: "Give a bolus" }).click();
+    assert.equal(await page.locator("#orders-confirm-text").textContent(), "Give 20 mcg of baclofen over 5 min now.");
+    await page.getByRole("button", { name: "Do it now" }).click();
+    await page.locator("#orders-message", { hasText: "is stored and has begun" }).waitFor();
+    await page.locator("#running-list", { hasText: "Clinician bolus" }).waitFor();
+    await page.getByRole("button", { name: "Stop the bolus" }).click();
+    await page.locator("#running").waitFor({ state: "hidden" });
+  });
+
+  test("a refill is opened, refuses boluses, and is closed when nothing was changed", async () => {
+    await deliver();
+    await unfold(page, "#fold-needle");
+    await page.getByRole("button", { name: "1. Open the refill" }).click();
+    await page.locator("#refill-open", { hasText: "boluses are refused" }).waitFor();
+    await page.getByRole("button", { name: "Nothing was changed" }).click();
+    await page.locator("#refill-open").waitFor({ state: "hidden" });
+  });
+
+  test("a catheter is set, and the tip is told", async () => {
+    await deliver();
+    assert.match(await page.locator("#tip").textContent(), /no catheter was told/);
+    await unfold(page, "#fold-catheter");
+    await page.locator("#catheter-tubing").fill("0.1 mL");
+    await page.locator("#catheter-length").fill("45.5 cm");
+    await page.locator("#catheter-per_length").fill("0.0022 mL/cm");
+    await page.getByRole("button", { name: "Set the catheter" }).click();
+    await page.getByRole("button", { name: "Do it now" }).click();
+    await page.locator("#tip", { hasNotText: "no catheter" }).waitFor();
   });
 });
 
@@ -182,8 +265,8 @@ describe("an entry", () => {
     await enterProgram(page, { ...BACLOFEN, dose: "90 mcg/day" });
     await page.getByLabel("Dose", { exact: true }).blur();
     assert.match(await page.locator("#dose-note").textContent(), /0\.045 mL\/day.*lowest therapeutic rate is 0\.048 mL\/day/s);
-    await page.getByLabel("Reservoir after refill").fill("21 mL");
-    await page.getByLabel("Reservoir after refill").blur();
+    await enterFill(page, "21 mL");
+    await page.locator("#fill").blur();
     assert.match(await page.locator("#fill-note").textContent(), /21 mL.*at most 20 mL/s);
   });
 });

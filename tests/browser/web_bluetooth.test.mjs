@@ -15,6 +15,7 @@ import {
   serveJsonLines,
 } from "./bridge.mjs";
 import {
+  commission,
   complaints,
   confirm,
   enterProgram,
@@ -48,6 +49,7 @@ async function withPage(makeBackend, body) {
     await chooseTheOnlyDevice(page);
     await page.goto(served.address);
     await page.getByRole("button", { name: "Choose pump" }).click();
+    await commission(page);
     await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
     await body(page, pump);
     assert.deepEqual(heard, []);

@@ -27,6 +27,16 @@ export function list(id, texts) {
   );
 }
 
+/** Opens whatever is folded around an element, so that it can be seen and focused. */
+export function unfold(target) {
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+}
+
+/** Fills a choice with names; what stands in it already, for none, stays first. */
+export function choices(select, names) {
+  select.append(...names.map((name) => new Option(sentence(name), name)));
+}
+
 /** The first letter large, for the beginning of a sentence. */
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -90,10 +90,26 @@ export class Link {
     return this.#exchange(() => this.#programmer.stage(now(), JSON.stringify(form)));
   }
 
+  readTherapy() {
+    return this.#exchange(() => this.#programmer.readTherapy(now()));
+  }
+
+  readPath() {
+    return this.#exchange(() => this.#programmer.readPath(now()));
+  }
+
   /** `begun` is called as soon as the commit counts as pending, before the first byte is sent. */
-  commit(begun) {
+  commit(reason, begun) {
     return this.#exchange(() => {
-      this.#programmer.commit(now());
+      this.#programmer.commit(now(), reason);
+      begun();
+    });
+  }
+
+  /** The same for an order: a bolus or a prime counts as pending from then on. */
+  order(act, begun) {
+    return this.#exchange(() => {
+      this.#programmer.order(now(), JSON.stringify(act));
       begun();
     });
   }

@@ -3,20 +3,24 @@ import init, { Page } from "./programmer.js";
 import { NothingChosen } from "./carrier.js";
 import { element, lapse, sentence, show, write } from "./dom.js";
 import { Link } from "./link.js";
+import { OrdersView } from "./orders_view.js";
 import { ProgramForm } from "./program_form.js";
 import { ReviewView } from "./review_view.js";
 import { readSimulation, setSpeed } from "./simulation.js";
 import { StatusView } from "./status_view.js";
+import { TherapyView } from "./therapy_view.js";
 import { WebBluetoothCarrier, bluetoothObstacle } from "./web_bluetooth_carrier.js";
 import { WebSocketCarrier } from "./websocket_carrier.js";
 
 /** How often the pump is read out, in ms. */
 const READ_OUT_EVERY = 1_000;
+/** The path to the tip moves slowly: it is read with every so many read-outs. */
+const PATH_EVERY = 10;
 /** How often ages and count-downs are written anew, in ms. */
 const REFRESH_EVERY = 250;
 const SPEEDS = [1, 10, 100, 1_000, 10_000, 100_000];
-/** Where a commit without an answer is kept, so that it outlives the page. */
-const PENDING = "thecal pending commit";
+/** Where what has had no answer is kept, so that it outlives the page. */
+const PENDING = "thecal pending";
 
 /** One of `enter`, `waiting`, `review`, `result`. */
 let step = "enter";
@@ -25,6 +29,10 @@ let link = null;
 let about = null;
 /** The carrier of the last connection, for connecting again. */
 let carrier = null;
+/** It has to be commissioned before it can be programmed. */
+let toCommission = false;
+/** How often this connection has been read out. */
+let readOuts = 0;
 
 await init({ module_or_path: new URL("programmer_bg.wasm", import.meta.url) });
 const programmer = new Page();
@@ -34,8 +42,17 @@ resumePending();
 const status = new StatusView(async (flags) => {
   await attempt(() => link.resetFlags(flags));
 });
+const choices = JSON.parse(Page.choices());
+const therapy = new TherapyView(
+  (alarm) => orders.give({ act: "acknowledge", alarm }),
+  () => orders.give({ act: "cancel-bolus" }),
+);
+const orders = new OrdersView(choices, (act) => programmer.describe(JSON.stringify(act)), order, () => {
+  if (step !== "enter") enter();
+  form.enterFill();
+});
 const form = new ProgramForm(JSON.parse(Page.drugs()), (texts) => JSON.parse(programmer.check(JSON.stringify(texts))), send);
-const review = new ReviewView(commit, back);
+const review = new ReviewView(choices.reasons, commit, back);
 
 element("connect-virtual").addEventListener("click", () => connect(new WebSocketCarrier(chosenMtu())));
 element("connect-bluetooth").addEventListener("click", () => connect(new WebBluetoothCarrier(identifiers)));
@@ -47,6 +64,7 @@ element("leave").addEventListener("click", () => {
 element("disconnect").addEventListener("click", disconnect);
 element("again").addEventListener("click", () => enter());
 element("set-aside").addEventListener("click", setAside);
+element("orders-set-aside").addEventListener("click", setAside);
 
 await prepareVirtualPump();
 prepareBluetooth();
@@ -83,7 +101,12 @@ async function connect(chosen) {
   link = next;
   link.onLost(lost);
   link.onStatusChanged(() => readOut());
-  if (another) status.clear();
+  readOuts = 0;
+  if (another) {
+    status.clear();
+    therapy.clear();
+    orders.clear();
+  }
   status.about(about, chosen);
   show("connect", false);
   show("banner", false);
@@ -93,8 +116,12 @@ async function connect(chosen) {
   if (another || step === "review" || step === "waiting") enter();
   element("readout-title").focus();
   await readOut();
-  const pending = programmer.pending();
-  if (pending) unknown(`the program sent to “${JSON.parse(pending).pump}” has not been answered`);
+  const pending = pendingNow();
+  if (pending?.sent.commit) unknown(`the program sent to “${pending.pump}” has not been answered`);
+  if (pending?.sent.order) {
+    orders.message(stillUnknown(pending));
+    showPending();
+  }
 }
 
 function connectFailed(error) {
@@ -156,10 +183,23 @@ async function readOutForEver() {
   }
 }
 
+/** Therapy first: what the pump is decides what its program means. */
 async function readOut() {
+  const said = await attempt(() => link.readTherapy());
+  if (said?.kind === "therapy") {
+    therapy.show(said.therapy);
+    if (said.resolved) resolvedOrder(said.resolved);
+  }
+  if (readOuts % PATH_EVERY === 0) {
+    const path = await attempt(() => link.readPath());
+    if (path?.kind === "path") therapy.path(path.path);
+  }
+  readOuts += 1;
   const event = await attempt(() => link.interrogate());
   if (event?.kind !== "status") return;
   status.show(event.readout);
+  toCommission = event.readout.to_commission;
+  orders.offerCommissioning(toCommission);
   form.offer(event.readout.program?.texts ?? null);
   form.refresh();
   if (event.resolved) resolved(event.resolved);
@@ -185,13 +225,15 @@ function refresh() {
     form.message("The program was not confirmed within 120 s, and the pump has discarded it: nothing has changed. Your entries are kept.", "warn");
   }
   form.enable(obstacle(open));
+  orders.enable(open && about.programming);
 }
 
 /** Why nothing can be sent at present; `null` when something can. */
 function obstacle(open) {
   if (!open) return "Not connected: your entries are kept.";
   if (!about.programming) return "This pump takes no programs over this link; it can only be read out.";
-  if (programmer.pending()) return "First it must be known what became of the last program sent.";
+  if (toCommission) return "This pump is new: commission it first, among the orders.";
+  if (programmer.pending()) return "First it must be known what became of what was sent last.";
   return null;
 }
 
@@ -228,11 +270,11 @@ async function back() {
   await attempt(() => link.cancel());
 }
 
-async function commit() {
+async function commit(reason) {
   go("waiting", "The pump stores the program. This takes up to 5 s…");
   let event;
   try {
-    event = await link.commit(keepPending);
+    event = await link.commit(reason, keepPending);
   } catch (error) {
     event = { kind: "not-done", reason: error.message ?? String(error) };
   }
@@ -266,8 +308,7 @@ function resolved({ fate, program_number: number }) {
 
 function done(number) {
   verdict("done", "✓", `Program No. ${number} is in force`, "The pump has stored it and follows it from now on.");
-  const texts = form.texts();
-  form.startFrom({ ...texts, fill: "" });
+  form.startFrom(form.texts());
 }
 
 function notDone(reason) {
@@ -309,15 +350,48 @@ function verdict(kind, mark, title, text) {
   go("result");
 }
 
+// --- orders beside the program ---
+
+/** Sends an order, and reads the pump out: what it did shows there. */
+async function order(act) {
+  if (!link?.open) throw new Error("there is no connection to the pump");
+  const event = await link.order(act, keepPending);
+  keepPending();
+  showPending();
+  // The path is new after a catheter, a prime, a commissioning.
+  readOuts = 0;
+  await readOut();
+  return event;
+}
+
+/** Therapy has told what became of the pending bolus or prime. */
+function resolvedOrder({ fate, what }) {
+  keepPending();
+  showPending();
+  if (fate === "order-done") orders.message(`It was done: ${what}`, "good");
+  else if (fate === "order-not-done") orders.message(`Certainly not done: ${what}`, "bad");
+  else orders.message(`Somebody else has ordered something since. The pump’s log tells what became of: ${what}`);
+}
+
+function stillUnknown({ pump, sent }) {
+  return `It is not known whether this was done at “${pump}”: ${sent.order.what} Connect to that pump: it will tell. Nothing is sent again.`;
+}
+
 /** The user takes it upon himself: for example that pump is not here any more. */
 function setAside() {
   programmer.setPendingAside();
   keepPending();
   showPending();
+  orders.message(null);
   enter();
 }
 
-// --- a commit without an answer, kept over a reload ---
+// --- what has had no answer, kept over a reload ---
+
+function pendingNow() {
+  const pending = programmer.pending();
+  return pending ? JSON.parse(pending) : null;
+}
 
 function keepPending() {
   const pending = programmer.pending();
@@ -336,14 +410,15 @@ function resumePending() {
 }
 
 function showPending() {
-  const pending = programmer.pending();
-  show("connect-pending", pending !== undefined);
-  show("set-aside", pending !== undefined);
-  if (pending) {
-    const { pump } = JSON.parse(pending);
+  const pending = pendingNow();
+  show("connect-pending", pending !== null);
+  show("set-aside", pending !== null);
+  show("orders-set-aside", Boolean(pending?.sent.order));
+  if (pending?.sent.order) write("connect-pending", stillUnknown(pending));
+  else if (pending) {
     write(
       "connect-pending",
-      `It is not known whether the last program sent to “${pump}” is in force. Connect to that pump: it will tell. Nothing is sent again.`,
+      `It is not known whether the last program sent to “${pending.pump}” is in force. Connect to that pump: it will tell. Nothing is sent again.`,
     );
   }
 }

@@ -1,7 +1,38 @@
 /** The form: hands its texts to the wasm at every keystroke and shows what comes back beside each field. */
-import { element, sentence, show, write } from "./dom.js";
+import { choices, element, sentence, show, unfold, write } from "./dom.js";
 
-const FIELDS = ["drug", "concentration", "fill", "dose"];
+/** Every field with a note of its own, in the order in which an error is looked for. */
+const FIELDS = [
+  "drug",
+  "concentration",
+  "second_drug",
+  "second_concentration",
+  "fill",
+  "mode",
+  "dose",
+  "weekdays",
+  "weekend",
+  "bolus_dose",
+  "bolus_duration",
+  "bolus_interval",
+  "basal",
+  "patient_dose",
+  "patient_duration",
+  "patient_lockout",
+  "patient_per_day",
+  "bridge",
+];
+
+/** What a refill and a bridge are entered in: acts of their own, never started from. */
+const ACTS = { fill: "", top_up: false, bridge: "" };
+
+/** Folds are opened when something stands in one of their fields. */
+const FOLDS = {
+  "fold-second": ["second_drug", "second_concentration"],
+  "fold-refill": ["fill"],
+  "fold-patient": ["patient_dose", "patient_duration", "patient_lockout", "patient_per_day"],
+  "fold-bridge": ["bridge"],
+};
 
 export class ProgramForm {
   #check;
@@ -15,8 +46,8 @@ export class ProgramForm {
    */
   constructor(drugs, check, onSend) {
     this.#check = check;
-    const choices = drugs.map((drug) => new Option(sentence(drug), drug));
-    element("drug").append(...choices);
+    choices(element("drug"), drugs);
+    choices(element("second_drug"), drugs);
     const form = element("form");
     form.addEventListener("input", () => this.refresh());
     form.addEventListener("change", (event) => {
@@ -28,7 +59,7 @@ export class ProgramForm {
       for (const field of FIELDS) this.#touched.add(field);
       const { ready, errors } = this.refresh();
       if (ready) onSend(this.texts());
-      else element(FIELDS.find((field) => errors[field]) ?? "drug").focus();
+      else this.#focus(FIELDS.find((field) => errors[field]) ?? "drug");
     });
     // Leaving a field writes its error, which moves the button from under the finger that is about to press it. So pressing the
     // button does not leave the field; sending checks everything anyway.
@@ -39,13 +70,8 @@ export class ProgramForm {
   /** What stands in the fields. */
   texts() {
     const { elements } = element("form");
-    return {
-      drug: elements.drug.value,
-      concentration: elements.concentration.value,
-      fill: elements.fill.value,
-      mode: elements.mode.value,
-      dose: elements.dose.value,
-    };
+    const texts = Object.fromEntries(FIELDS.map((field) => [field, elements[field].value]));
+    return { ...texts, top_up: elements.top_up.checked };
   }
 
   /** The program in force, as texts to start from; `null` when there is none. */
@@ -54,17 +80,27 @@ export class ProgramForm {
     show("start-from", texts !== null);
   }
 
-  /** Fills the fields with the texts of a program; never the refill, which is an act of its own. */
+  /** Fills the fields with the texts of a program; never the refill and the bridge. */
   startFrom(texts) {
     const { elements } = element("form");
-    elements.drug.value = texts.drug;
-    elements.concentration.value = texts.concentration;
-    elements.fill.value = "";
-    elements.mode.value = texts.mode;
-    elements.dose.value = texts.dose;
+    const entries = { ...texts, ...ACTS };
+    for (const field of FIELDS) elements[field].value = entries[field];
+    elements.top_up.checked = entries.top_up;
+    for (const [fold, fields] of Object.entries(FOLDS)) element(fold).open = fields.some((field) => entries[field] !== "");
     this.#touched.clear();
     this.message(null);
     this.refresh();
+  }
+
+  /** Brings the volume injected at a refill before the user. */
+  enterFill() {
+    this.#focus("fill");
+  }
+
+  #focus(field) {
+    const target = field === "mode" ? element("form").elements.mode[0] : element(field);
+    unfold(target);
+    target.focus();
   }
 
   /** Something about the whole form, above it. */
@@ -84,7 +120,7 @@ export class ProgramForm {
   refresh() {
     const texts = this.texts();
     const checked = this.#check(texts);
-    show("dose-field", texts.mode !== "stopped");
+    for (const part of element("form").querySelectorAll("[data-modes]")) part.hidden = !part.dataset.modes.split(" ").includes(texts.mode);
     for (const field of FIELDS) this.#note(field, texts[field], checked);
     const { meaning } = checked;
     write("meaning-total", meaning.day_total ?? "–");
@@ -100,10 +136,11 @@ export class ProgramForm {
     const error = this.#touched.has(field) ? errors[field] : undefined;
     const input = element(field);
     const note = element(`${field}-note`);
-    if (error) input.setAttribute("aria-invalid", "true");
-    else input.removeAttribute("aria-invalid");
-    const understood = text && !errors[field] ? meaning[field] : null;
+    // A choice of several buttons has no element of its own.
+    if (error) input?.setAttribute("aria-invalid", "true");
+    else input?.removeAttribute("aria-invalid");
+    const understood = text && !errors[field] ? meaning.fields[field] : null;
     note.dataset.kind = error ? "error" : understood ? "meaning" : "hint";
-    write(`${field}-note`, error ? `${sentence(error)}.` : (understood ?? input.dataset.hint ?? ""));
+    write(`${field}-note`, error ? `${sentence(error)}.` : (understood ?? input?.dataset.hint ?? ""));
   }
 }

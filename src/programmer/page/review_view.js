@@ -1,15 +1,18 @@
 /** The review: the pump's words beside the program in force. What may be confirmed is decided by the wasm. */
-import { element, lapse, list, show, write } from "./dom.js";
+import { choices, element, lapse, list, show, write } from "./dom.js";
 
 export class ReviewView {
   #expiresAt = 0;
   #confirmable = false;
+  #needsReason = false;
 
-  /** @param onConfirm @param onBack */
-  constructor(onConfirm, onBack) {
+  /** @param reasons why a soft limit may be gone over  @param onConfirm called with the reason, empty for none  @param onBack */
+  constructor(reasons, onConfirm, onBack) {
+    choices(element("reason"), reasons);
     element("compared").addEventListener("change", () => this.#enable());
+    element("reason").addEventListener("change", () => this.#enable());
     element("confirm").addEventListener("click", () => {
-      if (!element("confirm").disabled) onConfirm();
+      if (!element("confirm").disabled) onConfirm(this.#needsReason ? element("reason").value : "");
     });
     element("back").addEventListener("click", onBack);
   }
@@ -17,13 +20,18 @@ export class ReviewView {
   show(review) {
     this.#expiresAt = performance.now() + review.expires_in_ms;
     this.#confirmable = review.confirmable;
+    this.#needsReason = review.needs_reason;
     element("compared").checked = false;
+    element("reason").value = "";
     const differences = review.differences.map((difference) => `• ${difference}`).join("\n");
-    write("review-differences", `The pump read back something else than was entered. It cannot be confirmed.\n${differences}`);
+    write("review-differences", `The pump read back something else than was entered, or reckons otherwise. It cannot be confirmed.\n${differences}`);
     show("review-differences", !review.confirmable);
     show("review-same", review.confirmable);
     show("confirm-box", review.confirmable);
     show("confirm", review.confirmable);
+    show("reason-field", review.needs_reason);
+    list("review-findings-list", review.findings);
+    show("review-findings", review.findings.length > 0);
     write("review-drug", review.drug);
     write("review-old", review.old_total);
     write("review-new", review.new_total);
@@ -45,7 +53,9 @@ export class ReviewView {
   }
 
   #enable() {
-    element("confirm").disabled = !(this.#confirmable && element("compared").checked && performance.now() < this.#expiresAt);
+    const reasoned = !this.#needsReason || element("reason").value !== "";
+    const alive = performance.now() < this.#expiresAt;
+    element("confirm").disabled = !(this.#confirmable && element("compared").checked && reasoned && alive);
   }
 }
 
@@ -62,5 +72,6 @@ function row({ label, old, new: now, changed }) {
 function cell(text) {
   const cell = document.createElement("td");
   cell.textContent = text;
+  if (text.includes("\n")) cell.className = "long";
   return cell;
 }

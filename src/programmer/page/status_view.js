@@ -34,8 +34,7 @@ export class StatusView {
     element("state").dataset.state = readout.state;
     write("state-text", readout.state_text);
     this.#program(readout.program, readout.program_number);
-    // A dose in large letters that is not being given would deceive.
-    write("hero-caveat", readout.program?.dose && readout.state !== "running" ? "programmed, not being delivered" : "");
+    write("hero-caveat", readout.program?.caveat ?? "");
     show("warning", readout.warning !== null);
     write("warning", readout.warning ?? "");
     show("faults", readout.faults.length > 0);
@@ -73,6 +72,7 @@ export class StatusView {
     if (program === null) return;
     write("hero-drug", program.drug);
     write("hero-concentration", program.concentration);
+    write("hero-mixed", program.mixed_with ? `with ${program.mixed_with.replaceAll("\n", ", ")}` : "");
     write("mass-concentration", program.concentration);
     write("hero-dose", program.dose ?? "Stopped");
     write("hero-total", program.day_total);

@@ -4,15 +4,13 @@ use units::Drug;
 /// The change of a 24-hour total (clinical reference, 2.8): shown to 0.1 %, never as a percentage of nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The same total.
-    None,
+    /// Nothing was given and nothing is to be.
+    Nothing,
     /// Nothing was given before.
     NewStart,
     /// Another drug: the two totals cannot be compared.
     OtherDrug,
-    /// From some to none.
-    Stop,
-    /// From one total to another, both of the same drug and more than nothing, in nanograms.
+    /// From one total, more than nothing, to another of the same drug, in nanograms.
     Between {
         /// The total before.
         old: u64,
@@ -26,11 +24,9 @@ impl Change {
     #[must_use]
     pub fn of(old: Option<(Drug, u64)>, new: (Drug, u64)) -> Self {
         match (old, new) {
-            (None | Some((_, 0)), (_, 0)) => Self::None,
+            (None | Some((_, 0)), (_, 0)) => Self::Nothing,
             (None | Some((_, 0)), _) => Self::NewStart,
-            (Some(_), (_, 0)) => Self::Stop,
             (Some((old_drug, _)), (new_drug, _)) if old_drug != new_drug => Self::OtherDrug,
-            (Some((_, old)), (_, new)) if old == new => Self::None,
             (Some((_, old)), (_, new)) => Self::Between { old, new },
         }
     }
@@ -39,12 +35,29 @@ impl Change {
     #[must_use]
     pub fn text(self) -> String {
         match self {
-            Self::None => "no change".to_owned(),
+            Self::Nothing => "no change".to_owned(),
             Self::NewStart => "new start".to_owned(),
             Self::OtherDrug => "other drug".to_owned(),
-            Self::Stop => "stopped".to_owned(),
+            Self::Between { old, new } if old == new => "no change".to_owned(),
             Self::Between { old, new } => percent(old, new),
         }
+    }
+
+    /// In tenths of a percent, to the nearest, halves away from zero, as [`protocol::Shown::change_tenths_percent`] wants it; `None` when
+    /// there is nothing to compare with.
+    #[must_use]
+    pub fn tenths(self) -> Option<i32> {
+        let Self::Between { old, new } = self else {
+            return None;
+        };
+        // 10^3 times 64 bits fit.
+        let difference = u128::from(new.abs_diff(old)).saturating_mul(1_000);
+        let tenths = i32::try_from(rounded(difference, u128::from(old))?).unwrap_or(i32::MAX);
+        Some(if new < old {
+            tenths.saturating_neg()
+        } else {
+            tenths
+        })
     }
 
     /// How many times the old total the new one is, when that is more than twice or less than half of it: `24 times`.
@@ -72,11 +85,10 @@ impl Change {
     #[must_use]
     pub fn drops_by_more_than_a_fifth(self) -> bool {
         match self {
-            Self::Stop => true,
             Self::Between { old, new } => {
                 u128::from(new).saturating_mul(5) < u128::from(old).saturating_mul(4)
             }
-            Self::None | Self::NewStart | Self::OtherDrug => false,
+            Self::Nothing | Self::NewStart | Self::OtherDrug => false,
         }
     }
 }
@@ -142,7 +154,7 @@ mod tests {
         assert_eq!(text(0, 5), "new start");
         assert_eq!(text(0, 0), "no change");
         assert_eq!(text(5, 5), "no change");
-        assert_eq!(text(5, 0), "stopped");
+        assert_eq!(text(5, 0), "\u{2212}100.0 %");
         assert_eq!(
             Change::of(Some((Drug::Morphine, 5)), (DRUG, 5)),
             Change::OtherDrug
@@ -151,6 +163,24 @@ mod tests {
             Change::of(Some((Drug::Morphine, 0)), (DRUG, 5)),
             Change::NewStart
         );
+    }
+
+    #[test]
+    fn the_tenths_are_those_of_the_wire() {
+        let tenths = |old, new| Change::of(Some((DRUG, old)), (DRUG, new)).tenths();
+        assert_eq!(tenths(450, 540), Some(200));
+        assert_eq!(tenths(540, 450), Some(-167));
+        // Halves away from zero: 0.05 % either way.
+        assert_eq!(tenths(2_000, 2_001), Some(1));
+        assert_eq!(tenths(2_000, 1_999), Some(-1));
+        assert_eq!(tenths(2_001, 2_002), Some(0));
+        assert_eq!(tenths(5, 5), Some(0));
+        assert_eq!(tenths(5, 0), Some(-1_000));
+        assert_eq!(tenths(1, u64::MAX), Some(i32::MAX));
+        assert_eq!(tenths(0, 5), None);
+        assert_eq!(tenths(0, 0), None);
+        assert_eq!(Change::of(None, (DRUG, 5)).tenths(), None);
+        assert_eq!(Change::OtherDrug.tenths(), None);
     }
 
     #[test]

@@ -7,22 +7,30 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`form`] | reads the texts of the form into a program, with the pump's own checks |
-//! | [`readout`] | turns the pump's status into what is shown |
+//! | [`act`] | reads the texts of every other order: bolus, refill, catheter, prime, commissioning |
+//! | [`reckon`] | what a program means, by the pump's own crates: flows and 24-hour totals |
+//! | [`readout`], [`therapy_view`] | turn the pump's status, and what it says of therapy, into what is shown |
 //! | [`review`] | sets the pump's read-back beside the program in force and against what was entered |
-//! | [`programmer`] | interrogate, stage, review, commit, and what became of the commit |
+//! | [`programmer`] | interrogate, stage, review, commit, order, and what became of each |
+//! | [`settings`] | a program in words |
 //! | [`text`], [`change`] | exact decimals in the unit a drug is spoken of; percent change |
 
+pub mod act;
 pub mod change;
 pub mod form;
 pub mod page;
 pub mod programmer;
 pub mod readout;
+pub mod reckon;
 pub mod review;
+pub mod settings;
 pub mod text;
+pub mod therapy_view;
 
 #[cfg(test)]
 mod test_pump;
 
+pub use act::Act;
 pub use form::{Checked, Form};
 pub use programmer::{Event, Pending, Programmer};
 pub use readout::Readout;

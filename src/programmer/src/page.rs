@@ -5,9 +5,11 @@
 
 use protocol::uuid;
 use serde::Serialize;
-use units::{CarrierTime, Drug, Duration};
+use serde::de::DeserializeOwned;
+use units::{CarrierTime, Drug, Duration, OverrideReason, PrimeKind, PumpKind};
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::act::{Act, reason_named};
 use crate::form::Form;
 use crate::programmer::{Pending, Programmer};
 
@@ -45,6 +47,16 @@ impl Page {
         json(&Drug::ALL.map(Drug::name))
     }
 
+    /// What can be chosen from, by name, as JSON: reasons, kinds of pump, what a prime fills.
+    #[must_use]
+    pub fn choices() -> String {
+        json(&Choices {
+            reasons: names(OverrideReason::ALL, OverrideReason::name),
+            kinds: names(PumpKind::ALL, PumpKind::name),
+            primes: names(PrimeKind::ALL, PrimeKind::name),
+        })
+    }
+
     /// See [`Programmer::connected`]; the answer is JSON.
     ///
     /// # Errors
@@ -65,7 +77,7 @@ impl Page {
     /// # Errors
     /// When the form is not the JSON of one.
     pub fn check(&self, form: &str) -> Result<String, String> {
-        Ok(json(&self.programmer.check(&read(form)?)))
+        Ok(json(&self.programmer.check(&read::<Form>(form)?)))
     }
 
     /// See [`Programmer::interrogate`].
@@ -81,15 +93,50 @@ impl Page {
     /// # Errors
     /// As there, and when the form is not the JSON of one.
     pub fn stage(&mut self, now: u64, form: &str) -> Result<(), String> {
-        self.programmer.stage(at(now), &read(form)?)
+        self.programmer.stage(at(now), &read::<Form>(form)?)
     }
 
-    /// See [`Programmer::commit`].
+    /// See [`Programmer::read_therapy`].
     ///
     /// # Errors
     /// As there.
-    pub fn commit(&mut self, now: u64) -> Result<(), String> {
-        self.programmer.commit(at(now))
+    #[wasm_bindgen(js_name = readTherapy)]
+    pub fn read_therapy(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.read_therapy(at(now))
+    }
+
+    /// See [`Programmer::read_path`].
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = readPath)]
+    pub fn read_path(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.read_path(at(now))
+    }
+
+    /// See [`Programmer::commit`]; the reason by its name, empty for none.
+    ///
+    /// # Errors
+    /// As there, and when there is no such reason.
+    pub fn commit(&mut self, now: u64, reason: &str) -> Result<(), String> {
+        let reason = reason_named(reason)?;
+        self.programmer.commit(at(now), reason)
+    }
+
+    /// See [`Programmer::describe`]; the order is the JSON of an [`Act`].
+    ///
+    /// # Errors
+    /// As there, and when it is not the JSON of one.
+    pub fn describe(&self, act: &str) -> Result<String, String> {
+        self.programmer.describe(&read::<Act>(act)?)
+    }
+
+    /// See [`Programmer::order`]; the order is the JSON of an [`Act`].
+    ///
+    /// # Errors
+    /// As there, and when it is not the JSON of one.
+    pub fn order(&mut self, now: u64, act: &str) -> Result<(), String> {
+        self.programmer.order(at(now), &read::<Act>(act)?)
     }
 
     /// See [`Programmer::cancel`].
@@ -150,6 +197,18 @@ impl Page {
     }
 }
 
+/// What can be chosen from.
+#[derive(Serialize)]
+struct Choices {
+    reasons: Vec<&'static str>,
+    kinds: Vec<&'static str>,
+    primes: Vec<&'static str>,
+}
+
+fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().copied().map(name).collect()
+}
+
 /// The Bluetooth identifiers as the browser wants them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -177,8 +236,8 @@ fn at(milliseconds: u64) -> CarrierTime {
     CarrierTime::from_micros(0).saturating_add(Duration::from_millis(milliseconds))
 }
 
-fn read(form: &str) -> Result<Form, String> {
-    serde_json::from_str(form).map_err(|error| error.to_string())
+fn read<T: DeserializeOwned>(entered: &str) -> Result<T, String> {
+    serde_json::from_str(entered).map_err(|error| error.to_string())
 }
 
 /// Everything shown is made of texts, small numbers and lists: there is nothing that cannot be written as JSON.

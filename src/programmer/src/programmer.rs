@@ -1,18 +1,21 @@
-//! The dialogue with a pump: interrogate, stage, review, commit, and an honest account of what became of the commit.
+//! The dialogue with a pump: interrogate, stage, review, commit, order, and an honest account of what became of each.
 //!
-//! A commit whose answer was lost is [`Pending`]. It is resolved by interrogating the same pump again, never by sending it once
-//! more; until then nothing else can be programmed.
-use protocol::client::resolve_commit;
+//! A commit, a bolus or a prime whose answer was lost is [`Pending`]. It is resolved by asking the same pump again, never by sending it
+//! once more; until then nothing that gives drug is sent. Everything else may be done twice, and says so
+//! ([`CommandKind::when_unknown`]).
+use protocol::client::{resolve_commit, resolve_order};
 use protocol::{
-    Answer, Client, ClientEvent, Command, Digest, Ended, Fate, Frame, Info, Mtu, Outcome, Program,
-    Staged, Status,
+    Answer, Client, ClientEvent, Command, CommandKind, Commit, Digest, Ended, Fate, Frame, Info,
+    Mtu, Outcome, Program, Shown, Staged, Status, TherapyStatus, WhenUnknown,
 };
 use serde::{Deserialize, Serialize};
-use units::CarrierTime;
+use units::{CarrierTime, OverrideReason, PumpKind};
 
+use crate::act::Act;
 use crate::form::{Checked, Form};
 use crate::readout::{About, Readout, stands_still_unrecorded};
 use crate::review::Review;
+use crate::therapy_view::{PathView, TherapyView};
 
 /// Something the page has to show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +30,18 @@ pub enum Event {
         /// What this tells about a pending commit.
         resolved: Option<Resolved>,
     },
+    /// Therapy was read out.
+    Therapy {
+        /// What the pump said of it.
+        therapy: Box<TherapyView>,
+        /// What this tells about a pending order.
+        resolved: Option<Resolved>,
+    },
+    /// The path to the tip was read out.
+    Path {
+        /// What the pump said of it.
+        path: PathView,
+    },
     /// The pump has staged a program; here is what it read back.
     Review {
         /// The pump's words beside the old values.
@@ -39,12 +54,17 @@ pub enum Event {
     },
     /// The pump stands still at once, as was asked, but could not store that: after a reset it would deliver again.
     StoppedNotRecorded,
+    /// The order is done, or has begun.
+    Ordered {
+        /// In a sentence.
+        text: String,
+    },
     /// Certainly not done.
     NotDone {
         /// Why.
         reason: String,
     },
-    /// A commit was sent and nobody can know whether it was done, before the pump is asked.
+    /// Something was sent and nobody can know whether it was done, before the pump is asked.
     Unknown {
         /// Why.
         reason: String,
@@ -60,16 +80,16 @@ pub enum Event {
     },
 }
 
-/// What an interrogation tells about a pending commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What the pump's state tells about something pending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "fate", rename_all = "kebab-case")]
 pub enum Resolved {
-    /// It was done.
+    /// The commit was done.
     Done {
         /// The number of the program that is now in force.
         program_number: u32,
     },
-    /// It was certainly not done.
+    /// The commit was certainly not done.
     NotDone,
     /// It was a stop: the pump stands still, but could not store that.
     StoppedNotRecorded,
@@ -78,31 +98,71 @@ pub enum Resolved {
         /// The number of the program that is now in force.
         program_number: u32,
     },
+    /// The bolus or prime was given, or is being given.
+    OrderDone {
+        /// What was ordered.
+        what: String,
+    },
+    /// The bolus or prime was certainly not given.
+    OrderNotDone {
+        /// What was ordered.
+        what: String,
+    },
+    /// Somebody else has ordered something since: the pump's log tells whose it was.
+    OrderSuperseded {
+        /// What was ordered.
+        what: String,
+    },
 }
 
-/// A commit that was sent and not answered. It outlives the connection, and the page.
+/// Something that was sent and not answered. It outlives the connection, and the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Which pump: whatever the carrier knows it by.
     pub pump: String,
-    digest: [u8; 32],
-    number_before: u32,
+    /// What was sent to it.
+    pub sent: Sent,
+}
+
+/// What was sent, with what tells whether it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sent {
+    /// A program's commit.
+    Commit {
+        /// What was committed.
+        digest: [u8; 32],
+        /// The number of the program in force before.
+        number_before: u32,
+    },
+    /// A bolus or a prime.
+    Order {
+        /// Its number.
+        number: u32,
+        /// What it was, in a few words.
+        what: String,
+    },
 }
 
 /// What has been asked and not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Status,
-    Stage(Program),
-    Commit(Pending),
+    Therapy,
+    Path,
+    Stage(Box<Program>),
+    Commit,
     Cancel,
     ResetFlags,
+    Order(CommandKind),
 }
 
 /// A program that the pump has staged and the user may confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Confirmable {
     digest: Digest,
+    shown: Shown,
+    needs_reason: bool,
     number_before: u32,
 }
 
@@ -113,6 +173,7 @@ pub struct Programmer {
     pump: String,
     about: Option<About>,
     status: Option<Status>,
+    therapy: Option<Box<TherapyStatus>>,
     asked: Option<Asked>,
     confirmable: Option<Confirmable>,
     pending: Option<Pending>,
@@ -136,6 +197,7 @@ impl Programmer {
         if self.pump != pump {
             // What is known of one pump must not stand beside another.
             self.status = None;
+            self.therapy = None;
         }
         pump.clone_into(&mut self.pump);
         self.about = Some(about.clone());
@@ -160,21 +222,27 @@ impl Programmer {
     pub fn check(&self, form: &Form) -> Checked {
         self.status
             .as_ref()
-            .map_or_else(Checked::default, |status| form.check(status))
+            .zip(self.kind())
+            .map_or_else(Checked::default, |(status, kind)| form.check(status, kind))
     }
 
-    /// The commit whose fate is not known.
+    /// What the pump is, once therapy was read out.
+    fn kind(&self) -> Option<PumpKind> {
+        self.therapy.as_ref().map(|therapy| therapy.kind)
+    }
+
+    /// The commit or order whose fate is not known.
     #[must_use]
     pub const fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
     }
 
-    /// Takes up a pending commit from before the page was loaded anew.
+    /// Takes up what was pending from before the page was loaded anew.
     pub fn resume(&mut self, pending: Pending) {
         self.pending = Some(pending);
     }
 
-    /// The user takes it upon himself to find out about the pending commit, for example because that pump is not here.
+    /// The user takes it upon himself to find out about what is pending, for example because that pump is not here.
     pub fn set_pending_aside(&mut self) {
         self.pending = None;
     }
@@ -187,51 +255,131 @@ impl Programmer {
         self.ask(now, &Command::Interrogate, Asked::Status)
     }
 
-    /// Sends the program in the form to be staged.
+    /// Asks what therapy is doing.
     ///
     /// # Errors
-    /// Why not: the form is not ready, the link takes no programs, or a commit is pending.
-    pub fn stage(&mut self, now: CarrierTime, form: &Form) -> Result<(), String> {
+    /// Why it could not be asked.
+    pub fn read_therapy(&mut self, now: CarrierTime) -> Result<(), String> {
+        self.ask(now, &Command::ReadTherapy, Asked::Therapy)
+    }
+
+    /// Asks what is in the path to the tip.
+    ///
+    /// # Errors
+    /// Why it could not be asked.
+    pub fn read_path(&mut self, now: CarrierTime) -> Result<(), String> {
+        self.ask(now, &Command::ReadPath, Asked::Path)
+    }
+
+    /// Why nothing that gives drug may be sent now.
+    fn may_program(&self) -> Result<(), String> {
         if !self.about.as_ref().is_some_and(|about| about.programming) {
             return Err("this pump takes no programs over this link".to_owned());
         }
         if self.pending.is_some() {
             return Err(
-                "it is not yet known what became of the last program sent: the pump must be asked first"
+                "it is not yet known what became of what was sent last: the pump must be asked first"
                     .to_owned(),
             );
         }
+        Ok(())
+    }
+
+    /// Sends the program in the form to be staged.
+    ///
+    /// # Errors
+    /// Why not: the form is not ready, the link takes no programs, or something is pending.
+    pub fn stage(&mut self, now: CarrierTime, form: &Form) -> Result<(), String> {
+        self.may_program()?;
         let program = self
             .check(form)
             .program
             .ok_or("the form is not complete or has an error")?;
         self.confirmable = None;
-        self.ask(now, &Command::Stage(program.clone()), Asked::Stage(program))
+        let asked = Asked::Stage(Box::new(program.clone()));
+        self.ask(now, &Command::Stage(program), asked)
     }
 
-    /// Confirms exactly the program of the last [`Review`], which had no difference.
+    /// Confirms exactly the program of the last [`Review`], which had no difference, and says what it showed.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn commit(&mut self, now: CarrierTime) -> Result<(), String> {
+    /// When there is none, and when it goes over a soft limit and no reason is given: it can still be confirmed with one.
+    pub fn commit(
+        &mut self,
+        now: CarrierTime,
+        reason: Option<OverrideReason>,
+    ) -> Result<(), String> {
+        let missing = |confirmable: &Confirmable| confirmable.needs_reason && reason.is_none();
+        if self.confirmable.as_ref().is_some_and(missing) {
+            return Err("choose the reason for which a soft limit is gone over".to_owned());
+        }
         let Some(confirmable) = self.confirmable.take() else {
             return Err(
                 "there is no program to confirm: send it to the pump and review it first"
                     .to_owned(),
             );
         };
-        let pending = Pending {
-            pump: self.pump.clone(),
-            digest: confirmable.digest.0,
-            number_before: confirmable.number_before,
-        };
-        let command = Command::Commit {
+        let command = Command::Commit(Commit {
             digest: confirmable.digest,
-        };
-        self.ask(now, &command, Asked::Commit(pending.clone()))?;
+            shown: confirmable.shown,
+            reason,
+        });
+        self.ask(now, &command, Asked::Commit)?;
         // From here until the pump answers, or is asked, it counts as not known: the page may go at any moment.
-        self.pending = Some(pending);
+        self.pending = Some(Pending {
+            pump: self.pump.clone(),
+            sent: Sent::Commit {
+                digest: confirmable.digest.0,
+                number_before: confirmable.number_before,
+            },
+        });
         Ok(())
+    }
+
+    /// What an order is going to do, in a sentence to be confirmed.
+    ///
+    /// # Errors
+    /// Which entry is wrong, and what is allowed.
+    pub fn describe(&self, act: &Act) -> Result<String, String> {
+        let status = self.status.as_ref().ok_or(NOT_READ)?;
+        act.description(self.next_number()?, status)
+    }
+
+    /// Sends an order.
+    ///
+    /// # Errors
+    /// Which entry is wrong, or why nothing can be sent.
+    pub fn order(&mut self, now: CarrierTime, act: &Act) -> Result<(), String> {
+        let number = self.next_number()?;
+        let command = act.command(number)?;
+        let kind = command.kind();
+        let pending = match &command {
+            Command::ClinicianBolus(_) | Command::Prime(_) => {
+                self.may_program()?;
+                Some(Pending {
+                    pump: self.pump.clone(),
+                    sent: Sent::Order {
+                        number,
+                        what: self.describe(act)?,
+                    },
+                })
+            }
+            _ => None,
+        };
+        self.ask(now, &command, Asked::Order(kind))?;
+        if pending.is_some() {
+            self.pending = pending;
+        }
+        Ok(())
+    }
+
+    /// The number of the next bolus or prime.
+    fn next_number(&self) -> Result<u32, String> {
+        let therapy = self.therapy.as_ref().ok_or(NOT_READ)?;
+        therapy
+            .last_number
+            .checked_add(1)
+            .ok_or_else(|| "the pump has no numbers left for orders".to_owned())
     }
 
     /// Discards what is staged.
@@ -292,29 +440,60 @@ impl Programmer {
         let fate = answer.outcome.fate();
         match (self.asked.take(), answer.outcome) {
             (Some(Asked::Status), Outcome::Status(status)) => self.learned(status),
+            (Some(Asked::Therapy), Outcome::Therapy(therapy)) => self.learned_therapy(therapy),
+            (Some(Asked::Path), Outcome::Path(path)) => Event::Path {
+                path: PathView::of(&path),
+            },
             (Some(Asked::Stage(entered)), Outcome::Staged(staged)) => {
                 self.staged(&entered, &staged)
             }
-            (Some(Asked::Commit(_)), Outcome::Committed { program_number }) => {
+            (Some(Asked::Commit), Outcome::Committed { program_number }) => {
                 self.pending = None;
                 Event::Committed { program_number }
             }
-            (Some(Asked::Commit(_)), Outcome::StoppedNotRecorded) => {
+            (Some(Asked::Commit), Outcome::StoppedNotRecorded) => {
                 self.pending = None;
                 Event::StoppedNotRecorded
             }
             (Some(Asked::Cancel), Outcome::Cancelled) => Event::Cancelled,
             (Some(Asked::ResetFlags), Outcome::StatusChangedReset { .. }) => Event::FlagsReset,
+            (Some(Asked::Order(kind)), outcome) => self.ordered(kind, fate, &outcome),
             (Some(asked), Outcome::Refused(refused)) => {
                 self.not_answered(&asked, fate, refused.to_string())
             }
-            (Some(asked), _) => self.not_answered(
-                &asked,
-                Fate::Unknown,
-                "the pump answered another question than was asked".to_owned(),
-            ),
+            (Some(asked), _) => self.not_answered(&asked, Fate::Unknown, ANOTHER.to_owned()),
             (None, _) => Event::Nothing,
         }
+    }
+
+    /// The answer to an order.
+    fn ordered(&mut self, kind: CommandKind, fate: Fate, outcome: &Outcome) -> Event {
+        let gives = matches!(kind, CommandKind::ClinicianBolus | CommandKind::Prime);
+        let text = match outcome {
+            Outcome::BolusStarted { number } if gives => {
+                format!("Order No. {number} is stored and has begun.")
+            }
+            Outcome::AlreadyDone { number } if gives => {
+                format!("Order No. {number} was given before: nothing is given again.")
+            }
+            Outcome::BolusRefused { denial } if gives => {
+                return self.not_answered(&Asked::Order(kind), fate, denial.to_string());
+            }
+            Outcome::Refused(refused) => {
+                return self.not_answered(&Asked::Order(kind), fate, refused.to_string());
+            }
+            Outcome::ClockSet { .. } if kind == CommandKind::SetClock => {
+                "The clock is set.".to_owned()
+            }
+            Outcome::Done if !gives => done_text(kind).to_owned(),
+            _ => {
+                return self.not_answered(&Asked::Order(kind), Fate::Unknown, ANOTHER.to_owned());
+            }
+        };
+        if gives {
+            self.pending = None;
+        }
+        Event::Ordered { text }
     }
 
     fn ended(&mut self, ended: Ended) -> Event {
@@ -326,15 +505,34 @@ impl Programmer {
 
     /// What is to be said when something asked did not happen, or nobody knows.
     fn not_answered(&mut self, asked: &Asked, fate: Fate, reason: String) -> Event {
-        match (asked, fate) {
-            (Asked::Commit(_), Fate::CertainlyNot) => {
-                self.pending = None;
+        let kind = match asked {
+            Asked::Commit => CommandKind::Commit,
+            Asked::Order(kind) => *kind,
+            // Staging changes nothing in the delivery, whatever became of it.
+            Asked::Stage(_) => return Event::NotDone { reason },
+            Asked::Status | Asked::Therapy | Asked::Path | Asked::Cancel | Asked::ResetFlags => {
+                return Event::Failed { reason };
+            }
+        };
+        let is_pending = matches!(
+            kind,
+            CommandKind::Commit | CommandKind::ClinicianBolus | CommandKind::Prime
+        );
+        match (fate, kind.when_unknown()) {
+            (Fate::CertainlyNot, _) => {
+                if is_pending {
+                    self.pending = None;
+                }
                 Event::NotDone { reason }
             }
-            (Asked::Commit(_), Fate::Unknown | Fate::Done) => Event::Unknown { reason },
-            // Staging changes nothing in the delivery, whatever became of it.
-            (Asked::Stage(_), _) => Event::NotDone { reason },
-            (Asked::Status | Asked::Cancel | Asked::ResetFlags, _) => Event::Failed { reason },
+            (Fate::Unknown | Fate::Done, WhenUnknown::Repeat) => Event::Unknown {
+                reason: format!(
+                    "{reason}. Whether it was done is not known: do it again, twice is as good as once"
+                ),
+            },
+            (Fate::Unknown | Fate::Done, WhenUnknown::AskStatus | WhenUnknown::AskTherapy) => {
+                Event::Unknown { reason }
+            }
         }
     }
 
@@ -343,19 +541,57 @@ impl Programmer {
         if resolved.is_some() {
             self.pending = None;
         }
-        let readout = Box::new(Readout::of(&status));
+        // Only a minimum rate differs between the kinds, and the status is read after therapy.
+        let kind = self.kind().unwrap_or(PumpKind::ProgrammableImplant);
+        let readout = Box::new(Readout::of(&status, kind));
         self.status = Some(status);
         Event::Status { readout, resolved }
     }
 
-    /// Judges the pending commit, if it was sent to this pump.
+    fn learned_therapy(&mut self, therapy: TherapyStatus) -> Event {
+        let resolved = self.resolve_order(&therapy);
+        if resolved.is_some() {
+            self.pending = None;
+        }
+        let view = Box::new(TherapyView::of(&therapy));
+        self.therapy = Some(Box::new(therapy));
+        Event::Therapy {
+            therapy: view,
+            resolved,
+        }
+    }
+
+    /// What is pending, if it was sent to this pump.
+    fn pending_here(&self) -> Option<&Sent> {
+        let pending = self.pending.as_ref()?;
+        (pending.pump == self.pump).then_some(&pending.sent)
+    }
+
+    /// Judges the pending order.
+    fn resolve_order(&self, therapy: &TherapyStatus) -> Option<Resolved> {
+        let Sent::Order { number, what } = self.pending_here()? else {
+            return None;
+        };
+        let what = what.clone();
+        match resolve_order(*number, therapy) {
+            Fate::Done => Some(Resolved::OrderDone { what }),
+            Fate::CertainlyNot => Some(Resolved::OrderNotDone { what }),
+            Fate::Unknown if therapy.last_number < *number => None,
+            Fate::Unknown => Some(Resolved::OrderSuperseded { what }),
+        }
+    }
+
+    /// Judges the pending commit.
     fn resolve(&self, status: &Status) -> Option<Resolved> {
-        let pending = self
-            .pending
-            .as_ref()
-            .filter(|pending| pending.pump == self.pump)?;
+        let Sent::Commit {
+            digest,
+            number_before,
+        } = self.pending_here()?
+        else {
+            return None;
+        };
         let program_number = status.program_number;
-        match resolve_commit(&Digest(pending.digest), pending.number_before, status) {
+        match resolve_commit(&Digest(*digest), *number_before, status) {
             Fate::Done => Some(Resolved::Done { program_number }),
             Fate::CertainlyNot if stands_still_unrecorded(status) => {
                 Some(Resolved::StoppedNotRecorded)
@@ -367,17 +603,43 @@ impl Programmer {
     }
 
     fn staged(&mut self, entered: &Program, staged: &Staged) -> Event {
-        let Some(before) = &self.status else {
+        let (Some(before), Some(kind)) = (&self.status, self.kind()) else {
             return Event::NotDone {
-                reason: "the pump was not read out before".to_owned(),
+                reason: NOT_READ.to_owned(),
             };
         };
-        let review = Box::new(Review::of(staged, entered, before));
+        let review = Box::new(Review::of(staged, entered, before, kind));
         self.confirmable = review.confirmable.then_some(Confirmable {
             digest: staged.digest,
+            shown: staged.shown(),
+            needs_reason: staged.needs_reason,
             number_before: before.program_number,
         });
         Event::Review { review }
+    }
+}
+
+/// Nothing is sent to a pump of which nothing is known.
+const NOT_READ: &str = "the pump was not read out before";
+
+/// An answer that fits no question.
+const ANOTHER: &str = "the pump answered another question than was asked";
+
+/// What to say of an order that is done.
+const fn done_text(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::AcknowledgeAlarm => "Acknowledged: the alarm goes when its cause has gone.",
+        CommandKind::CancelBolus => "Nothing of a bolus or prime is given any more.",
+        CommandKind::SetCatheter => "The pump knows the path to the tip.",
+        CommandKind::OpenRefill => "The refill is open: boluses are refused. The needle may enter.",
+        CommandKind::RefillAspirated => {
+            "The aspirated volume is stored. Enter what was injected in the program and commit it."
+        }
+        CommandKind::CloseRefill => "The refill is closed: nothing was changed.",
+        CommandKind::Commission => "The pump is commissioned and can be programmed.",
+        CommandKind::EmergencyMinimumRate => "The pump is at minimum rate.",
+        CommandKind::SetZone => "The time zone is set.",
+        _ => "Done.",
     }
 }
 
@@ -400,9 +662,14 @@ mod tests {
     }
 
     fn read_out(programmer: &mut Programmer, pump: &mut TestPump) -> Option<Resolved> {
+        programmer.read_therapy(millis(0)).unwrap();
+        let of_order = match pump.exchange(programmer, millis(0)) {
+            Event::Therapy { resolved, .. } => resolved,
+            other => panic!("{other:?}"),
+        };
         programmer.interrogate(millis(0)).unwrap();
         match pump.exchange(programmer, millis(0)) {
-            Event::Status { resolved, .. } => resolved,
+            Event::Status { resolved, .. } => of_order.or(resolved),
             other => panic!("{other:?}"),
         }
     }
@@ -422,7 +689,7 @@ mod tests {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         assert!(staged(&mut programmer, &mut pump).confirmable);
         assert_eq!(pump.commits, 0);
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         assert_eq!(
             pump.exchange(&mut programmer, millis(0)),
             Event::Committed { program_number: 1 }
@@ -439,9 +706,9 @@ mod tests {
     #[test]
     fn what_the_pump_read_back_wrongly_cannot_be_confirmed() {
         let (mut programmer, mut pump) = acquainted(fresh_status());
-        pump.tamper = |staged| staged.program.concentration_ng_per_ml /= 10;
+        pump.tamper = |staged| staged.program.primary.concentration_ng_per_ml /= 10;
         assert!(!staged(&mut programmer, &mut pump).confirmable);
-        assert!(programmer.commit(millis(0)).is_err());
+        assert!(programmer.commit(millis(0), None).is_err());
         assert_eq!(programmer.next_frame(), None);
         assert_eq!(pump.commits, 0);
     }
@@ -450,13 +717,13 @@ mod tests {
     fn one_review_confirms_once() {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         staged(&mut programmer, &mut pump);
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         pump.exchange(&mut programmer, millis(0));
-        assert!(programmer.commit(millis(0)).is_err());
+        assert!(programmer.commit(millis(0), None).is_err());
         staged(&mut programmer, &mut pump);
         programmer.cancel(millis(0)).unwrap();
         assert_eq!(pump.exchange(&mut programmer, millis(0)), Event::Cancelled);
-        assert!(programmer.commit(millis(0)).is_err());
+        assert!(programmer.commit(millis(0), None).is_err());
         assert_eq!(pump.commits, 1);
     }
 
@@ -476,7 +743,7 @@ mod tests {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         staged(&mut programmer, &mut pump);
         pump.refuse_commit = Some(Refused::NotDone);
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         match pump.exchange(&mut programmer, millis(0)) {
             Event::NotDone { reason } => assert!(reason.contains("unchanged"), "{reason}"),
             other => panic!("{other:?}"),
@@ -492,7 +759,7 @@ mod tests {
         pump.fail_stop = true;
         programmer.stage(millis(0), &stop).unwrap();
         pump.exchange(&mut programmer, millis(0));
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         assert_eq!(
             pump.exchange(&mut programmer, millis(0)),
             Event::StoppedNotRecorded
@@ -502,7 +769,7 @@ mod tests {
         programmer.stage(millis(0), &stop).unwrap();
         pump.exchange(&mut programmer, millis(0));
         pump.deaf = true;
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         pump.exchange(&mut programmer, millis(0));
         programmer.disconnected();
         pump.deaf = false;
@@ -517,7 +784,7 @@ mod tests {
     fn commit_into_silence(programmer: &mut Programmer, pump: &mut TestPump) {
         staged(programmer, pump);
         pump.deaf = true;
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         assert_eq!(pump.exchange(programmer, millis(0)), Event::Nothing);
         assert!(matches!(programmer.disconnected(), Event::Unknown { .. }));
         assert!(programmer.pending().is_some());
@@ -608,7 +875,7 @@ mod tests {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         staged(&mut programmer, &mut pump);
         pump.deaf = true;
-        programmer.commit(millis(0)).unwrap();
+        programmer.commit(millis(0), None).unwrap();
         pump.exchange(&mut programmer, millis(0));
         pump.deaf = false;
         assert_eq!(programmer.tick(millis(4_000)), Event::Nothing);
@@ -646,6 +913,165 @@ mod tests {
         let refused = programmer.connected("test", &strange, 23).unwrap_err();
         assert!(refused.contains("version 9"), "{refused}");
         assert!(programmer.interrogate(millis(0)).is_err());
+    }
+
+    #[test]
+    fn a_commit_says_what_was_shown() {
+        let (mut programmer, mut pump) = acquainted(running_status(baclofen(None, 200_000)));
+        staged(&mut programmer, &mut pump);
+        programmer.commit(millis(0), None).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        let shown = pump.committed.unwrap().shown;
+        let expected = Shown {
+            old_day_total_ng: Some(200_000),
+            new_day_total_ng: 250_000,
+            change_tenths_percent: Some(250),
+        };
+        assert_eq!(shown, expected);
+        assert_eq!(pump.commits, 1);
+    }
+
+    #[test]
+    fn a_soft_limit_is_gone_over_with_a_reason_only() {
+        let (mut programmer, mut pump) = acquainted(fresh_status());
+        pump.tamper = |staged| staged.needs_reason = true;
+        assert!(staged(&mut programmer, &mut pump).needs_reason);
+        assert!(
+            programmer
+                .commit(millis(0), None)
+                .unwrap_err()
+                .contains("reason")
+        );
+        assert_eq!(programmer.next_frame(), None);
+        // The review stands: the reason can still be chosen.
+        programmer
+            .commit(millis(0), Some(OverrideReason::Titration))
+            .unwrap();
+        assert_eq!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Committed { program_number: 1 }
+        );
+        let reason = pump.committed.unwrap().reason;
+        assert_eq!(reason, Some(OverrideReason::Titration));
+    }
+
+    fn bolus() -> Act {
+        Act::Bolus {
+            dose: "20 mcg".to_owned(),
+            duration: "5 min".to_owned(),
+            reason: String::new(),
+        }
+    }
+
+    /// A programmer of a pump that delivers, and the pump.
+    fn serving() -> (Programmer, TestPump) {
+        acquainted(running_status(baclofen(None, 250_000)))
+    }
+
+    #[test]
+    fn a_bolus_bears_the_next_number_and_begins_once() {
+        let (mut programmer, mut pump) = serving();
+        assert!(
+            programmer
+                .describe(&bolus())
+                .unwrap()
+                .contains("20 mcg of baclofen")
+        );
+        programmer.order(millis(0), &bolus()).unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::Ordered { text } => assert!(text.contains("No. 1"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((pump.therapy.last_number, programmer.pending()), (1, None));
+    }
+
+    #[test]
+    fn a_bolus_that_was_denied_is_certainly_not_given() {
+        let (mut programmer, mut pump) = serving();
+        pump.deny = Some(protocol::BolusDenial::RefillOpen);
+        programmer.order(millis(0), &bolus()).unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::NotDone { reason } => assert!(reason.contains("refill"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(programmer.pending(), None);
+    }
+
+    #[test]
+    fn a_bolus_whose_answer_was_lost_is_resolved_by_asking() {
+        let (mut programmer, mut pump) = serving();
+        pump.deaf = true;
+        programmer.order(millis(0), &bolus()).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        assert!(matches!(programmer.disconnected(), Event::Unknown { .. }));
+        assert!(programmer.pending().is_some());
+        pump.deaf = false;
+        pump.connect(&mut programmer);
+        // Nothing that gives drug is sent meanwhile; what does not, is.
+        assert!(programmer.order(millis(0), &bolus()).is_err());
+        programmer.order(millis(0), &Act::OpenRefill).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Ordered { .. }
+        ));
+        let given = read_out(&mut programmer, &mut pump);
+        assert!(
+            matches!(given, Some(Resolved::OrderDone { .. })),
+            "{given:?}"
+        );
+        assert_eq!((programmer.pending(), pump.therapy.last_number), (None, 1));
+    }
+
+    #[test]
+    fn a_bolus_is_found_not_given_or_somebody_elses() {
+        let lost = |last_number, storing| {
+            let (mut programmer, mut pump) = serving();
+            pump.deaf = true;
+            programmer.order(millis(0), &bolus()).unwrap();
+            pump.exchange(&mut programmer, millis(0));
+            programmer.disconnected();
+            pump.deaf = false;
+            (pump.therapy.last_number, pump.therapy.storing) = (last_number, storing);
+            pump.connect(&mut programmer);
+            let resolved = read_out(&mut programmer, &mut pump);
+            (resolved, programmer.pending().is_some())
+        };
+        assert!(matches!(
+            lost(0, false),
+            (Some(Resolved::OrderNotDone { .. }), false)
+        ));
+        assert_eq!(lost(0, true), (None, true));
+        assert!(matches!(
+            lost(2, false),
+            (Some(Resolved::OrderSuperseded { .. }), false)
+        ));
+    }
+
+    #[test]
+    fn what_may_be_done_twice_says_so() {
+        let (mut programmer, mut pump) = serving();
+        pump.deaf = true;
+        programmer.order(millis(0), &Act::CancelBolus).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        match programmer.disconnected() {
+            Event::Unknown { reason } => assert!(reason.contains("do it again"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(programmer.pending(), None);
+    }
+
+    #[test]
+    fn therapy_and_path_are_read_out() {
+        let (mut programmer, mut pump) = serving();
+        programmer.read_path(millis(0)).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Path { .. }
+        ));
+        // A pump of which nothing was read is told nothing.
+        let mut stranger = Programmer::new();
+        assert!(stranger.order(millis(0), &Act::OpenRefill).is_err());
+        assert!(!stranger.check(&baclofen_form("", "250 mcg/day")).ready);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What the pump says of itself, as it is shown.
 use protocol::{DeliveryState, Info, Mode, Program, Status, info::capability, status};
 use serde::Serialize;
-use units::{Clock, Mass, Volume};
+use units::{Clock, Concentration, Mass, PumpKind, Volume};
 
-use crate::form::{Texts, day_total_nanograms, flow_of};
-use crate::text;
+use crate::form::Form;
+use crate::reckon::{PumpLimits, emptying_flow};
+use crate::{settings, text};
 
 /// What is known before anything is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +43,7 @@ impl About {
 /// because JavaScript's numbers could not hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Readout {
-    /// What the pump is doing, as a name for style sheets: `running`, `stopped`, `not-programmed`, `faulted`.
+    /// What the pump is doing, as a name for style sheets, such as `running` or `not-programmed`.
     pub state: &'static str,
     /// The same in words.
     pub state_text: String,
@@ -64,6 +65,8 @@ pub struct Readout {
     pub changed_flags: u16,
     /// A commit is being stored.
     pub committing: bool,
+    /// The pump is not one of a kind yet: it has to be commissioned before it can be programmed.
+    pub to_commission: bool,
     /// How often the pump has started.
     pub boot: String,
     /// Since when it runs.
@@ -87,14 +90,18 @@ pub struct ProgramView {
     pub concentration: String,
     /// The mode.
     pub mode: &'static str,
-    /// The dose as prescribed; none when stopped.
+    /// The dose as prescribed, in a line; none when stopped.
     pub dose: Option<String>,
-    /// The mass in 24 hours.
+    /// What else is in the reservoir.
+    pub mixed_with: Option<String>,
+    /// What a dose that is not being given as programmed says so with.
+    pub caveat: Option<&'static str>,
+    /// The largest mass in any 24 hours, with every bolus allotted.
     pub day_total: String,
-    /// The flow.
+    /// The flow now.
     pub flow: String,
-    /// The texts to start a new form from.
-    pub texts: Texts,
+    /// The texts to start a new form from; none when the form cannot say this program.
+    pub texts: Option<Form>,
 }
 
 /// The reservoir.
@@ -110,7 +117,7 @@ pub struct ReservoirView {
     pub capacity: String,
     /// What is left, in thousandths of what it holds at most.
     pub per_mille: u32,
-    /// How long it lasts at the present flow; none when nothing flows.
+    /// How long it lasts when everything allotted is given; none when nothing flows.
     pub lasts: Option<String>,
     /// Volume delivered since the fill, at most.
     pub delivered: String,
@@ -136,21 +143,24 @@ pub struct Delivered {
 }
 
 impl Readout {
-    /// From a status.
+    /// From a status of a pump of this kind.
     #[must_use]
-    pub fn of(pump: &Status) -> Self {
+    pub fn of(pump: &Status, kind: PumpKind) -> Self {
+        let limits = PumpLimits::of(&pump.limits, kind);
         Self {
             state: match pump.delivery {
                 DeliveryState::NotProgrammed => "not-programmed",
                 DeliveryState::Stopped => "stopped",
                 DeliveryState::Running => "running",
                 DeliveryState::Faulted => "faulted",
+                DeliveryState::MinimumRate => "minimum-rate",
+                DeliveryState::Bridging => "bridging",
+                DeliveryState::Priming => "priming",
+                DeliveryState::HoldLast => "hold-last",
             },
             state_text: text::sentence(match pump.delivery {
                 DeliveryState::Running => "delivering",
-                other @ (DeliveryState::NotProgrammed
-                | DeliveryState::Stopped
-                | DeliveryState::Faulted) => other.text(),
+                other => other.text(),
             }),
             warning: stands_still_unrecorded(pump).then(|| {
                 "The pump was stopped but could not store that. After a reset it would deliver the program in force \
@@ -161,13 +171,15 @@ impl Readout {
             program: pump
                 .program
                 .as_ref()
-                .map(|program| ProgramView::of(program, pump.flow_nl_per_day)),
-            reservoir: ReservoirView::of(pump),
+                .map(|program| ProgramView::of(program, pump, limits.as_ref())),
+            reservoir: ReservoirView::of(pump, limits.as_ref()),
             delivered: Delivered::of(pump),
             faults: status::fault::texts(pump.faults).collect(),
             changed: status::changed::texts(pump.status_changed).collect(),
             changed_flags: pump.status_changed,
             committing: pump.committing,
+            to_commission: pump.faults & status::fault::COMMISSIONING != 0
+                && pump.program_number == 0,
             boot: text::count(u64::from(pump.boot)),
             running_for: text::time(pump.pump_time_ms),
             running_milliseconds: pump.pump_time_ms.to_string(),
@@ -190,25 +202,44 @@ pub fn stands_still_unrecorded(pump: &Status) -> bool {
 }
 
 impl ProgramView {
-    fn of(program: &Program, flow_nl_per_day: u64) -> Self {
-        let dose = match &program.mode {
-            Mode::Stopped => None,
-            Mode::SimpleContinuous { dose } => Some(text::dose(*dose, program.drug)),
-        };
+    fn of(program: &Program, pump: &Status, limits: Option<&PumpLimits>) -> Self {
+        let drug = program.primary.drug;
+        let total = limits.and_then(|limits| limits.day_total(program));
         Self {
-            drug: program.drug.name(),
-            concentration: text::concentration(program.concentration_ng_per_ml, program.drug),
+            drug: drug.name(),
+            concentration: text::concentration(program.primary.concentration_ng_per_ml, drug),
             mode: text::mode(&program.mode),
-            dose,
-            day_total: text::mass(day_total_nanograms(program), program.drug),
-            flow: text::flow(flow_nl_per_day),
-            texts: Texts::of(program),
+            dose: settings::headline(program),
+            mixed_with: settings::mixed_with(program),
+            caveat: caveat(program, pump.delivery),
+            day_total: total.map_or_else(not_known, |(drug, total)| text::mass(total, drug)),
+            flow: text::flow(u64::from(pump.flow_nl_per_day)),
+            texts: Form::of(program),
+        }
+    }
+}
+
+fn not_known() -> String {
+    "not known".to_owned()
+}
+
+/// A dose in large letters that is not being given would deceive.
+fn caveat(program: &Program, delivery: DeliveryState) -> Option<&'static str> {
+    match (delivery, &program.mode) {
+        (_, Mode::Stopped) | (DeliveryState::Running, _) => None,
+        (DeliveryState::MinimumRate, Mode::MinimumRate | Mode::SingleBolus { .. }) => None,
+        (DeliveryState::Bridging, _) => Some("programmed; the old solution is led out first"),
+        (DeliveryState::Priming, _) => Some("programmed; the pump is being primed"),
+        (DeliveryState::HoldLast, _) => Some("programmed; the mean rate is being held"),
+        (DeliveryState::MinimumRate, _) => Some("programmed; at minimum rate"),
+        (DeliveryState::NotProgrammed | DeliveryState::Stopped | DeliveryState::Faulted, _) => {
+            Some("programmed, not being delivered")
         }
     }
 }
 
 impl ReservoirView {
-    fn of(pump: &Status) -> Option<Self> {
+    fn of(pump: &Status, limits: Option<&PumpLimits>) -> Option<Self> {
         let left = pump.reservoir_fl?;
         let capacity = Volume::from_nanolitres(pump.limits.capacity_nl);
         let volume = Volume::from_femtolitres(left);
@@ -219,25 +250,26 @@ impl ReservoirView {
             filled: text::level(Volume::from_femtolitres(pump.filled_fl.unwrap_or(left))),
             capacity: text::fill(pump.limits.capacity_nl),
             per_mille: per_mille(volume, capacity),
-            lasts: time_to_empty(pump, volume),
+            lasts: time_to_empty(pump, volume, limits),
             delivered: text::delivered(delivered),
             delivered_mass: pump.program.as_ref().and_then(|program| {
-                let concentration = units::Concentration::from_nanograms_per_millilitre(
-                    program.concentration_ng_per_ml,
+                let concentration = Concentration::from_nanograms_per_millilitre(
+                    program.primary.concentration_ng_per_ml,
                 )?;
                 let mass = Mass::in_volume(delivered, concentration);
-                Some(text::measured_mass(mass.zeptograms(), program.drug))
+                Some(text::measured_mass(mass.zeptograms(), program.primary.drug))
             }),
         })
     }
 }
 
-/// At the prescribed flow, when the pump follows it.
-fn time_to_empty(pump: &Status, volume: Volume) -> Option<String> {
+/// At the prescribed flow with every bolus, when the pump follows it.
+fn time_to_empty(pump: &Status, volume: Volume, limits: Option<&PumpLimits>) -> Option<String> {
     if pump.delivery != DeliveryState::Running {
         return None;
     }
-    let time = flow_of(pump.program.as_ref()?).time_for(volume)?;
+    let prescription = limits?.prescription(pump.program.as_ref()?).ok()?;
+    let time = emptying_flow(&prescription).time_for(volume)?;
     Some(text::time(time.millis_rounded_down()))
 }
 
@@ -303,13 +335,17 @@ mod tests {
     use crate::test_pump::{baclofen, fresh_status, running_status};
     use units::{Duration, WallTime};
 
+    fn read_out(status: &Status) -> Readout {
+        Readout::of(status, PumpKind::ProgrammableImplant)
+    }
+
     #[test]
     fn a_running_pump_is_read_out() {
         let mut status = running_status(baclofen(None, 250_000));
         status.at_most_steps = 1_001;
         status.deficit_steps = 4;
         status.faults = protocol::status::fault::STALL;
-        let readout = Readout::of(&status);
+        let readout = read_out(&status);
         assert_eq!(
             (readout.state, readout.state_text.as_str()),
             ("running", "Delivering")
@@ -339,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_new_pump_claims_nothing() {
-        let readout = Readout::of(&fresh_status());
+        let readout = read_out(&fresh_status());
         assert_eq!(readout.state_text, "Not programmed");
         assert_eq!(readout.program, None);
         assert_eq!(readout.reservoir, None);
@@ -350,17 +386,48 @@ mod tests {
     #[test]
     fn a_stop_that_is_not_in_the_program_is_warned_of() {
         let mut status = running_status(baclofen(None, 250_000));
-        assert_eq!(Readout::of(&status).warning, None);
+        assert_eq!(read_out(&status).warning, None);
         status.delivery = DeliveryState::Stopped;
-        let warning = Readout::of(&status).warning;
+        let warning = read_out(&status).warning;
         assert!(warning.is_some_and(|warning| warning.contains("stop it once more")));
+    }
+
+    #[test]
+    fn a_dose_that_is_not_given_says_so() {
+        let caveat = |delivery| {
+            let mut status = running_status(baclofen(None, 250_000));
+            status.delivery = delivery;
+            read_out(&status).program.unwrap().caveat
+        };
+        assert_eq!(caveat(DeliveryState::Running), None);
+        for delivery in [
+            DeliveryState::Stopped,
+            DeliveryState::Faulted,
+            DeliveryState::MinimumRate,
+            DeliveryState::Bridging,
+            DeliveryState::Priming,
+            DeliveryState::HoldLast,
+        ] {
+            assert!(caveat(delivery).is_some(), "{delivery}");
+        }
+    }
+
+    #[test]
+    fn a_factory_pump_is_to_be_commissioned() {
+        let mut status = fresh_status();
+        assert!(!read_out(&status).to_commission);
+        status.faults = status::fault::COMMISSIONING;
+        assert!(read_out(&status).to_commission);
+        // A record lost later is a fault, and nothing that a new one would heal.
+        status.program_number = 1;
+        assert!(!read_out(&status).to_commission);
     }
 
     #[test]
     fn a_rotor_turned_backwards_is_shown_as_such() {
         let mut status = fresh_status();
         status.counted_steps = -2;
-        let delivered = Readout::of(&status).delivered;
+        let delivered = read_out(&status).delivered;
         assert_eq!(delivered.counted, "\u{2212}0.000005 mL");
         assert_eq!(delivered.counted_femtolitres, "-5000000");
         assert!(delivered.differ);
@@ -372,7 +439,7 @@ mod tests {
         status.at_most_steps = u64::MAX;
         status.reservoir_fl = Some(u64::MAX);
         status.limits.capacity_nl = 0;
-        let readout = Readout::of(&status);
+        let readout = read_out(&status);
         assert_eq!(readout.delivered.at_most, "not believable");
         assert_eq!(readout.reservoir.unwrap().per_mille, 0);
     }
@@ -386,12 +453,12 @@ mod tests {
             uncertainty: Duration::from_millis(1_500),
         };
         assert_eq!(
-            Readout::of(&status).clock,
+            read_out(&status).clock,
             "2026-01-05 10:00:00 UTC, \u{b1} 2 s"
         );
         status.clock = Clock::Suspect { wall };
         assert_eq!(
-            Readout::of(&status).clock,
+            read_out(&status).clock,
             "2026-01-05 10:00:00 UTC, not reliable"
         );
     }

@@ -5,47 +5,66 @@ use std::collections::VecDeque;
 use protocol::info::{Lifecycle, capability};
 use protocol::status::changed;
 use protocol::{
-    Answer, Command, DeliveryState, Digest, Dose, Info, Limits, Mode, Mtu, Outcome, Policy,
-    Program, Received, Refused, Request, Session, SessionId, Situation, Staged, Status,
+    Answer, BolusDenial, Command, Commit, Component, DeliveryState, Digest, Dose, Fill, FlexWeek,
+    Info, Limits, List, Mode, Mtu, Outcome, PatientBolus, PeriodicBolus, Policy, Program, Received,
+    Refused, Request, Response, ServiceState, ServiceStatus, Session, SessionId, Situation, Staged,
+    Status, TherapyStatus,
 };
-use units::{CarrierTime, Clock, Drug, Duration, Per};
+use therapy::Prescription;
+use units::{CarrierTime, Clock, Drug, Duration, FaultPolicy, Per, PumpKind};
 
-use crate::form::{Form, FormMode, day_total_nanograms, flow_of};
+use crate::change::Change;
+use crate::form::{Form, FormMode, in_force};
 use crate::programmer::{Event, Programmer};
+use crate::reckon::{PumpLimits, day_total_nanograms};
+
+/// What every test pump is.
+pub const KIND: PumpKind = PumpKind::ProgrammableImplant;
 
 /// The pump's end. What a test changes in `tamper` and `deaf` makes it misbehave.
 pub struct TestPump {
     session: Session,
     pub status: Status,
-    staged: Option<Program>,
+    pub therapy: TherapyStatus,
+    staged: Option<Staged>,
     /// Changes a read-back before it is sent.
     pub tamper: fn(&mut Staged),
     /// Refuses the next commit in this way.
     pub refuse_commit: Option<Refused>,
     /// Stops when a stop is committed, but fails to store it.
     pub fail_stop: bool,
+    /// Denies the next bolus in this way.
+    pub deny: Option<BolusDenial>,
     /// Does what it is told but its answers are lost.
     pub deaf: bool,
-    /// Requests that have been carried out.
+    /// Commits that have been carried out.
     pub commits: u32,
+    /// The last commit that came.
+    pub committed: Option<Commit>,
+    /// The last command that was not a question.
+    pub ordered: Option<Command>,
 }
 
 pub fn millis(milliseconds: u64) -> CarrierTime {
     CarrierTime::from_micros(0).saturating_add(Duration::from_millis(milliseconds))
 }
 
-/// 250 mcg/day of 2 mg/mL baclofen.
+/// So much a day of 2 mg/mL baclofen.
 pub fn baclofen(fill_nl: Option<u32>, nanograms: u64) -> Program {
-    Program {
+    let primary = Component {
         drug: Drug::Baclofen,
         concentration_ng_per_ml: 2_000_000,
-        fill_nl,
-        mode: Mode::SimpleContinuous {
-            dose: Dose {
-                nanograms,
-                per: Per::Day,
-            },
-        },
+    };
+    let dose = Dose {
+        nanograms,
+        per: Per::Day,
+    };
+    Program {
+        fill: fill_nl.map(|volume_nl| Fill {
+            volume_nl,
+            top_up: false,
+        }),
+        ..Program::new(primary, Mode::SimpleContinuous { dose })
     }
 }
 
@@ -57,6 +76,75 @@ pub fn baclofen_form(fill: &str, dose: &str) -> Form {
         fill: fill.to_owned(),
         mode: FormMode::SimpleContinuous,
         dose: dose.to_owned(),
+        ..Form::default()
+    }
+}
+
+/// With four boluses of 10 mcg for the patient.
+pub fn with_patient_bolus(nanograms: u64) -> Program {
+    Program {
+        patient_bolus: Some(PatientBolus {
+            dose_ng: 10_000,
+            duration_s: 300,
+            lockout_min: 240,
+            per_day: 4,
+            day_cap_ng: None,
+            periods: List::new(),
+        }),
+        ..baclofen(None, nanograms)
+    }
+}
+
+/// 15 mcg/h, and 20 mcg/h from 08:00 on weekdays.
+pub fn flex() -> Program {
+    let mut week = FlexWeek::new(Per::Hour);
+    week.push_pattern([(0, 15_000), (480, 20_000)]).unwrap();
+    week.push_pattern([(0, 15_000)]).unwrap();
+    week.days = [0, 0, 0, 0, 0, 1, 1];
+    Program::new(baclofen(None, 1).primary, Mode::Flex { week })
+}
+
+/// 50 mcg every 4 h over minimum rate.
+pub fn periodic() -> Program {
+    let periodic = PeriodicBolus {
+        bolus_ng: 50_000,
+        duration_s: 600,
+        interval_min: 240,
+        basal: None,
+        first_after_min: None,
+    };
+    Program::new(baclofen(None, 1).primary, Mode::PeriodicBolus(periodic))
+}
+
+/// Nothing to tell.
+pub fn quiet_therapy() -> TherapyStatus {
+    TherapyStatus {
+        kind: KIND,
+        response: Response::Normal,
+        fault_policy: FaultPolicy::HoldLast,
+        last_number: 0,
+        storing: false,
+        job: None,
+        bolus: None,
+        bridge: None,
+        mass_24h: List::new(),
+        alarms: List::new(),
+        sounding: None,
+        refill: None,
+        refill_open_s: None,
+        last_discrepancy_tenths_percent: None,
+        service: ServiceStatus {
+            state: ServiceState::Good,
+            eri_day: None,
+            replace_by_day: None,
+            eos_day: None,
+            days_left: None,
+            shortened: false,
+        },
+        trial: None,
+        mri_left_s: None,
+        zone_min: 0,
+        library_version: 0,
     }
 }
 
@@ -97,7 +185,7 @@ pub fn running_status(program: Program) -> Status {
     Status {
         program_number: 3,
         delivery: DeliveryState::Running,
-        flow_nl_per_day: flow_of(&program).per_day_nanolitres_rounded_down(),
+        flow_nl_per_day: flow(&prescription(&program)),
         counted_steps: 1_000,
         at_most_steps: 1_000,
         reservoir_fl: Some(19_997_500_000_000),
@@ -108,12 +196,32 @@ pub fn running_status(program: Program) -> Status {
     }
 }
 
+fn prescription(program: &Program) -> Prescription {
+    let limits = PumpLimits::of(&fresh_status().limits, KIND).unwrap();
+    limits.prescription(program).unwrap()
+}
+
+fn flow(prescription: &Prescription) -> u32 {
+    u32::try_from(prescription.flow().per_day_nanolitres_rounded_down()).unwrap()
+}
+
 /// What an honest pump answers to staging `program`.
 pub fn honest(program: &Program, before: &Status) -> Staged {
+    let prescription = prescription(program);
+    let old = in_force(before, &PumpLimits::of(&before.limits, KIND).unwrap());
+    let new_day_total_ng = day_total_nanograms(&prescription);
     Staged {
-        flow_nl_per_day: flow_of(program).per_day_nanolitres_rounded_down(),
-        old_day_total_ng: before.program.as_ref().map(day_total_nanograms),
-        new_day_total_ng: day_total_nanograms(program),
+        flow_nl_per_day: flow(&prescription),
+        old_day_total_ng: old.map(|(_, total)| total),
+        new_day_total_ng,
+        change_tenths_percent: Change::of(old, (program.primary.drug, new_day_total_ng)).tenths(),
+        largest_24h: List::new(),
+        binding: None,
+        findings: List::new(),
+        needs_reason: false,
+        bridge: None,
+        boluses_per_day: 0,
+        lockout_binds: false,
         digest: Digest::of(program, before.program_number + 1),
         expires_in_ms: 120_000,
         program: program.clone(),
@@ -137,12 +245,16 @@ impl TestPump {
         Self {
             session: Session::new(Policy::Insecure, situation),
             status,
+            therapy: quiet_therapy(),
             staged: None,
             tamper: |_| {},
             refuse_commit: None,
             fail_stop: false,
+            deny: None,
             deaf: false,
             commits: 0,
+            committed: None,
+            ordered: None,
         }
     }
 
@@ -186,15 +298,20 @@ impl TestPump {
     fn carry_out(&mut self, request: Request) {
         let outcome = match request.command {
             Command::Interrogate => Outcome::Status(self.status.clone()),
+            Command::ReadTherapy => Outcome::Therapy(self.therapy.clone()),
+            Command::ReadPath => Outcome::Path(protocol::PathStatus {
+                path_nl: None,
+                slugs: List::new(),
+            }),
             Command::Stage(program) => {
                 let mut staged = honest(&program, &self.status);
                 (self.tamper)(&mut staged);
-                self.staged = Some(staged.program.clone());
+                self.staged = Some(staged.clone());
                 Outcome::Staged(staged)
             }
-            Command::Commit { digest } => match self.refuse_commit.take() {
+            Command::Commit(commit) => match self.refuse_commit.take() {
                 Some(refused) => Outcome::Refused(refused),
-                None => self.commit(digest),
+                None => self.commit(commit),
             },
             Command::Cancel => {
                 self.staged = None;
@@ -207,8 +324,17 @@ impl TestPump {
                 }
             }
             Command::ReadBack => Outcome::Refused(Refused::NothingStaged),
-            Command::ReadLog { .. } | Command::SignLog { .. } | Command::SetClock { .. } => {
+            Command::ClinicianBolus(bolus) => self.give(bolus.number),
+            Command::Prime(prime) => self.give(prime.number),
+            Command::SetClock(_) => Outcome::ClockSet {
+                clock: self.status.clock,
+            },
+            Command::ReadLog { .. } | Command::SignLog { .. } | Command::LoadLibrary(_) => {
                 Outcome::Refused(Refused::NotAllowed)
+            }
+            command => {
+                self.ordered = Some(command);
+                Outcome::Done
             }
         };
         let answer = Answer {
@@ -218,29 +344,53 @@ impl TestPump {
         self.session.answer(SessionId(1), &answer).unwrap();
     }
 
-    fn commit(&mut self, digest: Digest) -> Outcome {
+    fn give(&mut self, number: u32) -> Outcome {
+        if let Some(denial) = self.deny.take() {
+            return Outcome::BolusRefused { denial };
+        }
+        if number == self.therapy.last_number {
+            return Outcome::AlreadyDone { number };
+        }
+        self.therapy.last_number = number;
+        Outcome::BolusStarted { number }
+    }
+
+    fn commit(&mut self, commit: Commit) -> Outcome {
+        self.committed = Some(commit);
         let number = self.status.program_number + 1;
-        match self.staged.take() {
-            Some(program) if self.fail_stop && program.mode == Mode::Stopped => {
-                self.status.delivery = DeliveryState::Stopped;
-                self.status.flow_nl_per_day = 0;
-                Outcome::StoppedNotRecorded
-            }
-            Some(program) if Digest::of(&program, number) == digest => {
-                self.commits += 1;
-                let reservoir = program.fill_nl.map(|fill| u64::from(fill) * 1_000_000);
-                self.status = Status {
-                    program_number: number,
-                    reservoir_fl: reservoir.or(self.status.reservoir_fl),
-                    filled_fl: reservoir.or(self.status.filled_fl),
-                    ..running_status(program)
-                };
-                Outcome::Committed {
-                    program_number: number,
-                }
-            }
-            Some(_) => Outcome::Refused(Refused::DigestMismatch),
-            None => Outcome::Refused(Refused::NothingStaged),
+        let Some(staged) = self.staged.take() else {
+            return Outcome::Refused(Refused::NothingStaged);
+        };
+        if staged.needs_reason && commit.reason.is_none() {
+            return Outcome::Refused(Refused::ReasonNeeded);
+        }
+        if commit.shown != staged.shown() {
+            return Outcome::Refused(Refused::ShownDiffers {
+                shown: commit.shown,
+                pump: staged.shown(),
+            });
+        }
+        let program = staged.program;
+        if self.fail_stop && program.mode == Mode::Stopped {
+            self.status.delivery = DeliveryState::Stopped;
+            self.status.flow_nl_per_day = 0;
+            return Outcome::StoppedNotRecorded;
+        }
+        if Digest::of(&program, number) != commit.digest {
+            return Outcome::Refused(Refused::DigestMismatch);
+        }
+        self.commits += 1;
+        let reservoir = program
+            .fill
+            .map(|fill| u64::from(fill.volume_nl) * 1_000_000);
+        self.status = Status {
+            program_number: number,
+            reservoir_fl: reservoir.or(self.status.reservoir_fl),
+            filled_fl: reservoir.or(self.status.filled_fl),
+            ..running_status(program)
+        };
+        Outcome::Committed {
+            program_number: number,
         }
     }
 }

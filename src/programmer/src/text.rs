@@ -2,8 +2,8 @@
 //!
 //! Whole numbers of 1,000 and more are grouped by commas, as the ISMP asks of doses; a zero stands before a decimal point and
 //! none at the end of a dose. Measured volumes keep their zeros, which say how finely they are measured.
-use protocol::{Dose, Mode};
-use units::{Drug, Per, Volume};
+use protocol::{Component, Dose, Mode};
+use units::{Date, Drug, Duration, Per, Volume};
 
 /// Femtolitres in a millilitre, as a power of ten.
 const MILLILITRE_DECIMALS: usize = 12;
@@ -152,8 +152,59 @@ pub fn dose(dose: Dose, drug: Drug) -> String {
 pub const fn mode(mode: &Mode) -> &'static str {
     match mode {
         Mode::Stopped => "stopped",
+        Mode::MinimumRate => "minimum rate",
         Mode::SimpleContinuous { .. } => "simple continuous",
+        Mode::Flex { .. } => "flex",
+        Mode::PeriodicBolus(_) => "periodic bolus",
+        Mode::SingleBolus { .. } => "single bolus",
     }
+}
+
+/// A drug with its concentration: `bupivacaine 5 mg/mL`.
+#[must_use]
+pub fn component(component: &Component) -> String {
+    let Component {
+        drug,
+        concentration_ng_per_ml,
+    } = *component;
+    format!(
+        "{} {}",
+        drug.name(),
+        concentration(concentration_ng_per_ml, drug)
+    )
+}
+
+/// A duration that was entered: `5 min`, `90 s`.
+#[must_use]
+pub fn seconds(seconds: u32) -> String {
+    Duration::from_seconds(seconds).to_string()
+}
+
+/// A duration that was entered in minutes: `4 h`, `90 min`.
+#[must_use]
+pub fn minutes(minutes: u32) -> String {
+    Duration::from_minutes(minutes).to_string()
+}
+
+/// A time of day: `06:30`.
+#[must_use]
+pub fn time_of_day(minutes: u16) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// A day of the pump's calendar, counted from 2020-01-01: `2026-03-18`; `not known` for none, or one that no calendar has.
+#[must_use]
+pub fn day(day: Option<u16>) -> String {
+    day.and_then(|day| Date::FIRST.checked_add_days(u32::from(day)))
+        .map_or_else(|| "not known".to_owned(), |date| date.to_string())
+}
+
+/// Tenths of a percent with their sign: `+20.0 %`, `\u{2212}16.7 %`.
+#[must_use]
+pub fn tenths_percent(tenths: i32) -> String {
+    let sign = if tenths < 0 { "\u{2212}" } else { "+" };
+    let amount = tenths.unsigned_abs();
+    format!("{sign}{}.{} %", count(u64::from(amount / 10)), amount % 10)
 }
 
 /// A flow in millilitres a day, exact to the nanolitre it is given in: `0.125 mL/day`.
@@ -293,6 +344,31 @@ mod tests {
         assert_eq!(time(9 * 86_400_000 + 23 * 3_600_000), "9 days 23 h");
         assert_eq!(time(160 * 86_400_000 - 1), "159 days");
         assert_eq!(time(u64::MAX), "213,503,982,334 days");
+    }
+
+    #[test]
+    fn days_are_those_of_the_pumps_calendar() {
+        assert_eq!(day(Some(0)), "2020-01-01");
+        assert_eq!(day(Some(2_268)), "2026-03-18");
+        assert_eq!(day(Some(29_219)), "2099-12-31");
+        assert_eq!(day(Some(29_220)), "not known");
+        assert_eq!(day(None), "not known");
+    }
+
+    #[test]
+    fn a_change_bears_its_sign() {
+        assert_eq!(tenths_percent(200), "+20.0 %");
+        assert_eq!(tenths_percent(-167), "\u{2212}16.7 %");
+        assert_eq!(tenths_percent(23_000), "+2,300.0 %");
+        assert_eq!(tenths_percent(i32::MIN), "\u{2212}214,748,364.8 %");
+    }
+
+    #[test]
+    fn times_that_were_entered_keep_their_unit() {
+        assert_eq!(seconds(90), "90 s");
+        assert_eq!(seconds(300), "5 min");
+        assert_eq!(minutes(240), "4 h");
+        assert_eq!(time_of_day(390), "06:30");
     }
 
     #[test]
