@@ -160,6 +160,8 @@ mod tests {
         kind: PumpKind::ProgrammableImplant,
         step_volume_fl: 2_437_519,
         capacity_nl: 40_000_000,
+        fixed_rate_nl_per_day: None,
+        trial_days: None,
     };
     const IMPOSSIBLE: CommissioningRecord = CommissioningRecord {
         step_volume_fl: 0,
@@ -167,12 +169,37 @@ mod tests {
     };
 
     #[test]
-    fn an_uncalibrated_implant_has_the_bounds_of_its_kind() {
+    fn a_nominal_implant_has_the_bounds_of_its_kind_and_what_is_impossible_has_none() {
         assert_eq!(
-            CommissioningRecord::UNCALIBRATED.bounds(),
-            Some(Bounds::PROGRAMMABLE_IMPLANT)
+            CommissioningRecord::NOMINAL.bounds(),
+            Ok(Bounds::PROGRAMMABLE_IMPLANT)
         );
-        assert_eq!(IMPOSSIBLE.bounds(), None);
+        assert_eq!(IMPOSSIBLE.bounds(), Err(None));
+    }
+
+    /// A trial has a length, and nothing else has.
+    #[test]
+    fn only_an_external_pump_is_for_a_trial_and_it_must_be() {
+        let external = CommissioningRecord {
+            kind: PumpKind::ExternalTrial,
+            step_volume_fl: 25_000_000,
+            capacity_nl: 100_000_000,
+            fixed_rate_nl_per_day: None,
+            trial_days: Some(7),
+        };
+        assert!(external.bounds().is_ok());
+        for trial_days in [None, Some(0)] {
+            let record = CommissioningRecord {
+                trial_days,
+                ..external
+            };
+            assert_eq!(record.bounds(), Err(None));
+        }
+        let implant = CommissioningRecord {
+            trial_days: Some(7),
+            ..OTHER
+        };
+        assert_eq!(implant.bounds(), Err(None));
     }
 
     #[test]
@@ -207,47 +234,54 @@ mod tests {
             put,
             burn,
         };
-        let new = CommissioningRecord::UNCALIBRATED;
+        let nominal = CommissioningRecord::NOMINAL;
+        let never = None;
+        let other = Some(OTHER);
+        let lost = Some(nominal);
         for (state, one_time, expected) in [
-            (Absent, None, settled(new, false, true, false)),
-            (Absent, Some(Absent), settled(new, false, true, false)),
+            (Absent, None, settled(never, false, false, false)),
+            (Absent, Some(Absent), settled(never, false, false, false)),
             (
                 Absent,
                 Some(Good(OTHER)),
-                settled(OTHER, false, true, false),
+                settled(other, false, true, false),
             ),
-            (Absent, Some(Lost), settled(new, true, false, false)),
-            (Good(OTHER), None, settled(OTHER, false, false, false)),
+            (Absent, Some(Lost), settled(lost, true, false, false)),
+            (Good(OTHER), None, settled(other, false, false, false)),
             (
                 Good(OTHER),
                 Some(Absent),
-                settled(OTHER, false, false, true),
+                settled(other, false, false, true),
             ),
-            (Good(new), Some(Absent), settled(new, false, false, false)),
+            (
+                Good(nominal),
+                Some(Absent),
+                settled(Some(nominal), false, false, true),
+            ),
             (
                 Good(OTHER),
                 Some(Good(OTHER)),
-                settled(OTHER, false, false, false),
+                settled(other, false, false, false),
             ),
             (
                 Good(OTHER),
-                Some(Good(new)),
-                settled(OTHER, true, false, false),
+                Some(Good(nominal)),
+                settled(other, true, false, false),
             ),
-            (Good(OTHER), Some(Lost), settled(OTHER, false, false, false)),
-            (Lost, None, settled(new, true, false, false)),
-            (Lost, Some(Absent), settled(new, true, false, false)),
-            (Lost, Some(Good(OTHER)), settled(OTHER, false, true, false)),
-            (Lost, Some(Lost), settled(new, true, false, false)),
+            (Good(OTHER), Some(Lost), settled(other, false, false, false)),
+            (Lost, None, settled(lost, true, false, false)),
+            (Lost, Some(Absent), settled(lost, true, false, false)),
+            (Lost, Some(Good(OTHER)), settled(other, false, true, false)),
+            (Lost, Some(Lost), settled(lost, true, false, false)),
             (
                 Good(IMPOSSIBLE),
                 Some(Good(OTHER)),
-                settled(OTHER, false, true, false),
+                settled(other, false, true, false),
             ),
             (
                 Good(IMPOSSIBLE),
                 Some(Good(IMPOSSIBLE)),
-                settled(new, true, false, false),
+                settled(lost, true, false, false),
             ),
         ] {
             assert_eq!(

@@ -338,6 +338,22 @@ mod tests {
         storage::keep(journal, &envelope).unwrap();
     }
 
+    fn put(journal: &mut Journal<VirtualFlash>, state: StateKind, value: Value<'_>) {
+        let mut buffer = [0; STATE_BYTES];
+        let kept = Kept::new(state, value, &mut buffer).unwrap();
+        let envelope = Envelope {
+            kind: kept.kind,
+            version: kept.version,
+            stamp: Stamp {
+                boot: 1,
+                monotonic: PumpTime::ZERO,
+                wall: KNOWN,
+            },
+            body: kept.body,
+        };
+        storage::keep(journal, &envelope).unwrap();
+    }
+
     fn recover(flash: VirtualFlash) -> Recovered {
         let (mut journal, opening) = Journal::open(flash).unwrap();
         Recovered::from_journal(&mut journal, &opening, None).0
@@ -352,7 +368,13 @@ mod tests {
 
     fn used() -> VirtualFlash {
         let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
-        keep(&mut journal, &Record::Program { record: program() }, KNOWN);
+        put(&mut journal, StateKind::Program, Value::Program(&program()));
+        let nominal = CommissioningRecord::NOMINAL;
+        put(
+            &mut journal,
+            StateKind::Commissioning,
+            Value::Commissioning(&nominal),
+        );
         let totals = TotalsRecord {
             counted_steps: 5,
             at_most_steps: 6,
@@ -370,17 +392,19 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_flash_is_a_new_pump() {
-        assert_eq!(recover(VirtualFlash::nrf52840()), Recovered::new_pump());
+    fn a_blank_flash_is_a_pump_that_was_never_commissioned() {
+        let mut expected = Recovered::new_pump(CommissioningRecord::NOMINAL);
+        expected.basis.commissioning = None;
+        assert_eq!(recover(VirtualFlash::nrf52840()), expected);
     }
 
     #[test]
     fn what_was_kept_comes_back() {
         let found = recover(used());
-        assert_eq!(found.boot, 2);
+        assert_eq!(found.basis.boot, 2);
         assert_eq!(found.program, Recovery::Good(program()));
         assert_eq!(
-            found.totals,
+            found.basis.totals,
             Recovery::Good(TotalsRecord {
                 counted_steps: 5,
                 at_most_steps: 6,
@@ -390,10 +414,10 @@ mod tests {
             })
         );
         assert!(matches!(
-            found.counters,
+            found.basis.counters,
             Recovery::Good(Counters { commits: 3, .. })
         ));
-        assert_eq!(found.storage, StorageReport::default());
+        assert_eq!(found.basis.storage, StorageReport::default());
     }
 
     #[test]
@@ -404,10 +428,10 @@ mod tests {
         }
         let found = recover(flash);
         assert_eq!(
-            (found.program, found.totals, found.counters),
+            (found.program, found.basis.totals, found.basis.counters),
             (Recovery::Lost, Recovery::Lost, Recovery::Absent)
         );
-        assert!(found.storage.failing && found.storage.commissioning_doubtful);
+        assert!(found.basis.storage.failing && found.basis.storage.commissioning_doubtful);
     }
 
     #[test]
@@ -415,7 +439,7 @@ mod tests {
         let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
         journal
             .put(&Envelope {
-                kind: kind::PROGRAM,
+                kind: StateKind::Program.kind(),
                 version: 1,
                 stamp: Stamp {
                     boot: 1,
@@ -434,23 +458,26 @@ mod tests {
         flash.damage(Partition::StateB, 0, &[0; 0x1000]);
         let found = recover(flash);
         assert_eq!(found.program, Recovery::Good(program()));
-        assert!(found.storage.repairs.copies > 0);
-        assert_eq!(found.storage.kinds_lost, 0);
-        assert!(!found.storage.failing);
+        assert!(found.basis.storage.repairs.copies > 0);
+        assert_eq!(found.basis.storage.kinds_lost, 0);
+        assert!(!found.basis.storage.failing);
     }
 
     #[test]
     fn the_third_copy_of_the_commissioning_record_comes_back_from_one_time_memory() {
         let record = CommissioningRecord {
             step_volume_fl: 2_437_519,
-            ..CommissioningRecord::UNCALIBRATED
+            ..CommissioningRecord::NOMINAL
         };
         let one_time = record.to_one_time().unwrap();
-        let (mut journal, opening) = Journal::open(used()).unwrap();
+        let (mut journal, opening) = Journal::open(VirtualFlash::nrf52840()).unwrap();
         let (found, burn) = Recovered::from_journal(&mut journal, &opening, Some(&one_time));
-        assert_eq!((found.commissioning, burn), (record, None));
+        assert_eq!((found.basis.commissioning, burn), (Some(record), None));
         // It is in the banks again.
-        assert_eq!(recover(journal.into_flash()).commissioning, record);
+        assert_eq!(
+            recover(journal.into_flash()).basis.commissioning,
+            Some(record)
+        );
     }
 
     #[test]
@@ -458,15 +485,16 @@ mod tests {
         let blank = [0xFF; ONE_TIME_BYTES];
         let (mut journal, opening) = Journal::open(VirtualFlash::nrf52840()).unwrap();
         let (_, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
-        assert_eq!(
-            burn, None,
-            "an uncalibrated record is not worth the one time"
-        );
+        assert_eq!(burn, None, "there is nothing to be burnt yet");
         let record = CommissioningRecord {
             step_volume_fl: 2_437_519,
-            ..CommissioningRecord::UNCALIBRATED
+            ..CommissioningRecord::NOMINAL
         };
-        keep(&mut journal, &Record::Commissioning { record }, KNOWN);
+        put(
+            &mut journal,
+            StateKind::Commissioning,
+            Value::Commissioning(&record),
+        );
         let (mut journal, opening) = Journal::open(journal.into_flash()).unwrap();
         let (_, burn) = Recovered::from_journal(&mut journal, &opening, Some(&blank));
         let burn = burn.unwrap();

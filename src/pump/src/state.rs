@@ -1014,6 +1014,10 @@ impl Pump {
     }
 
     fn supply_motor(&mut self, now: Now, actions: &mut Actions) {
+        if self.delivery.waits_for_driver() {
+            // Asked for with every call until it has come: another event may come before it.
+            actions.call_by(now.pump);
+        }
         if self.supervision.is_stalled() || self.faulted {
             return;
         }

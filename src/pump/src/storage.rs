@@ -135,7 +135,8 @@ const fn log_of(name: LogName) -> Log {
 #[allow(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
-    use crate::record::{ProgramRecord, kind};
+    use crate::kept::{Kept, ProgramRecord, STATE_BYTES, StateKind, Value};
+    use crate::record::kind;
     use crate::{RECORD_BYTES, Recovered, Recovery, TotalsRecord};
     use journal::{FlashError, Stamp, VirtualFlash};
     use units::{Clock, PumpTime};
@@ -159,23 +160,41 @@ mod tests {
         keep(journal, &envelope)
     }
 
-    fn program(number: u32) -> Record {
+    fn put<F: Flash>(journal: &mut Journal<F>, boot: u32, number: u32) -> Result<(), JournalError> {
         let record = ProgramRecord {
             number,
             ..ProgramRecord::default()
         };
-        Record::Program { record }
+        let mut buffer = [0; STATE_BYTES];
+        let value = Value::Program(&record);
+        let kept = Kept::new(StateKind::Program, value, &mut buffer).unwrap();
+        let envelope = Envelope {
+            kind: kept.kind,
+            version: kept.version,
+            stamp: Stamp {
+                boot,
+                monotonic: PumpTime::ZERO,
+                wall: Clock::Lost,
+            },
+            body: kept.body,
+        };
+        keep(journal, &envelope)
     }
 
     #[test]
     fn a_record_goes_where_its_kind_belongs() {
         let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
         let totals = TotalsRecord::default();
-        kept(&mut journal, 1, &program(3)).unwrap();
+        put(&mut journal, 1, 3).unwrap();
         kept(&mut journal, 1, &Record::Totals { totals }).unwrap();
         kept(&mut journal, 1, &Record::RecordsLost { records: 2 }).unwrap();
         let mut body = [0; journal::BODY_BYTES];
-        assert!(journal.get(kind::PROGRAM, &mut body).unwrap().is_some());
+        assert!(
+            journal
+                .get(StateKind::Program.kind(), &mut body)
+                .unwrap()
+                .is_some()
+        );
         let found = journal.latest_checkpoint(kind::TOTALS, &mut body);
         assert!(found.unwrap().is_some());
         let Outcome::LogPart(part) = read_log(&mut journal, LogName::Events, 0) else {
@@ -238,11 +257,11 @@ mod tests {
                 bank: false,
             };
             let (mut journal, _) = Journal::open(flash).unwrap();
-            kept(&mut journal, 1, &program(3)).unwrap();
+            put(&mut journal, 1, 3).unwrap();
             journal.flash_mut().bank = true;
-            kept(&mut journal, 1, &program(4)).unwrap();
+            put(&mut journal, 1, 4).unwrap();
             journal.flash_mut().once_in = Some(once_in);
-            let expected = match kept(&mut journal, 1, &program(5)) {
+            let expected = match put(&mut journal, 1, 5) {
                 Ok(()) => 5,
                 Err(error) => {
                     assert_ne!(error, JournalError::Undecided);
@@ -270,16 +289,13 @@ mod tests {
     #[test]
     fn a_boot_that_began_without_its_flash_changes_nothing_on_it() {
         let (mut journal, _) = Journal::open(VirtualFlash::nrf52840()).unwrap();
-        kept(&mut journal, 1, &program(3)).unwrap();
-        for record in [program(1), Record::RecordsLost { records: 2 }] {
-            let refused = kept(&mut journal, 0, &record);
-            assert_eq!(
-                refused,
-                Err(JournalError::StateLost {
-                    kind: record.kind()
-                })
-            );
-        }
+        put(&mut journal, 1, 3).unwrap();
+        let record = Record::RecordsLost { records: 2 };
+        let lost = |kind| Err(JournalError::StateLost { kind });
+        let refused = kept(&mut journal, 0, &record);
+        assert_eq!(refused, lost(record.kind()));
+        let refused = put(&mut journal, 0, 1);
+        assert_eq!(refused, lost(StateKind::Program.kind()));
         let (mut journal, opening) = Journal::open(journal.into_flash()).unwrap();
         let (recovered, _) = Recovered::from_journal(&mut journal, &opening, None);
         let Recovery::Good(found) = recovered.program else {

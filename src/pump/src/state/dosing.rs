@@ -21,7 +21,7 @@
 
 use protocol::status::{changed, fault};
 use therapy::{
-    AlarmSet, Bounds, CancelReason, Endings, Fault, Findings, How, JobEvent, JobKind, LocalTime,
+    AlarmSet, Bounds, CancelReason, Delivery, Endings, Fault, Findings, How, JobEvent, JobKind, LocalTime,
     MriOutcome, Observation, Prescription, Reservoir, ReservoirState, Response, ServiceLimits,
     ServicePhase, StepOrder, Supervision, Tolerance, TrialPhase, flow_when_lost,
     interlock_allowance, respond, worst_in,
@@ -267,8 +267,27 @@ impl Pump {
             self.recent.clear();
             self.delivery.cancelled(now.pump);
         }
-        // What was made of them is in the next tick.
-        actions.call_by(now.pump);
+    }
+
+    /// Nothing is delivered from now on, not even a step that was due this moment and had not been handed over.
+    fn stand_still(&mut self, now: Now, actions: &mut Actions) {
+        let missed = self.delivery.deficit().saturating_sub(self.deficit_seen);
+        if missed > 0 {
+            self.miss(missed, actions);
+        }
+        if !self.delivery.waits_for_driver() {
+            actions.push(Action::CancelOrders);
+            self.totals.cancel();
+            self.recent.clear();
+        }
+        self.delivery = Delivery::run(
+            Flow::ZERO,
+            self.bounds.step_volume,
+            now.pump,
+            self.next_order,
+        );
+        self.delivery.follows_cancelled(now.pump);
+        (self.deficit_seen, self.retried_from) = (0, 0);
     }
 
     /// What is wrong, seen from everything but the motor.
@@ -659,7 +678,10 @@ impl Pump {
                 .announced
                 .is_some_and(|(at, next)| at <= now.pump && next == flow);
             self.basal = flow;
-            if announced {
+            if flow.is_zero() && self.jobs.running().is_none() {
+                self.announced = None;
+                self.stand_still(now, actions);
+            } else if announced {
                 self.announced = None;
             } else {
                 self.announced = None;

@@ -10,6 +10,14 @@ use units::{Clock, WallTime};
 
 const MONDAY: WallTime = WallTime::from_millis(1_767_607_200_000);
 
+fn set_clock(wall: WallTime, uncertainty: Duration) -> Command {
+    Command::SetClock(SetClock {
+        wall,
+        uncertainty,
+        reason: None,
+    })
+}
+
 impl Bench {
     /// A reset of the processor that keeps power: flash and retained memory stay.
     fn reset(self, cause: ResetCause) -> Self {
@@ -39,7 +47,7 @@ impl Bench {
 /// Between two calls too: what was handed to the motor by then is all it can have made.
 #[test]
 fn after_a_reset_the_totals_are_an_interval_that_holds_the_truth() {
-    for (dose, most) in [(250_000, 80), (48_000_000, 1_100)] {
+    for (program, most) in [(baclofen(), 80), (fastest(), 14_000)] {
         for after_us in [
             1,
             999_999,
@@ -49,7 +57,7 @@ fn after_a_reset_the_totals_are_an_interval_that_holds_the_truth() {
             36_047_000_000,
         ] {
             let mut bench = Bench::fresh();
-            bench.program(&continuous(dose));
+            bench.program(&program);
             // Not a call of the pump at the end: the reset comes between two.
             bench.run(Duration::from_micros(after_us / 2));
             let end = bench.now + after_us / 2;
@@ -65,7 +73,7 @@ fn after_a_reset_the_totals_are_an_interval_that_holds_the_truth() {
             assert_eq!(source, TotalsSource::Retained);
             assert!(
                 counted as u64 <= truth && truth <= at_most,
-                "{counted} <= {truth} <= {at_most} of {dose} ng/day after {after_us} us"
+                "{counted} <= {truth} <= {at_most} of {program:?} after {after_us} us"
             );
             assert!(at_most - counted as u64 <= most, "{counted} to {at_most}");
         }
@@ -129,7 +137,7 @@ fn what_is_retained_counts_only_if_power_was_there_and_it_is_newer_than_the_chec
 #[test]
 fn a_hundred_resets_in_a_row_never_forget_a_step() {
     let mut bench = Bench::fresh();
-    bench.program(&continuous(48_000_000));
+    bench.program(&fastest());
     let mut truth = 0;
     for number in 0..100_u64 {
         bench.run(Duration::from_micros(number * 70_001));
@@ -159,8 +167,7 @@ fn the_clock_is_set_within_its_limits_and_told_to_the_log() {
     let mut bench = Bench::fresh();
     assert_eq!(bench.status().clock, Clock::Lost);
     let two = Duration::from_seconds(2);
-    let set =
-        |bench: &mut Bench, wall, uncertainty| bench.ask(Command::SetClock { wall, uncertainty });
+    let set = |bench: &mut Bench, wall, uncertainty| bench.ask(set_clock(wall, uncertainty));
     for millis in [1_577_836_799_999, 4_102_444_800_000, 0, u64::MAX] {
         assert_eq!(
             set(&mut bench, WallTime::from_millis(millis), two),
@@ -208,10 +215,7 @@ fn the_clock_is_set_within_its_limits_and_told_to_the_log() {
 #[test]
 fn a_clock_that_was_set_and_is_lost_is_a_fault_until_it_is_set_again() {
     let mut bench = Bench::fresh();
-    let set = Command::SetClock {
-        wall: MONDAY,
-        uncertainty: Duration::ZERO,
-    };
+    let set = set_clock(MONDAY, Duration::ZERO);
     bench.ask(set.clone());
     bench.run(Duration::from_hours(1));
     let mut warm = bench.pump.clone();
@@ -226,13 +230,7 @@ fn a_clock_that_was_set_and_is_lost_is_a_fault_until_it_is_set_again() {
         assert_eq!(cold.status().clock, Clock::Lost);
         assert_eq!(cold.status().faults & fault::CLOCK, fault::CLOCK);
         // A reset does not make it go away.
-        cold = Bench::new(Recovered {
-            latched: LatchedRecord {
-                clock_was_set: true,
-                ..cold.latched
-            },
-            ..cold.flash()
-        });
+        cold = cold.power_cut();
     }
     cold.ask(set);
     assert_eq!(cold.status().faults & fault::CLOCK, 0);
@@ -259,7 +257,7 @@ fn a_restart_by_a_fault_is_an_alarm_until_somebody_has_seen_it() {
             cause,
             retained: None,
         };
-        let mut bench = Bench::started(Recovered::new_pump(), start);
+        let mut bench = Bench::started(Recovered::new_pump(CommissioningRecord::NOMINAL), start);
         let raised = |bench: &mut Bench| bench.status().faults & fault::RESTARTED_BY_FAULT != 0;
         assert_eq!(raised(&mut bench), alarm, "{cause:?}");
         bench.ask(Command::ResetStatusChanged {
@@ -371,10 +369,8 @@ fn counters_never_roll_off_and_are_kept_every_hour() {
     assert_eq!(all.len(), 4, "{all:?}");
     let last = *all.last().unwrap();
     assert_eq!((last.commits, last.sessions), (1, 1));
-    let flash = Recovered {
-        counters: Recovery::Good(last),
-        ..bench.flash()
-    };
+    let mut flash = bench.flash();
+    flash.basis.counters = Recovery::Good(last);
     let mut bench = Bench::started(
         flash,
         Start {
@@ -382,7 +378,7 @@ fn counters_never_roll_off_and_are_kept_every_hour() {
             retained: None,
         },
     );
-    bench.program(&baclofen());
+    bench.program(&dose(250_000));
     bench.run(Duration::from_seconds(60));
     let last = *kept(&bench).last().unwrap();
     assert_eq!(
@@ -480,7 +476,7 @@ fn what_is_delivered_and_what_is_wrong_is_in_the_log() {
                 faults: fault::MOTOR
             },
             Record::DeliveryChanged {
-                delivery: DeliveryState::Faulted,
+                delivery: DeliveryState::HoldLast,
                 flow_nl_per_day: 0
             },
         ]
@@ -489,17 +485,15 @@ fn what_is_delivered_and_what_is_wrong_is_in_the_log() {
 
 #[test]
 fn a_lost_memory_is_told_once_a_boot() {
-    let mut bench = Bench::new(Recovered {
-        boot: 9,
-        program: Recovery::Lost,
-        totals: Recovery::Lost,
-        storage: StorageReport {
-            kinds_lost: 2,
-            log_lost: true,
-            ..StorageReport::default()
-        },
-        ..Recovered::new_pump()
-    });
+    let mut lost = Recovered::new_pump(CommissioningRecord::NOMINAL);
+    lost.program = Recovery::Lost;
+    lost.basis.totals = Recovery::Lost;
+    lost.basis.storage = StorageReport {
+        kinds_lost: 2,
+        log_lost: true,
+        ..StorageReport::default()
+    };
+    let mut bench = Bench::new(lost);
     // Looking again every day or every ten minutes is no news.
     for _ in 0..3 {
         bench.event(Event::Storage(StorageReport::default()));
@@ -534,14 +528,8 @@ fn assert_honest_after_power_loss(bench: Bench) -> Bench {
 
 #[test]
 fn a_loss_of_power_right_after_a_change_of_rate_forgets_no_step() {
-    let slow = Program {
-        fill_nl: None,
-        ..continuous(100_000)
-    };
-    let fast = Program {
-        fill_nl: None,
-        ..continuous(48_000_000)
-    };
+    let slow = weak(2_500);
+    let fast = weak(1_200_000);
     for (first, then) in [
         (&fast, vec![&slow]),
         (&fast, vec![&stopped()]),
@@ -562,7 +550,7 @@ fn a_loss_of_power_right_after_a_change_of_rate_forgets_no_step() {
 #[test]
 fn a_checkpoint_that_was_lost_is_covered_and_tried_again_soon() {
     let mut bench = Bench::fresh();
-    bench.program(&continuous(48_000_000));
+    bench.program(&fastest());
     bench.run(Duration::from_hours(1));
     let kept = bench.totals;
     bench.run(Duration::from_seconds(62));
@@ -574,14 +562,11 @@ fn a_checkpoint_that_was_lost_is_covered_and_tried_again_soon() {
 
     // The rate has changed since, and with it the last one was lost: what the flow of then prescribed counts.
     let mut bench = Bench::fresh();
-    bench.program(&continuous(48_000_000));
+    bench.program(&fastest());
     bench.run(Duration::from_hours(1));
     let kept = bench.totals;
     bench.run(Duration::from_seconds(50));
-    bench.program(&Program {
-        fill_nl: None,
-        ..continuous(100_000)
-    });
+    bench.program(&weak(2_500));
     bench.totals = kept;
     assert_honest_after_power_loss(bench);
 
@@ -612,7 +597,7 @@ fn checkpoints_that_fail_for_long_make_the_reservoir_unknown() {
         bench.event(Event::CheckpointFailed);
         bench.run(Duration::from_seconds(5));
     }
-    assert!(bench.latched.checkpoints_failing);
+    assert!(bench.latched().checkpoints_failing);
     bench.totals = kept;
     let mut bench = bench.power_cut();
     let status = bench.status();
@@ -620,14 +605,14 @@ fn checkpoints_that_fail_for_long_make_the_reservoir_unknown() {
     assert_eq!(status.faults & fault::STORAGE, fault::STORAGE);
     // It goes when one was kept.
     bench.run(Duration::from_seconds(130));
-    assert!(!bench.latched.checkpoints_failing);
+    assert!(!bench.latched().checkpoints_failing);
 }
 
 #[test]
 fn a_lost_program_stays_lost_until_one_is_committed() {
     let mut bench = Bench::new(Recovered {
         program: Recovery::Lost,
-        ..Recovered::new_pump()
+        ..Recovered::new_pump(CommissioningRecord::NOMINAL)
     });
     bench.journal = Journal::Silent;
     bench.program(&baclofen());
@@ -635,12 +620,11 @@ fn a_lost_program_stays_lost_until_one_is_committed() {
     bench.journal = Journal::Keeps;
     bench.run(Duration::from_seconds(20));
     let record = bench
-        .program
-        .clone()
+        .kept_program()
         .expect("written behind the one that was not done");
     assert!(record.lost && record.program.is_none());
     bench.program(&baclofen());
-    assert!(!bench.program.clone().expect("committed").lost);
+    assert!(!bench.kept_program().expect("committed").lost);
 }
 
 #[test]
@@ -648,25 +632,23 @@ fn lost_totals_are_not_believed_after_the_next_reset() {
     let mut bench = Bench::fresh();
     bench.program(&baclofen());
     bench.run(Duration::from_days(9));
-    let mut bench = Bench::new(Recovered {
-        totals: Recovery::Lost,
-        ..bench.flash()
-    });
+    let mut lost = bench.flash();
+    lost.basis.totals = Recovery::Lost;
+    let mut bench = Bench::new(lost);
     assert_eq!(bench.status().reservoir_fl, None);
-    assert_eq!(bench.program.clone().expect("restored").fill, None);
+    assert_eq!(bench.kept_program().expect("restored").fill, None);
     bench.run(Duration::from_hours(1));
     let mut bench = bench.power_cut();
     assert_eq!(bench.status().reservoir_fl, None);
     // Even if that could not be written: a total below that of the fill is not one.
     let mut first = Bench::fresh();
     first.run(Duration::from_seconds(10));
-    first.program(&continuous(48_000_000));
-    first.run(Duration::from_days(1));
-    first.program(&continuous(48_000_000));
-    let mut bench = Bench::new(Recovered {
-        totals: Recovery::Good(TotalsRecord::default()),
-        ..first.flash()
-    });
+    first.program(&fastest());
+    first.run(Duration::from_hours(6));
+    first.refill(&fastest());
+    let mut older = first.flash();
+    older.basis.totals = Recovery::Good(TotalsRecord::default());
+    let mut bench = Bench::new(older);
     assert_eq!(bench.status().reservoir_fl, None);
     assert_eq!(bench.status().faults & fault::STORAGE, fault::STORAGE);
 }
@@ -701,27 +683,27 @@ fn the_old_program_is_written_until_it_is_behind_the_one_that_was_not_done() {
     bench.program(&baclofen());
     bench.run(Duration::from_hours(1));
     bench.journal = Journal::Fails;
-    let outcome = bench.program(&continuous(500_000));
+    let outcome = bench.program(&dose(500_000));
     assert_eq!(outcome, Some(Outcome::Refused(Refused::NotDone)));
     let tries = |bench: &Bench| {
         bench
-            .actions
+            .programs_offered()
             .iter()
-            .filter(|action| matches!(action, Action::Persist { record: Record::Program { record }, .. } if record.number == 1))
+            .filter(|number| **number == 1)
             .count()
     };
     let before = tries(&bench);
     bench.run(Duration::from_minutes(1));
     assert!(tries(&bench) >= before + 10, "{before}, {}", tries(&bench));
-    bench.program = None;
+    bench.flash.remove(&StateKind::Program);
     bench.journal = Journal::Keeps;
     bench.run(Duration::from_seconds(6));
-    assert_eq!(bench.program.clone().expect("written").number, 1);
+    assert_eq!(bench.kept_program().expect("written").number, 1);
     let before = tries(&bench);
     bench.run(Duration::from_minutes(1));
     assert_eq!(tries(&bench), before, "once it is there, no more");
     assert_eq!(
-        bench.program(&continuous(500_000)),
+        bench.program(&dose(500_000)),
         Some(Outcome::Committed { program_number: 2 })
     );
 }
@@ -734,21 +716,13 @@ fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
     let mut motor = bench.motor();
     motor.faults.interlock_tripped = true;
     bench.event(Event::Tick(motor));
-    assert!(bench.latched.interlock_tripped);
+    assert!(bench.latched().interlock_tripped);
     for reset in [false, true] {
         bench = if reset {
             bench.reset(ResetCause::Watchdog)
         } else {
             bench.power_cut()
         };
-        // The bench's next flash is that of this boot.
-        bench.latched.interlock_tripped = true;
-        bench.program = Some(record::ProgramRecord {
-            number: 1,
-            program: Some(baclofen()),
-            fill: None,
-            lost: false,
-        });
         bench.run(Duration::from_hours(1));
         assert_eq!(bench.made(), 0);
         let status = bench.status();
@@ -756,11 +730,11 @@ fn a_tripped_interlock_stops_over_resets_until_a_clinician_commits() {
         assert_eq!(status.faults & fault::INTERLOCK, fault::INTERLOCK);
     }
     assert_eq!(
-        bench.program(&baclofen()),
+        bench.program(&dose(250_000)),
         Some(Outcome::Committed { program_number: 2 })
     );
     bench.run(Duration::from_seconds(60));
-    assert!(bench.made() > 0 && !bench.latched.interlock_tripped);
+    assert!(bench.made() > 0 && !bench.latched().interlock_tripped);
     assert_eq!(bench.status().faults & fault::INTERLOCK, 0);
 }
 
@@ -776,7 +750,7 @@ fn a_tripped_interlock_that_flash_could_not_keep_stops_all_the_same() {
             let mut motor = bench.motor();
             motor.faults.interlock_tripped = true;
             bench.event(Event::Tick(motor));
-            assert!(!bench.latched.interlock_tripped, "flash does not know it");
+            assert!(!bench.latched().interlock_tripped, "flash does not know it");
             let retained = Some(bench.pump.retained());
             let recovered = if flash_works {
                 bench.flash()
@@ -788,7 +762,7 @@ fn a_tripped_interlock_that_flash_could_not_keep_stops_all_the_same() {
             bench.run(Duration::from_hours(1));
             assert_eq!((bench.made(), bench.handed_out), (0, 0));
             assert_eq!(bench.status().faults & fault::INTERLOCK, fault::INTERLOCK);
-            assert!(bench.latched.interlock_tripped, "and is told now");
+            assert!(bench.latched().interlock_tripped, "and is told now");
         }
     }
 }
@@ -805,13 +779,16 @@ fn a_stop_is_recorded_when_the_journal_works_again() {
         bench.run(Duration::from_minutes(10));
         let status = bench.status();
         assert_eq!((status.program_number, status.flow_nl_per_day), (1, 0));
-        assert_eq!(bench.program.clone().expect("the old one").number, 1);
+        assert_eq!(bench.kept_program().expect("the old one").number, 1);
         bench.journal = Journal::Keeps;
         bench.run(Duration::from_seconds(11));
         assert_eq!(bench.status().program_number, 2);
-        assert!(bench.log().iter().any(
-            |record| matches!(record, Record::ProgramCommitted { record, .. } if record.number == 2)
-        ));
+        assert!(
+            bench
+                .log()
+                .iter()
+                .any(|record| matches!(record, Record::ProgramCommitted { number: 2, .. }))
+        );
         let mut bench = bench.power_cut();
         bench.run(Duration::from_hours(1));
         assert_eq!(bench.status().delivery, DeliveryState::Stopped);
@@ -827,11 +804,11 @@ fn a_program_that_was_not_done_leaves_an_unrecorded_stop_in_force() {
     bench.run(Duration::from_hours(1));
     bench.journal = Journal::Fails;
     assert_eq!(bench.program(&stopped()), Some(Outcome::StoppedNotRecorded));
-    let outcome = bench.program(&continuous(500_000));
+    let outcome = bench.program(&dose(500_000));
     assert_eq!(outcome, Some(Outcome::Refused(Refused::NotDone)));
     bench.journal = Journal::Keeps;
     bench.run(Duration::from_seconds(11));
-    let record = bench.program.clone().expect("recorded");
+    let record = bench.kept_program().expect("recorded");
     assert_eq!(
         record.program.map(|program| program.mode),
         Some(Mode::Stopped)
@@ -848,29 +825,21 @@ fn a_late_answer_decides_nothing_about_the_next_commit() {
         let mut bench = Bench::fresh();
         bench.program(&baclofen());
         bench.journal = Journal::Silent;
-        let ticket =
-            |bench: &Bench| match bench.actions.iter().rev().find_map(|action| match action {
-                Action::Persist { ticket, .. } => Some(*ticket),
-                _ => None,
-            }) {
-                Some(ticket) => ticket,
-                None => panic!("no ticket"),
-            };
-        bench.program(&continuous(500_000));
+        let ticket = |bench: &Bench| bench.offered.last().expect("offered").0;
+        bench.program(&dose(500_000));
         let first = ticket(&bench);
         bench.run(Duration::from_seconds(5));
-        let digest = bench.stage(&continuous(1_000_000)).digest;
-        bench.ask(Command::Commit { digest });
+        bench.program(&dose(1_000_000));
         let second = ticket(&bench);
         assert_ne!(first, second);
-        bench.event(late(first));
+        bench.tell(late(first));
         let status = bench.status();
         assert!(status.committing);
         assert_eq!(
             (status.program_number, status.flow_nl_per_day),
             (1, 125_000)
         );
-        bench.event(Event::Persisted(second));
+        bench.tell(Event::Persisted(second));
         let status = bench.status();
         assert_eq!(
             (status.program_number, status.flow_nl_per_day),
@@ -924,11 +893,9 @@ fn totals_of_a_boot_that_lost_them_count_once() {
     first.program(&baclofen());
     first.run(Duration::from_days(1));
     let (flash, before) = (first.flash(), first.made());
-    let lost = Recovered {
-        totals: Recovery::Lost,
-        totals_boot: 0,
-        ..first.flash()
-    };
+    let mut lost = first.flash();
+    lost.basis.totals = Recovery::Lost;
+    lost.basis.totals_boot = 0;
     let mut bench = Bench::new(lost);
     bench.run(Duration::from_days(2));
     let made = bench.made();
@@ -936,17 +903,14 @@ fn totals_of_a_boot_that_lost_them_count_once() {
         cause: ResetCause::Watchdog,
         retained: Some(bench.pump.retained()),
     };
-    let kept = Recovered {
-        boot: 3,
-        ..bench.flash()
-    };
-    let (_, counted, at_most) = Bench::started(kept, start).boot_record();
+    let (_, counted, at_most) = Bench::started(bench.flash(), start).boot_record();
     assert!(
         counted as u64 <= made && made <= at_most,
         "{counted} {made} {at_most}"
     );
     // Its checkpoints failed, and those from before let themselves be read again.
-    let older = Recovered { boot: 3, ..flash };
+    let mut older = flash;
+    older.basis.boot = 3;
     let (_, counted, at_most) = Bench::started(older, start).boot_record();
     let truth = before + made;
     assert!(
@@ -982,7 +946,10 @@ fn a_smaller_reservoir_than_was_filled_does_not_undo_the_therapy() {
     let mut bench = Bench::fresh();
     bench.program(&baclofen());
     let mut flash = bench.flash();
-    flash.commissioning.capacity_nl = 1_000_000;
+    flash.basis.commissioning = Some(CommissioningRecord {
+        capacity_nl: 5_000_000,
+        ..CommissioningRecord::NOMINAL
+    });
     let mut bench = Bench::new(flash);
     assert_eq!(bench.status().delivery, DeliveryState::Running);
 }
