@@ -244,7 +244,7 @@ impl Pump {
         Ok(Judged {
             findings: List::of(findings),
             needs_reason,
-            shown: self.shown(prescription, &change),
+            shown: self.shown(prescription),
             bridge,
         })
     }
@@ -337,17 +337,22 @@ impl Pump {
         }
     }
 
-    /// What a programmer has to show.
-    fn shown(&self, prescription: &Prescription, change: &Change) -> Shown {
+    /// What a programmer has to show: the totals before and after, and the change between the two.
+    fn shown(&self, prescription: &Prescription) -> Shown {
         let old = self.prescription.as_ref();
+        let total = |prescription: &Prescription| prescription.day_total().nanograms_rounded_down();
+        let (before, after) = (old.map(total), total(prescription));
         let same_drug = old.is_some_and(|old| old.drug() == prescription.drug());
-        let last = change.shown();
         Shown {
-            old_day_total_ng: old.map(|old| old.day_total().nanograms_rounded_down()),
-            new_day_total_ng: prescription.day_total().nanograms_rounded_down(),
-            change_tenths_percent: (same_drug && !last.is_new_start())
-                .then(|| tenths_of_percent(last))
-                .flatten(),
+            old_day_total_ng: before,
+            new_day_total_ng: after,
+            change_tenths_percent: before
+                .filter(|before| same_drug && *before > 0)
+                .map(|before| {
+                    let (old, new) = (Mass::from_nanograms(before), Mass::from_nanograms(after));
+                    let limit = if after < before { i32::MIN } else { i32::MAX };
+                    tenths_of_percent(PercentChange::new(old, new)).unwrap_or(limit)
+                }),
         }
     }
 
@@ -370,7 +375,7 @@ impl Pump {
         let prescription = &proposal.prescription;
         let left = proposal.expires.saturating_since(now.carrier);
         let largest = prescription.worst_case().one_day;
-        let flow = self.flow_if_in_force(proposal, now.pump);
+        let (flow, _) = self.program_flow(prescription, now.pump);
         Outcome::Staged(Staged {
             program: proposal.program.clone(),
             flow_nl_per_day: per_day(flow),
@@ -403,14 +408,6 @@ impl Pump {
             digest: proposal.digest,
             expires_in_ms: milliseconds(left),
         })
-    }
-
-    /// The flow that a proposal means now.
-    fn flow_if_in_force(&self, proposal: &Proposal, now: PumpTime) -> Flow {
-        match &proposal.staged.bridge {
-            Some(bridge) => bridge.flow(),
-            None => self.program_flow(&proposal.prescription, now).0,
-        }
     }
 
     pub(super) fn cancel(&mut self, session: SessionId) -> Outcome {
