@@ -138,7 +138,6 @@ pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Resul
 }
 
 /// Longest head of a piece of state: variant and eight numbers, the clock's among them, each at its longest.
-#[expect(dead_code, reason = "until the pump asks for state by its kind")]
 const STATE_HEAD_BYTES: usize = 56;
 
 /// Tells the journal thread to keep a piece of state durably, at once.
