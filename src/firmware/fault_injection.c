@@ -279,7 +279,7 @@ static void hand_over(struct k_timer *timer)
 		k_timer_stop(timer);
 		return;
 	}
-	if (thecal_queue_put(THECAL_QUEUE_COMMANDS, bytes, length) != 0) {
+	if (thecal_queue_put(THECAL_QUEUE_COMMANDS, bytes, length, NULL, 0) != 0) {
 		return;
 	}
 	commands = at + 1;

@@ -175,10 +175,10 @@ def tool(name):
     return next((found for found in (f"arm-none-eabi-{name}", f"arm-zephyr-eabi-{name}", f"llvm-{name}") if shutil.which(found)), name)
 
 
-def defined(archives):
+def defined(archives, nm):
     names = set()
     for archive in archives:
-        listing = subprocess.run(["nm", "--defined-only", "--extern-only", archive], capture_output=True, text=True, check=False)
+        listing = subprocess.run([nm, "--defined-only", "--extern-only", archive], capture_output=True, text=True, check=False)
         # Weak ones are made to be overridden.
         names |= {parts[2] for line in listing.stdout.splitlines() if len(parts := line.split()) == 3 and parts[1] in "TDBRSC"}
     return names
@@ -188,7 +188,12 @@ def doubled_symbols(image):
     """Names that Rust and C both define: the link allows it, and one of them would silently win."""
     rust = image.folder / "src/firmware/rust"
     archives = [path for path in image.folder.rglob("*.a") if rust not in path.parents]
-    return defined([image.library]) & defined(archives)
+    # The boards' C is compiled when it is linked: only the compiler's own nm sees what is in such an archive.
+    nm = "nm" if image.name == "native_sim" else tool("gcc-nm")
+    c = defined(archives, nm)
+    if "thecal_queue_put" not in c:
+        return {f"({nm} cannot read the archives)"}
+    return defined([image.library], "nm") & c
 
 
 def footprint_is_current(stage, images):
@@ -232,7 +237,8 @@ def full_queue(stage, image, thecal):
     with tempfile.TemporaryDirectory(prefix="thecal-queue-") as folder:
         flash, export = Path(folder) / "flash.bin", Path(folder) / "export"
         # Each sets the clock, a second later each time, and is a record.
-        commands = [wire.set_clock(1_767_607_200_000 + 1_000 * number, 0) for number in range(100)]
+        many = 300
+        commands = [wire.set_clock(1_767_607_200_000 + 1_000 * number, 0) for number in range(many)]
         messages = [(wire.varint(0) + wire.varint(1) + wire.varint(number + 1) + command).hex()
                     for number, command in enumerate(commands)]
         status, said = boot(image.program, flash, f"--commands={','.join(messages)}", "--commands-every=1", "--stop_at=800")
@@ -248,7 +254,7 @@ def full_queue(stage, image, thecal):
         alarms = [event["event"] for event in events if event["event"].startswith("alarm")]
         # The record of the alarm itself may be among the lost: it is told again with the next checkpoint.
         stage.verdict("a full queue: what is lost is counted, alarmed and told",
-                      lost > 0 and 100 <= kept + lost <= 102 and alarms[-2:] == ["alarm raised", "alarm cleared"],
+                      lost > 0 and many <= kept + lost <= many + 2 and alarms[-2:] == ["alarm raised", "alarm cleared"],
                       f"{kept} kept, {lost} lost, {alarms}")
 
 

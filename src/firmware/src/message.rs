@@ -1,12 +1,16 @@
-//! What the threads say to each other: postcard in the entries of the bounded queues.
+//! What the threads say to each other: postcard in the messages of the bounded queues.
 //!
-//! Nothing here is kept or leaves the pump, so the forms may change with every build.
+//! Nothing here is kept or leaves the pump, so the forms may change with every build. A message may be as long as [`QUEUE_BYTES`]: one with
+//! a program in it takes several entries of its queue, and is refused whole when they are not free. The bytes of a piece of state are
+//! never copied into a form of their own: they follow the head of the message ([`send_state`]) or are read where the message was taken
+//! to ([`receive_borrowed`]).
 
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
-use journal::Envelope;
+use journal::{Envelope, Kind, Stamp};
 use protocol::{LogName, Request};
-use pump::{Recovered, StorageReport};
+use pump::{Recovered, Recovery, StorageReport};
 use serde::{Deserialize, Serialize};
+use units::{Clock, PumpTime};
 
 /// From the link to delivery.
 #[derive(Serialize, Deserialize)]
@@ -26,10 +30,20 @@ pub enum ToLink<A> {
     StatusChanged { flags: u16 },
 }
 
+/// Longest body of a piece of state: a program with all its steps.
+#[expect(dead_code, reason = "until the pump asks for state by its kind")]
+pub const STATE_BYTES: usize = 800;
+
 /// From the journal to delivery.
 #[derive(Serialize, Deserialize)]
-pub enum FromJournal {
-    /// Once a boot, before everything else.
+pub enum FromJournal<'a> {
+    /// What flash has of a kind of state; once a boot for every kind, before [`FromJournal::Recovered`].
+    State {
+        kind: u16,
+        #[serde(borrow)]
+        found: Recovery<Body<'a>>,
+    },
+    /// Once a boot, before everything else but the state: the end of the recovery.
     Recovered(Recovered),
     /// The record with this ticket is durable.
     Persisted { ticket: u32 },
@@ -43,11 +57,27 @@ pub enum FromJournal {
     Storage(StorageReport),
 }
 
+/// A piece of state as it lies on flash: the version of its form, and its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body<'a> {
+    pub version: u8,
+    pub bytes: &'a [u8],
+}
+
 /// What the journal is to do.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub enum ToJournal {
     /// Keep the record that follows durably, and say whether it is.
     Persist { ticket: u32 },
+    /// Keep the piece of state whose bytes follow durably, and say whether it is.
+    PersistState {
+        ticket: u32,
+        kind: u16,
+        version: u8,
+        boot: u32,
+        monotonic: PumpTime,
+        wall: Clock,
+    },
     /// Keep the record that follows where its kind belongs.
     Keep,
     /// Look at every copy of everything.
@@ -64,6 +94,7 @@ pub enum ToJournal {
 }
 
 /// Puts a message into a queue, at once. One that cannot be encoded has no room either.
+#[inline(never)]
 pub fn send<T: Serialize>(queue: Queue, message: &T) -> Result<(), NoRoom> {
     let mut buffer = [0; QUEUE_BYTES];
     let bytes = postcard::to_slice(message, &mut buffer).map_err(|_| NoRoom)?;
@@ -71,15 +102,29 @@ pub fn send<T: Serialize>(queue: Queue, message: &T) -> Result<(), NoRoom> {
 }
 
 /// Takes the next message out of a queue. What cannot be read was not written by this build; it is left out.
+// Not merged with its callers: the buffer is to leave the stack before they act on the message.
+#[inline(never)]
 pub fn receive<T: for<'a> Deserialize<'a>>(queue: Queue, wait: Wait) -> Option<T> {
     let mut buffer = [0; QUEUE_BYTES];
-    let bytes = queue::take(queue, &mut buffer, wait)?;
+    receive_borrowed(queue, &mut buffer, wait)
+}
+
+/// As [`receive`], for a message that lends its long parts from the buffer.
+pub fn receive_borrowed<'a, T: Deserialize<'a>>(
+    queue: Queue,
+    buffer: &'a mut [u8; QUEUE_BYTES],
+    wait: Wait,
+) -> Option<T> {
+    let bytes = queue::take(queue, buffer, wait)?;
     postcard::from_bytes(bytes).ok()
 }
 
+/// Longest order with a record of at most [`pump::RECORD_BYTES`] behind it.
+const RECORD_MESSAGE_BYTES: usize = 192;
+
 /// Tells the journal thread what to do, with the record it is to keep, at once.
 pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Result<(), NoRoom> {
-    let mut buffer = [0; QUEUE_BYTES];
+    let mut buffer = [0; RECORD_MESSAGE_BYTES];
     let head = postcard::to_slice(&order, &mut buffer)
         .map_err(|_| NoRoom)?
         .len();
@@ -92,11 +137,54 @@ pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Resul
     queue::put(Queue::Records, buffer.get(..length).ok_or(NoRoom)?)
 }
 
+/// Longest head of a piece of state: variant and eight numbers, the clock's among them, each at its longest.
+const STATE_HEAD_BYTES: usize = 56;
+
+/// Tells the journal thread to keep a piece of state durably, at once.
+#[expect(dead_code, reason = "until the pump asks for state by its kind")]
+pub fn send_state(ticket: u32, envelope: &Envelope<'_>) -> Result<(), NoRoom> {
+    let order = ToJournal::PersistState {
+        ticket,
+        kind: envelope.kind.0,
+        version: envelope.version,
+        boot: envelope.stamp.boot,
+        monotonic: envelope.stamp.monotonic,
+        wall: envelope.stamp.wall,
+    };
+    let mut buffer = [0; STATE_HEAD_BYTES];
+    let head = postcard::to_slice(&order, &mut buffer).map_err(|_| NoRoom)?;
+    queue::put_two(Queue::Records, head, envelope.body)
+}
+
 /// Waits for what the journal is to do next, and with which record. As [`receive`].
 pub fn receive_for_journal(
     buffer: &mut [u8; QUEUE_BYTES],
 ) -> Option<(ToJournal, Option<Envelope<'_>>)> {
     let bytes = queue::take(Queue::Records, buffer, Wait::Forever)?;
-    let (order, record) = postcard::take_from_bytes(bytes).ok()?;
-    Some((order, Envelope::decode(record).ok()))
+    let (order, rest) = postcard::take_from_bytes(bytes).ok()?;
+    let record = match order {
+        ToJournal::PersistState {
+            ticket: _,
+            kind,
+            version,
+            boot,
+            monotonic,
+            wall,
+        } => Some(Envelope {
+            kind: Kind(kind),
+            version,
+            stamp: Stamp {
+                boot,
+                monotonic,
+                wall,
+            },
+            body: rest,
+        }),
+        ToJournal::Persist { .. }
+        | ToJournal::Keep
+        | ToJournal::Scrub
+        | ToJournal::ReadLog { .. }
+        | ToJournal::SignLog { .. } => Envelope::decode(rest).ok(),
+    };
+    Some((order, record))
 }

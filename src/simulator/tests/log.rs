@@ -774,12 +774,12 @@ fn chip(flash: &VirtualFlash, size: usize, starts: [usize; 4]) -> Vec<u8> {
 #[test]
 fn dumps_of_whole_chips_are_read_where_their_logs_lie() {
     let desk = Desk::new();
-    let small = tiny(VirtualFlash::with_sizes([0x2_0000, 0x8000, 0x2000, 0x2000]));
+    let small = tiny(VirtualFlash::with_sizes([0x1_8000, 0x8000, 0x2000, 0x2000]));
     let large = tiny(VirtualFlash::nrf52840());
     let starts = [0x8_C000, 0xE_C000, 0xF_4000, 0xF_6000];
     desk.write(
         "512.bin",
-        &chip(&small, 512 * 1024, [0x4_C000, 0x6_C000, 0x7_4000, 0x7_6000]),
+        &chip(&small, 512 * 1024, [0x5_8000, 0x7_0000, 0x7_8000, 0x7_A000]),
     );
     desk.write("1024.bin", &chip(&large, 1024 * 1024, starts));
     desk.write("native_sim.bin", &chip(&large, 1028 * 1024, starts));
@@ -814,7 +814,7 @@ fn dumps_of_whole_chips_are_read_where_their_logs_lie() {
 
 /// A chip of 512 KB with a key and this many small records.
 fn filled_chip(records: u32) -> Vec<u8> {
-    let flash = VirtualFlash::with_sizes([0x2_0000, 0x8000, 0x2000, 0x2000]);
+    let flash = VirtualFlash::with_sizes([0x1_8000, 0x8000, 0x2000, 0x2000]);
     let (mut journal, _) = Journal::open(flash).expect("a journal");
     journal.make_key(&[9; 32]).expect("a key");
     let stamp = Stamp {
@@ -825,7 +825,7 @@ fn filled_chip(records: u32) -> Vec<u8> {
     for number in 0..records {
         append(&mut journal, Kind(999), 1, stamp, &number.to_le_bytes());
     }
-    let places = [0x4_C000, 0x6_C000, 0x7_4000, 0x7_6000];
+    let places = [0x5_8000, 0x7_0000, 0x7_8000, 0x7_A000];
     chip(&journal.into_flash(), 512 * 1024, places)
 }
 

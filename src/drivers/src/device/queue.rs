@@ -1,11 +1,14 @@
-//! Bounded queues of bytes between the threads. Nobody waits to put something in.
+//! Bounded queues of messages between the threads. Nobody waits to put something in.
+//!
+//! A queue is a ring of entries of one size, and a message takes as many as it needs: most take one, a program of 800 bytes seven to
+//! thirteen. It is there whole or not at all, also where a sender interrupts another (`system/queue.c`).
 
 use crate::bindings;
 
-/// Longest entry of any queue.
-pub const QUEUE_BYTES: usize = 256;
+/// Longest message of any queue.
+pub const QUEUE_BYTES: usize = 1040;
 const _: () = assert!(
-    bindings::THECAL_QUEUE_BYTES == 256,
+    bindings::THECAL_QUEUE_BYTES == 1040,
     "queue.h says otherwise"
 );
 
@@ -18,7 +21,7 @@ pub enum Queue {
     Results,
     /// From delivery to the journal.
     Records,
-    /// From delivery to the link.
+    /// From delivery and the journal to the link.
     Answers,
 }
 
@@ -33,11 +36,11 @@ impl Queue {
     }
 }
 
-/// An entry did not fit, because the queue is full or the entry too long. It has been counted ([`lost`]).
+/// A message did not fit, because the queue has no room for all of it or it is too long. It has been counted ([`lost`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
-/// How long to wait for an entry.
+/// How long to wait for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.
@@ -46,21 +49,37 @@ pub enum Wait {
     Forever,
 }
 
-/// Puts a copy of `bytes` at the end, at once.
+/// Puts a copy of `bytes` at the end as one message, at once.
 ///
 /// # Errors
 ///
-/// [`NoRoom`].
+/// [`NoRoom`]; nothing of it is in the queue then.
 pub fn put(queue: Queue, bytes: &[u8]) -> Result<(), NoRoom> {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    // SAFETY: `length` bytes at `bytes` are readable; C copies them before it returns.
-    match unsafe { bindings::thecal_queue_put(queue.number(), bytes.as_ptr(), length) } {
-        0 => Ok(()),
-        _ => Err(NoRoom),
-    }
+    put_two(queue, bytes, &[])
 }
 
-/// Takes the first entry.
+/// As [`put`], for a message whose end lies elsewhere: `head` and `body`, one behind the other. Saves the stack a copy of a long body.
+///
+/// # Errors
+///
+/// [`NoRoom`]; nothing of it is in the queue then.
+pub fn put_two(queue: Queue, head: &[u8], body: &[u8]) -> Result<(), NoRoom> {
+    let head_length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let body_length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    // SAFETY: `head_length` bytes at `head` and `body_length` at `body` are readable; C copies them before it returns.
+    let result = unsafe {
+        bindings::thecal_queue_put(
+            queue.number(),
+            head.as_ptr(),
+            head_length,
+            body.as_ptr(),
+            body_length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(NoRoom) }
+}
+
+/// Takes the first message.
 pub fn take(queue: Queue, buffer: &mut [u8; QUEUE_BYTES], wait: Wait) -> Option<&[u8]> {
     let wait = match wait {
         Wait::No => 0,
@@ -73,7 +92,7 @@ pub fn take(queue: Queue, buffer: &mut [u8; QUEUE_BYTES], wait: Wait) -> Option<
     buffer.get(..usize::try_from(length).ok()?)
 }
 
-/// How many entries did not fit since boot.
+/// How many messages did not fit since boot.
 #[must_use]
 pub fn lost(queue: Queue) -> u32 {
     // SAFETY: takes and gives plain numbers.

@@ -3,7 +3,7 @@
 //! The highest priority of all. It waits for time and for its queues alone; nothing that happens elsewhere can hold it up. It writes no
 //! log line while it delivers.
 
-use drivers::device::queue::{NoRoom, Queue, Wait};
+use drivers::device::queue::{NoRoom, QUEUE_BYTES, Queue, Wait};
 use drivers::device::{motor, retained, system, watchdog};
 use drivers::motor::{Allowance, DriveLevel, Faults, Interlock, MotorError, Order};
 use heapless::Deque;
@@ -68,12 +68,15 @@ pub fn run() {
 #[inline(never)]
 fn recovered() -> Recovered {
     let deadline = PumpTime::ZERO.saturating_add(RECOVERY_LIMIT);
+    let mut buffer = [0; QUEUE_BYTES];
     loop {
         watchdog::feed();
-        match message::receive(Queue::Results, Wait::No) {
+        match message::receive_borrowed(Queue::Results, &mut buffer, Wait::No) {
             Some(FromJournal::Recovered(recovered)) => return recovered,
+            // The pump of this build has all it needs of the state in what ends the recovery.
             Some(
-                FromJournal::Persisted { .. }
+                FromJournal::State { .. }
+                | FromJournal::Persisted { .. }
                 | FromJournal::PersistFailed { .. }
                 | FromJournal::AppendFailed
                 | FromJournal::CheckpointFailed
@@ -203,20 +206,9 @@ impl Delivery {
         self.tell(Event::Tick(self.motor));
     }
 
-    #[inline(never)]
     fn take_results(&mut self) {
-        while let Some(result) = message::receive(Queue::Results, Wait::No) {
-            match result {
-                FromJournal::Persisted { ticket } => self.tell(Event::Persisted(Ticket(ticket))),
-                FromJournal::PersistFailed { ticket } => {
-                    self.tell(Event::PersistFailed(Ticket(ticket)))
-                }
-                FromJournal::AppendFailed => self.tell(Event::AppendFailed),
-                FromJournal::CheckpointFailed => self.tell(Event::CheckpointFailed),
-                FromJournal::Storage(report) => self.tell(Event::Storage(report)),
-                // Too late: the pump runs without it.
-                FromJournal::Recovered(_) => {}
-            }
+        while let Some(event) = next_result() {
+            self.tell(event);
         }
     }
 
@@ -382,6 +374,24 @@ impl Delivery {
         // Full only after a failure of everything, of which the pump has been told often enough by then.
         let _ = self.outcomes.push_back(outcome);
     }
+}
+
+/// The next result of the journal's. The buffer leaves the stack before the pump is told.
+#[inline(never)]
+fn next_result() -> Option<Event> {
+    let mut buffer = [0; QUEUE_BYTES];
+    while let Some(result) = message::receive_borrowed(Queue::Results, &mut buffer, Wait::No) {
+        return Some(match result {
+            FromJournal::Persisted { ticket } => Event::Persisted(Ticket(ticket)),
+            FromJournal::PersistFailed { ticket } => Event::PersistFailed(Ticket(ticket)),
+            FromJournal::AppendFailed => Event::AppendFailed,
+            FromJournal::CheckpointFailed => Event::CheckpointFailed,
+            FromJournal::Storage(report) => Event::Storage(report),
+            // Too late: the pump runs without it.
+            FromJournal::State { .. } | FromJournal::Recovered(_) => continue,
+        });
+    }
+    None
 }
 
 fn to_link(message: &ToLink<&Answer>) -> Result<(), NoRoom> {

@@ -24,33 +24,39 @@ pub fn run() {
         Err(error) => say!(error, "journal cannot be opened: {error}"),
     }
     hand_over(recover(&mut opened));
-    let mut repairs_told = match &mut opened {
+    let repairs_told = match &mut opened {
         Ok((journal, _)) => {
             have_key(journal);
             journal.repairs()
         }
         Err(_) => Repairs::default(),
     };
+    serve(&mut opened, repairs_told)
+}
+
+/// Does what delivery asks for. Beside what was done at boot, not upon it: the longest message is on this stack from here on.
+#[inline(never)]
+fn serve(opened: &mut Opened, mut repairs_told: Repairs) -> ! {
     let mut buffer = [0; QUEUE_BYTES];
     loop {
         let Some((order, record)) = message::receive_for_journal(&mut buffer) else {
             continue;
         };
         match order {
-            ToJournal::Persist { ticket } => {
-                let redundant = is_redundant(&opened);
-                match keep(&mut opened, record) {
+            ToJournal::Persist { ticket } | ToJournal::PersistState { ticket, .. } => {
+                let redundant = is_redundant(opened);
+                match keep(opened, record) {
                     Ok(()) => tell(&FromJournal::Persisted { ticket }),
                     Err(_) => tell(&FromJournal::PersistFailed { ticket }),
                 }
-                if redundant && !is_redundant(&opened) {
+                if redundant && !is_redundant(opened) {
                     // Kept, but only once.
                     tell(&FromJournal::Storage(StorageReport::kept_once()));
                 }
             }
             ToJournal::Keep => {
                 let kind = record.map(|record| record.kind);
-                if keep(&mut opened, record).is_err() {
+                if keep(opened, record).is_err() {
                     let checkpoint =
                         kind.and_then(Record::placement_of) == Some(Placement::Checkpoint);
                     tell(if checkpoint {
@@ -61,7 +67,7 @@ pub fn run() {
                 }
             }
             ToJournal::Scrub => {
-                if let Ok((journal, _)) = &mut opened {
+                if let Ok((journal, _)) = opened {
                     let report = StorageReport::scrub(journal, repairs_told);
                     repairs_told = journal.repairs();
                     tell(&FromJournal::Storage(report));
@@ -72,9 +78,9 @@ pub fn run() {
                 id,
                 log,
                 from,
-            } => answer(session, id, read_log(&mut opened, log, from)),
+            } => answer(session, id, read_log(opened, log, from)),
             ToJournal::SignLog { session, id, log } => {
-                answer(session, id, sign_log(&mut opened, log));
+                answer(session, id, sign_log(opened, log));
             }
         }
     }
@@ -92,7 +98,7 @@ fn hand_over(recovered: Recovered) {
 }
 
 /// The queue has room for the result of every record that can wait (asserted in queue.c), so nothing is lost here.
-fn tell(result: &FromJournal) {
+fn tell(result: &FromJournal<'_>) {
     if message::send(Queue::Results, result).is_err() {
         say!(error, "no room for a result of the journal");
     }
