@@ -21,9 +21,9 @@
 
 use protocol::status::{changed, fault};
 use therapy::{
-    AlarmSet, Bounds, CancelReason, Delivery, Endings, Fault, Findings, How, JobEvent, JobKind, LocalTime,
-    MriOutcome, Observation, Prescription, Reservoir, ReservoirState, Response, ServiceLimits,
-    ServicePhase, StepOrder, Supervision, Tolerance, TrialPhase, flow_when_lost,
+    AlarmSet, Bounds, CancelReason, Delivery, Endings, Fault, Findings, How, JobEvent, JobKind,
+    LocalTime, MriOutcome, Observation, Prescription, Reservoir, ReservoirState, Response,
+    ServiceLimits, ServicePhase, StepOrder, Supervision, Tolerance, TrialPhase, flow_when_lost,
     interlock_allowance, respond, worst_in,
 };
 use units::{AlarmKind, Duration, FaultPolicy, Flow, Now, PoweredTime, PumpKind, PumpTime, Volume};
