@@ -285,7 +285,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                Commissioned::settle(state.clone(), one_time.clone()),
+                Commissioned::settle(state, one_time),
                 expected,
                 "{state:?}, {one_time:?}"
             );

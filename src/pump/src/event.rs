@@ -68,6 +68,7 @@ pub enum ResetCause {
 
 /// One thing that happened. There is no other way to reach the pump.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and no heap")]
 pub enum Event {
     /// First event of a boot: start what the recovered state says.
     Boot,

@@ -1204,7 +1204,7 @@ impl Pump {
     ) -> Result<(), Refused> {
         let critical = u8::try_from(wanted.critical_min).unwrap_or(u8::MAX);
         let hours = u8::try_from(wanted.other_min / 60).unwrap_or(u8::MAX);
-        let whole = wanted.other_min % 60 == 0;
+        let whole = wanted.other_min.is_multiple_of(60);
         let intervals = AlarmIntervals::new(critical, hours).ok().filter(|_| whole);
         let Some(intervals) = intervals else {
             let critical_is_good = (10..=120).contains(&wanted.critical_min);
