@@ -8,7 +8,7 @@
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
 use journal::{Envelope, Kind, Stamp};
 use protocol::{LogName, Request};
-use pump::{Recovered, Recovery, StorageReport};
+use pump::{Basis, Recovery, StorageReport};
 use serde::{Deserialize, Serialize};
 use units::{Clock, PumpTime};
 
@@ -30,21 +30,21 @@ pub enum ToLink<A> {
     StatusChanged { flags: u16 },
 }
 
-/// Longest body of a piece of state: a program with all its steps.
-#[expect(dead_code, reason = "until the pump asks for state by its kind")]
-pub const STATE_BYTES: usize = 800;
-
 /// From the journal to delivery.
 #[derive(Serialize, Deserialize)]
 pub enum FromJournal<'a> {
+    /// What is found beside the state; once a boot, before everything else.
+    Basis(Basis),
     /// What flash has of a kind of state; once a boot for every kind, before [`FromJournal::Recovered`].
     State {
         kind: u16,
         #[serde(borrow)]
         found: Recovery<Body<'a>>,
     },
-    /// Once a boot, before everything else but the state: the end of the recovery.
-    Recovered(Recovered),
+    /// The end of the recovery, once a boot.
+    Recovered,
+    /// In place of all of it: the flash cannot be used.
+    NoFlash,
     /// The record with this ticket is durable.
     Persisted { ticket: u32 },
     /// The record with this ticket is not.
@@ -67,8 +67,6 @@ pub struct Body<'a> {
 /// What the journal is to do.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub enum ToJournal {
-    /// Keep the record that follows durably, and say whether it is.
-    Persist { ticket: u32 },
     /// Keep the piece of state whose bytes follow durably, and say whether it is.
     PersistState {
         ticket: u32,
@@ -141,7 +139,6 @@ pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Resul
 const STATE_HEAD_BYTES: usize = 56;
 
 /// Tells the journal thread to keep a piece of state durably, at once.
-#[expect(dead_code, reason = "until the pump asks for state by its kind")]
 pub fn send_state(ticket: u32, envelope: &Envelope<'_>) -> Result<(), NoRoom> {
     let order = ToJournal::PersistState {
         ticket,
@@ -180,8 +177,7 @@ pub fn receive_for_journal(
             },
             body: rest,
         }),
-        ToJournal::Persist { .. }
-        | ToJournal::Keep
+        ToJournal::Keep
         | ToJournal::Scrub
         | ToJournal::ReadLog { .. }
         | ToJournal::SignLog { .. } => Envelope::decode(rest).ok(),

@@ -44,7 +44,7 @@ pub use program::{to_prescription, to_wire};
 pub use record::{
     JobEnd, ModeName, Placement, RECORD_BYTES, Record, RecordError, RepairsRecord, UpdateStep, kind,
 };
-pub use recovery::Recovered;
+pub use recovery::{Basis, Recovered, each_state};
 pub use state::{
     CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, PERSIST_LIMIT, Pump, Recovery,
     SCRUB_INTERVAL, Start,

@@ -10,8 +10,9 @@ use heapless::Deque;
 use journal::{Envelope, Stamp};
 use protocol::{Answer, SessionId};
 use pump::{
-    Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, RETAINED_BYTES,
-    Record, Recovered, ResetCause, Retained, Start, Ticket,
+    Action, Event, Kept, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES,
+    RETAINED_BYTES, Record, Recovered, Recovery, ResetCause, Retained, STATE_BYTES, Start,
+    StateKind, Ticket,
 };
 use therapy::StepOrder;
 use units::{Duration, Now, PumpTime};
@@ -69,14 +70,37 @@ pub fn run() {
 fn recovered() -> Recovered {
     let deadline = PumpTime::ZERO.saturating_add(RECOVERY_LIMIT);
     let mut buffer = [0; QUEUE_BYTES];
+    let mut found = None::<Recovered>;
     loop {
         watchdog::feed();
         match message::receive_borrowed(Queue::Results, &mut buffer, Wait::No) {
-            Some(FromJournal::Recovered(recovered)) => return recovered,
-            // The pump of this build has all it needs of the state in what ends the recovery.
+            Some(FromJournal::Basis(basis)) => {
+                found = Some(Recovered::of(basis));
+                continue;
+            }
+            Some(FromJournal::State { kind, found: state }) => {
+                if let (Some(recovered), Some(kind)) =
+                    (&mut found, StateKind::of(journal::Kind(kind)))
+                {
+                    recovered.set(
+                        kind,
+                        match state {
+                            Recovery::Absent => Recovery::Absent,
+                            Recovery::Lost => Recovery::Lost,
+                            Recovery::Good(body) => Recovery::Good((body.version, body.bytes)),
+                        },
+                    );
+                }
+                continue;
+            }
+            Some(FromJournal::NoFlash) => return Recovered::without_flash(),
+            Some(FromJournal::Recovered) => {
+                if let Some(recovered) = found.take() {
+                    return recovered;
+                }
+            }
             Some(
-                FromJournal::State { .. }
-                | FromJournal::Persisted { .. }
+                FromJournal::Persisted { .. }
                 | FromJournal::PersistFailed { .. }
                 | FromJournal::AppendFailed
                 | FromJournal::CheckpointFailed
@@ -112,8 +136,6 @@ fn resume_interlock(cause: ResetCause) {
         Ok(motor::Resumed::Empty) => say!(info, "interlock: begins empty"),
         Err(error) => say!(error, "interlock: {error}"),
     }
-    // Until the pump says by itself what its prescription needs.
-    arm(Allowance::HARD_CEILING_ALONE);
 }
 
 /// What the prescription in force needs. A refusal shows in the motor's status: the interlock is closed or tripped then.
@@ -124,7 +146,6 @@ fn arm(allowance: Allowance) {
 }
 
 /// What one authorised bolus or prime needs beside it. Refused, its orders meet the allowance and are refused too.
-#[allow(dead_code, reason = "for the pump's action that is to come")]
 fn grant(steps: u32, within: Duration) {
     if let Err(error) = motor::grant(steps, within) {
         say!(error, "interlock: no grant: {error}");
@@ -190,7 +211,7 @@ struct Delivery {
 impl Delivery {
     fn new(recovered: Recovered, start: Start) -> Self {
         Self {
-            boot: recovered.boot,
+            boot: recovered.basis.boot,
             pump: Pump::new(recovered, start),
             next_call: PumpTime::ZERO,
             motor: MotorStatus::default(),
@@ -251,6 +272,11 @@ impl Delivery {
         for action in actions.iter() {
             self.carry_out(now, action);
         }
+        for (session, answer) in actions.answers() {
+            // One that finds no room is lost, and counted; the phone asks again.
+            let session = session.0;
+            let _ = to_link(&ToLink::Answer { session, answer });
+        }
     }
 
     #[inline(never)]
@@ -265,17 +291,24 @@ impl Delivery {
     #[inline(never)]
     fn carry_out(&mut self, now: Now, action: &Action) {
         match action {
-            Action::Order(order) => self.order(order),
+            Action::Order { order, level } => self.order(order, *level),
             Action::CancelOrders => {
                 // What was made of them comes with the motor's status.
                 let _ = motor::cancel();
             }
-            Action::Persist { ticket, record } => {
+            Action::Arm {
+                hour_steps,
+                day_steps,
+            } => arm(Allowance {
+                hour_steps: *hour_steps,
+                day_steps: *day_steps,
+            }),
+            Action::Grant { steps, within } => grant(*steps, *within),
+            // No board of these has a beeper; what sounds is in the log, and the phone shows it.
+            Action::Tone(_) => {}
+            Action::Persist { ticket, state } => {
                 let ticket = ticket.0;
-                if self
-                    .keep(now, ToJournal::Persist { ticket }, None, record)
-                    .is_err()
-                {
+                if self.keep_state(now, ticket, *state).is_err() {
                     self.outcome(Outcome::PersistFailed { ticket });
                 }
             }
@@ -308,11 +341,6 @@ impl Delivery {
                 id: *id,
                 log: *log,
             }),
-            Action::Answer { session, answer } => {
-                // One that finds no room is lost, and counted; the phone asks again.
-                let session = session.0;
-                let _ = to_link(&ToLink::Answer { session, answer });
-            }
         }
     }
 
@@ -326,13 +354,13 @@ impl Delivery {
         }
     }
 
-    fn order(&mut self, order: &StepOrder) {
+    fn order(&mut self, order: &StepOrder, level: u8) {
         let handed_over = motor::submit(&Order {
             first_at: order.first_at,
             period_ns: order.period_ns,
             id: order.id,
             steps: order.steps,
-            level: DriveLevel::Nominal,
+            level: DriveLevel::from_number(level).unwrap_or(DriveLevel::Nominal),
         });
         if let Err(error) = handed_over {
             self.outcome(Outcome::OrderRefused {
@@ -356,18 +384,40 @@ impl Delivery {
     ) -> Result<(), NoRoom> {
         let mut buffer = [0; RECORD_BYTES];
         let body = record.encode(session, &mut buffer).map_err(|_| NoRoom)?;
-        let stamp = Stamp {
-            boot: self.boot,
-            monotonic: clock::for_records(now.pump),
-            wall: self.pump.clock(now.pump),
-        };
         let envelope = Envelope {
             kind: record.kind(),
             version: record.version(),
-            stamp,
+            stamp: self.stamp(now),
             body,
         };
         message::send_to_journal(order, Some(&envelope))
+    }
+
+    #[inline(never)]
+    fn keep_state(&self, now: Now, ticket: u32, state: StateKind) -> Result<(), NoRoom> {
+        let mut buffer = [0; STATE_BYTES];
+        let Kept {
+            kind,
+            version,
+            body,
+        } = self.pump.kept(state, &mut buffer).ok_or(NoRoom)?;
+        message::send_state(
+            ticket,
+            &Envelope {
+                kind,
+                version,
+                stamp: self.stamp(now),
+                body,
+            },
+        )
+    }
+
+    fn stamp(&self, now: Now) -> Stamp {
+        Stamp {
+            boot: self.boot,
+            monotonic: clock::for_records(now.pump),
+            wall: self.pump.clock(now.pump),
+        }
     }
 
     fn outcome(&mut self, outcome: Outcome) {
@@ -388,7 +438,10 @@ fn next_result() -> Option<Event> {
             FromJournal::CheckpointFailed => Event::CheckpointFailed,
             FromJournal::Storage(report) => Event::Storage(report),
             // Too late: the pump runs without it.
-            FromJournal::State { .. } | FromJournal::Recovered(_) => continue,
+            FromJournal::Basis(_)
+            | FromJournal::State { .. }
+            | FromJournal::Recovered
+            | FromJournal::NoFlash => continue,
         });
     }
     None
@@ -404,7 +457,8 @@ fn to_link(message: &ToLink<&Answer>) -> Result<(), NoRoom> {
 fn refusal_of(error: MotorError) -> OrderRefusal {
     match error {
         MotorError::Ceiling | MotorError::Allowance => OrderRefusal::OverCeiling,
-        MotorError::Closed | MotorError::NotArmed => OrderRefusal::InterlockClosed,
+        MotorError::Closed => OrderRefusal::InterlockClosed,
+        MotorError::NotArmed => OrderRefusal::NotArmed,
         MotorError::Busy => OrderRefusal::Busy,
         MotorError::Invalid => OrderRefusal::Invalid,
         MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,

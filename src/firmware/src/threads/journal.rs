@@ -9,11 +9,13 @@ use journal::{
     StateCondition,
 };
 use protocol::{Answer, LogName, Outcome, Refused};
-use pump::{ONE_TIME_BYTES, Placement, Record, Recovered, StorageReport, storage};
+use pump::{
+    Basis, ONE_TIME_BYTES, Placement, Record, Recovery, StorageReport, each_state, storage,
+};
 
 use crate::flash::DeviceFlash;
 use crate::log_sink::say;
-use crate::message::{self, FromJournal, ToJournal, ToLink};
+use crate::message::{self, Body, FromJournal, ToJournal, ToLink};
 
 /// The thread.
 // What is done once at boot is not merged into this function, so that it leaves the stack again.
@@ -23,7 +25,7 @@ pub fn run() {
         Ok((_, opening)) => report(opening),
         Err(error) => say!(error, "journal cannot be opened: {error}"),
     }
-    hand_over(recover(&mut opened));
+    recover(&mut opened);
     let repairs_told = match &mut opened {
         Ok((journal, _)) => {
             have_key(journal);
@@ -43,7 +45,7 @@ fn serve(opened: &mut Opened, mut repairs_told: Repairs) -> ! {
             continue;
         };
         match order {
-            ToJournal::Persist { ticket } | ToJournal::PersistState { ticket, .. } => {
+            ToJournal::PersistState { ticket, .. } => {
                 let redundant = is_redundant(opened);
                 match keep(opened, record) {
                     Ok(()) => tell(&FromJournal::Persisted { ticket }),
@@ -88,14 +90,6 @@ fn serve(opened: &mut Opened, mut repairs_told: Repairs) -> ! {
 
 /// The journal of this boot, and what opening it found; or why there is none, for all of this boot.
 type Opened = Result<(Journal<DeviceFlash>, Opening), JournalError>;
-
-#[inline(never)]
-fn hand_over(recovered: Recovered) {
-    if message::send(Queue::Results, &FromJournal::Recovered(recovered)).is_err() {
-        say!(error, "the recovered state is too long to be handed over");
-        tell(&FromJournal::Recovered(Recovered::without_flash()));
-    }
-}
 
 /// The queue has room for the result of every record that can wait (asserted in queue.c), so nothing is lost here.
 fn tell(result: &FromJournal<'_>) {
@@ -214,18 +208,30 @@ fn report(opening: &Opening) {
     }
 }
 
+/// Hands over what delivery needs to start, piece by piece: delivery goes first and takes each at once.
 #[inline(never)]
-fn recover(opened: &mut Opened) -> Recovered {
+fn recover(opened: &mut Opened) {
     let Ok((journal, opening)) = opened else {
-        return Recovered::without_flash();
+        tell(&FromJournal::NoFlash);
+        return;
     };
     let mut bytes = [0; ONE_TIME_BYTES];
     let one_time = one_time::read(&mut bytes).is_ok().then_some(&bytes);
-    let (recovered, burn) = Recovered::from_journal(journal, opening, one_time);
+    let (basis, burn) = Basis::from_journal(journal, opening, one_time);
+    tell(&FromJournal::Basis(basis));
+    each_state(journal, |state, found| {
+        let found = match found {
+            Recovery::Absent => Recovery::Absent,
+            Recovery::Lost => Recovery::Lost,
+            Recovery::Good((version, bytes)) => Recovery::Good(Body { version, bytes }),
+        };
+        let kind = state.kind().0;
+        tell(&FromJournal::State { kind, found });
+    });
+    tell(&FromJournal::Recovered);
     if let Some(burn) = burn
         && let Err(error) = one_time::write(&burn)
     {
         say!(error, "one-time memory: {error}");
     }
-    recovered
 }
