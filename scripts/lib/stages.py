@@ -142,6 +142,10 @@ def crates(stage):
     stage.counted(
         "cargo test", ["cargo", "test", "--locked", "--workspace", "--all-features", "--no-fail-fast"], CARGO_COUNTS
     )
+    stage.check(
+        "the messages and records in a second hand, against schema and seeds",
+        [sys.executable, "-m", "unittest", "discover", "-s", "tests/ble", "-p", "test_wire.py"],
+    )
 
 
 def thumb(stage):

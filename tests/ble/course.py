@@ -13,7 +13,7 @@ class Course:
     """
 
     def __init__(self, before, after):
-        """`before` and `after`: a Status from either side of the commit, nothing running before it."""
+        """`before` and `after`: a Status from either side of the commit of a rate that does not change, nothing running before it."""
         numerator, denominator = after.program.steps_per_second(after.step_volume_fl)
         self.per_ms = Fraction(numerator, denominator * 1000)
         self.base = before.counted_steps

@@ -3,6 +3,7 @@
     async with Rig(folder) as rig:          # the pump boots
         phone = await rig.connect(mtu=185)
         status = await phone.interrogate()
+        number = await phone.program(wire.continuous("Baclofen", 2_000_000, 250_000))
 
 The phone speaks the protocol of wire.py: each command is one message, its answer comes by indications or by polling.
 """
@@ -29,6 +30,9 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
+
+# What native_sim is made by the technical service: an implant with nominal numbers.
+IMPLANT = wire.Commissioning("ProgrammableImplant", step_volume_fl=2_500_000, capacity_nl=20_000_000)
 
 
 class PumpController(Controller):
@@ -147,36 +151,54 @@ class Phone:
                 assert lengths == expected, f"fragments of {lengths} bytes at an MTU of {self.mtu}"
                 return message
 
-    async def command(self, command, with_response=True):
-        """Says a command and returns what came of it."""
+    async def say(self, command, with_response=True):
+        """Says a command, under the next number, and does not wait for its answer."""
         self.number += 1
-        begun = time.monotonic()
         for frame in self.frames(wire.encode_request(self.number, command)):
             await self.write(frame, with_response)
+
+    async def command(self, command, with_response=True):
+        """Says a command and returns what came of it."""
+        begun = time.monotonic()
+        await self.say(command, with_response)
         number, outcome = wire.decode_answer(await self.message(with_response))
         assert number == self.number, f"an answer to request {number} instead of {self.number}"
         self.round_trips.append(time.monotonic() - begun)
         return outcome
 
     async def interrogate(self):
-        status = await self.command(wire.interrogate())
+        status = await self.command(wire.Command("Interrogate"))
         assert isinstance(status, wire.Status), status
         return status
 
-    async def stage(self, program):
-        return await self.command(wire.stage(program))
+    async def therapy(self):
+        therapy = await self.command(wire.Command("ReadTherapy"))
+        assert isinstance(therapy, wire.TherapyStatus), therapy
+        return therapy
 
-    async def program(self, program):
-        """Stages, compares with what the pump reads back, commits; the new program's number."""
+    async def commission(self, as_what=IMPLANT):
+        """Makes a new pump one of a kind; it stays so for ever."""
+        assert await self.command(wire.Command("Commission", as_what)) == wire.DONE
+
+    async def stage(self, program):
+        """Stages; a pump that comes from the factory is commissioned first."""
+        outcome = await self.command(wire.Command("Stage", program))
+        if outcome == wire.NOT_COMMISSIONED:
+            await self.commission()
+            outcome = await self.command(wire.Command("Stage", program))
+        return outcome
+
+    async def program(self, program, reason="Titration"):
+        """Stages, compares with what the pump reads back, commits; the new program's number. The reason is given where one is needed."""
         before = await self.interrogate()
         staged = await self.stage(program)
         assert isinstance(staged, wire.Staged), staged
-        again = await self.command(wire.read_back())
+        again = await self.command(wire.Command("ReadBack"))
         assert (again.program, again.digest) == (staged.program, staged.digest)
         assert staged.program == program
         assert staged.digest == program.digest(before.program_number + 1), "the digest is not that of the program shown"
-        committed = await self.command(wire.commit(staged.digest))
-        assert committed == wire.Committed(before.program_number + 1), committed
+        committed = await self.command(staged.commit(reason if staged.needs_reason else None))
+        assert committed == wire.Outcome("Committed", program_number=before.program_number + 1), committed
         return committed.program_number
 
     async def disconnect(self):

@@ -18,12 +18,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from native_sim import POWER_CUT_STATUS, boot
+from native_sim import POWER_CUT_STATUS, boot, handed_over, wire
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/ble"))
-import wire  # noqa: E402
-
 CUTS = 150
 # docs/therapy.md: therapy is back within 60 s of a reset.
 BASAL_LIMIT_MS = 60_000
@@ -54,20 +51,50 @@ def check_flash(thecal, path, gaps=False):
             raise Unexpected(f"the log of {log} is empty")
 
 
+def total(number):
+    """The dose of a day of the program with this number, ng."""
+    return 250_000 + 1_000 * (number % 10)
+
+
+def shown(number):
+    """What whoever commits it has seen."""
+    if number == 1:
+        return wire.Shown(None, total(1), None)
+    old, new = total(number - 1), total(number)
+    # To the nearest tenth of a percent, halves away from zero.
+    tenths = (2_000 * abs(new - old) + old) // (2 * old)
+    return wire.Shown(old, new, tenths if new >= old else -tenths)
+
+
 def commands(first, count):
-    """Options that put programs into force, the first of them with this number: stage and commit, as the link hands them over."""
-    messages = []
+    """Options that put programs into force, the first of them with this number: the pump is commissioned and filled before the first of all."""
+    orders = []
+    if first == 1:
+        orders.append(wire.Command("Commission", wire.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000)))
     for number in range(first, first + count):
-        program = wire.Program("baclofen", 2_000_000, fill_nl=20_000_000, dose_ng=250_000 + 1_000 * (number % 10))
-        for command in (wire.stage(program), wire.commit(program.digest(number))):
-            # src/firmware/src/message.rs, FromLink::Request: its variant, the session, the request.
-            messages.append((wire.varint(0) + wire.varint(1) + wire.varint(len(messages) + 1) + command).hex())
-    return (f"--commands={','.join(messages)}", f"--commands-every={COMMAND_MS}")
+        fill_nl = 20_000_000 if number == 1 else None
+        program = wire.continuous("Baclofen", 2_000_000, total(number), fill_nl=fill_nl)
+        # More than one rise within a day wants a reason.
+        commit = wire.Commit(program.digest(number), shown(number), "Titration")
+        orders += [wire.Command("Stage", program), wire.Command("Commit", commit)]
+    return handed_over(orders, COMMAND_MS)
 
 
 def seconds_for(count):
-    """Simulated time in which so many programs have been put into force."""
-    return 5 + 2 * count * COMMAND_MS // 1000
+    """Simulated time in which the pump has been commissioned and so many programs put into force."""
+    return 5 + (1 + 2 * count) * COMMAND_MS // 1000
+
+
+def committed(thecal, path):
+    """Numbers of the programs that the log of a flash file says were put into force."""
+    with tempfile.TemporaryDirectory(prefix="thecal-committed-") as folder:
+        export = Path(folder) / "export"
+        command = [thecal, "log", path, "--output", export]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unexpected(f"thecal log ended with status {done.returncode}\n{done.stdout}{done.stderr}")
+        events = [json.loads(line) for line in (export / "events.jsonl").read_text().splitlines()]
+    return [event["detail"]["number"] for event in events if event["event"] == "program committed"]
 
 
 def operations(said):
@@ -156,6 +183,9 @@ class Cuts:
         programmed = self.folder / "programmed.bin"
         self.boot(programmed, f"--stop_at={seconds_for(10)}", *commands(1, 10))
         self.boot(programmed, *LOOK)
+        # What the pump refuses is no flash operation, and nothing that could be cut.
+        if committed(self.thecal, programmed) != list(range(1, 11)):
+            raise Unexpected(f"programs {committed(self.thecal, programmed)} were put into force instead of 1 to 10")
         yield self.age("a later boot", programmed, 2, "--stop_at=130", *commands(11, 3))
 
         # As many programs as fit before a page of the state is erased; then some more.
@@ -167,6 +197,9 @@ class Cuts:
         full = self.copy(programmed, "full.bin")
         self.boot(full, f"--stop_at={seconds_for(fits)}", *commands(11, fits))
         yield self.age("a boot that erases state", full, 3, f"--stop_at={seconds_for(3)}", *commands(11 + fits, 3))
+
+        if committed(self.thecal, full)[-1] != 10 + fits:
+            raise Unexpected(f"program {committed(self.thecal, full)[-1]} is in force instead of {10 + fits}")
 
         # Checkpoints until the ring has gone round, to shortly before the erase.
         ring = self.copy(programmed, "ring.bin")

@@ -14,6 +14,7 @@ use units::{Clock, PumpTime};
 
 /// From the link to delivery.
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and no heap")]
 pub enum FromLink {
     /// A command that the session may give.
     Request { session: u32, request: Request },
