@@ -13,11 +13,14 @@ use protocol::{
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
+use crate::record::JobEnd;
 use therapy::{Accumulator, Bounds, StepOrder};
 use units::{CarrierTime, Concentration, Drug, Duration, Mass, Now, OverrideReason, Per, PumpTime};
 
+mod dosing;
 mod memory;
 mod records;
+
 
 const PHONE: SessionId = SessionId(7);
 

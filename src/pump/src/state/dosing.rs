@@ -239,8 +239,11 @@ impl Pump {
                 },
                 actions,
             );
-            if ended.kind == JobKind::Prime && end != JobEnd::Completed {
-                self.prime_interrupted(delivered);
+            if ended.kind == JobKind::Prime {
+                match end {
+                    JobEnd::Completed => self.boluses.interrupted_prime = None,
+                    _ => self.prime_interrupted(delivered),
+                }
             }
         }
     }
