@@ -8,9 +8,12 @@ use protocol::{Answer, LogName, SessionId};
 use therapy::{Sound, StepOrder};
 use units::{Duration, PumpTime};
 
-/// Most actions one call returns; the stack has no room for more. What comes last falls off: a scrub, the latched record (which is then handed out
+/// Most actions one call returns; the stack has no room for more. What comes last falls off: a scrub, state (which is then handed out
 /// again), a log entry (which is counted as lost); never an order, a commit or its answer.
 pub const ACTIONS_CAPACITY: usize = 20;
+
+/// Places that log entries leave to what must not fall off behind them: two orders, the checkpoints, and state.
+const NOT_FOR_THE_LOG: usize = 6;
 
 /// Most answers one call returns: that to a request, and that to a commit which has waited.
 const ANSWERS: usize = 2;
@@ -105,7 +108,9 @@ impl Actions {
     }
 
     pub(crate) fn push(&mut self, action: Action) {
-        if self.list.push(action).is_err() {
+        let full = matches!(action, Action::Append { .. })
+            && self.list.len() >= ACTIONS_CAPACITY.saturating_sub(NOT_FOR_THE_LOG);
+        if full || self.list.push(action).is_err() {
             self.overflowed = true;
         }
     }

@@ -235,13 +235,15 @@ pub type LibraryHistory = heapless::Deque<LoadedVersion, 8>;
 pub(crate) enum Value<'a> {
     Program(&'a ProgramRecord),
     Latched(&'a LatchedRecord),
-    Path(&'a PathRecord),
+    /// None once it is unknown again.
+    Path(Option<&'a PathRecord>),
     Boluses(&'a BolusRecord),
     InForce(&'a InForceRecord),
     Refills(&'a RefillRecord),
     Care(&'a CareRecord),
     Commissioning(&'a CommissioningRecord),
-    Library(&'a HospitalLibrary),
+    /// None when the one that was to be loaded was not.
+    Library(Option<&'a HospitalLibrary>),
     LibraryHistory(&'a LibraryHistory),
 }
 

@@ -124,6 +124,14 @@ impl Recovered {
                 }
             }
         }
+        // What was made none again.
+        fn there<T>(found: Recovery<Option<T>>) -> Recovery<T> {
+            match found {
+                Recovery::Good(Some(value)) => Recovery::Good(value),
+                Recovery::Good(None) | Recovery::Absent => Recovery::Absent,
+                Recovery::Lost => Recovery::Lost,
+            }
+        }
         match state {
             StateKind::Program => {
                 self.program = match read(found) {
@@ -149,12 +157,12 @@ impl Recovered {
             }
             // Settled before, with the copy in one-time memory.
             StateKind::Commissioning => {}
-            StateKind::Path => self.path = read(found),
+            StateKind::Path => self.path = there(read(found)),
             StateKind::Boluses => self.boluses = read(found),
             StateKind::InForce => self.in_force = read(found),
             StateKind::Refills => self.refills = read(found),
             StateKind::Care => self.care = read(found),
-            StateKind::Library => self.library = read(found),
+            StateKind::Library => self.library = there(read(found)),
             StateKind::LibraryHistory => self.library_history = read(found),
         }
     }

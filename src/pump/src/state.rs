@@ -389,7 +389,18 @@ impl Pump {
                     catch_up(&mut path, &committed, valid, &bounds);
                     dirty.insert(StateKind::Path);
                 }
-                Some(path)
+                if totals_source != TotalsSource::Lost {
+                    Some(path)
+                } else if path.path.is_bridging() {
+                    // Nobody knows how far the old liquid has come.
+                    bridge_lost = true;
+                    dirty.insert(StateKind::Path);
+                    None
+                } else {
+                    path.at_most_steps = before.at_most_steps;
+                    dirty.insert(StateKind::Path);
+                    Some(path)
+                }
             }
             Recovery::Absent => None,
             Recovery::Lost => {
@@ -500,12 +511,12 @@ impl Pump {
             }),
             StateKind::Latched => Value::Latched(&self.latched),
             StateKind::Commissioning => Value::Commissioning(self.commissioning.as_ref()?),
-            StateKind::Path => Value::Path(self.path.as_ref()?),
+            StateKind::Path => Value::Path(self.path.as_ref()),
             StateKind::Boluses => Value::Boluses(&self.boluses),
             StateKind::InForce => Value::InForce(&self.in_force),
             StateKind::Refills => Value::Refills(&self.refills),
             StateKind::Care => Value::Care(&self.care),
-            StateKind::Library => Value::Library(self.library.hospital()?),
+            StateKind::Library => Value::Library(self.library.hospital()),
             StateKind::LibraryHistory => Value::LibraryHistory(self.library.history()),
         };
         Kept::new(state, value, buffer)
@@ -631,7 +642,20 @@ impl Pump {
             },
             actions,
         );
-        self.boluses.suspended = None;
+        if let Some(order) = self.boluses.suspended.take() {
+            // Begun before the other: nobody knows how much of it was given.
+            append(
+                None,
+                Record::JobEnded {
+                    job: order.kind(),
+                    id: order.id(),
+                    end: JobEnd::Interrupted,
+                    counted_steps: 0,
+                    at_most_steps: order.steps(),
+                },
+                actions,
+            );
+        }
         self.dirty.insert(StateKind::Boluses);
     }
 

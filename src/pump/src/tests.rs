@@ -13,11 +13,14 @@ use protocol::{
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
+use crate::record::JobEnd;
 use therapy::{Accumulator, Bounds, StepOrder};
 use units::{CarrierTime, Concentration, Drug, Duration, Mass, Now, OverrideReason, Per, PumpTime};
 
+mod dosing;
 mod memory;
 mod records;
+
 
 const PHONE: SessionId = SessionId(7);
 
@@ -414,18 +417,25 @@ fn as_kept(recovered: &Recovered) -> BTreeMap<StateKind, Vec<u8>> {
             Recovery::Absent | Recovery::Lost => None,
         }
     }
+    fn optional<T: Clone>(found: &Recovery<T>) -> Recovery<Option<T>> {
+        match found {
+            Recovery::Good(value) => Recovery::Good(Some(value.clone())),
+            Recovery::Absent => Recovery::Absent,
+            Recovery::Lost => Recovery::Lost,
+        }
+    }
     [
         (StateKind::Program, bytes(&recovered.program)),
         (
             StateKind::Latched,
             bytes(&Recovery::Good(recovered.latched)),
         ),
-        (StateKind::Path, bytes(&recovered.path)),
+        (StateKind::Path, bytes(&optional(&recovered.path))),
         (StateKind::Boluses, bytes(&recovered.boluses)),
         (StateKind::InForce, bytes(&recovered.in_force)),
         (StateKind::Refills, bytes(&recovered.refills)),
         (StateKind::Care, bytes(&recovered.care)),
-        (StateKind::Library, bytes(&recovered.library)),
+        (StateKind::Library, bytes(&optional(&recovered.library))),
         (StateKind::LibraryHistory, bytes(&recovered.library_history)),
     ]
     .into_iter()

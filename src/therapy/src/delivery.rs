@@ -189,6 +189,7 @@ impl Delivery {
         self.shortest_period_ns = NANOSECONDS_A_THOUSAND_SECONDS
             .checked_div(u64::from(bounds.binding_step_rate_millihertz()))
             .unwrap_or(LONGEST_PERIOD_NS);
+        self.end_finite();
         self.finite = Some(Finite {
             track: Track::new(Accumulator::new(flow, self.step_volume, at)),
             steps: u64::from(steps),
@@ -198,6 +199,11 @@ impl Delivery {
 
     /// Ends a finite job before its time; what it has ordered by then and was made, it keeps. Orders must have been dropped.
     pub fn end_finite(&mut self) {
+        if let (Some(at), Some(finite)) = (self.dropped_at, &mut self.finite) {
+            // Of what the driver has dropped its steps are nobody's: basal must not make them good.
+            let back = finite.track.rewind(at, finite.steps);
+            self.handed = self.handed.saturating_sub(back);
+        }
         self.finite = None;
     }
 

@@ -178,6 +178,12 @@ impl Pump {
         if let Some(job) = self.jobs.running().copied() {
             self.drop_orders(now, actions);
             self.job_before = job.delivered_steps();
+            // As if it had begun where what it has made until now ends.
+            self.job_at_most = self
+                .totals
+                .now(now.pump)
+                .at_most_steps
+                .saturating_sub(u64::from(self.job_before));
             self.delivery.begin_finite(
                 job.steps_left(),
                 job.order().flow(self.bounds.step_volume),
@@ -185,13 +191,18 @@ impl Pump {
                 &self.bounds,
             );
         }
+        self.remember_jobs();
+        self.status_changed |= changed::DELIVERY;
+    }
+
+    /// The jobs that a reset would interrupt.
+    pub(super) fn remember_jobs(&mut self) {
         self.boluses.job = self
             .jobs
             .running()
             .map(|job| (*job.order(), self.job_at_most));
         self.boluses.suspended = self.jobs.suspended().map(|job| *job.order());
         self.dirty.insert(StateKind::Boluses);
-        self.status_changed |= changed::DELIVERY;
     }
 
     /// Cancels every job, for ever; what was delivered counts.
@@ -244,8 +255,11 @@ impl Pump {
                 },
                 actions,
             );
-            if ended.kind == JobKind::Prime && end != JobEnd::Completed {
-                self.prime_interrupted(delivered);
+            if ended.kind == JobKind::Prime {
+                match end {
+                    JobEnd::Completed => self.boluses.interrupted_prime = None,
+                    _ => self.prime_interrupted(delivered),
+                }
             }
         }
     }
@@ -270,7 +284,7 @@ impl Pump {
     }
 
     /// Nothing is delivered from now on, not even a step that was due this moment and had not been handed over.
-    fn stand_still(&mut self, now: Now, actions: &mut Actions) {
+    pub(super) fn stand_still(&mut self, now: Now, actions: &mut Actions) {
         let missed = self.delivery.deficit().saturating_sub(self.deficit_seen);
         if missed > 0 {
             self.miss(missed, actions);
@@ -605,7 +619,7 @@ impl Pump {
         }
         if self.response == Response::MinimumRate {
             // No response starts what is stopped.
-            let program = self.prescription.as_ref().map(Prescription::highest_flow);
+            let program = self.prescription.as_ref().map(Prescription::flow);
             return plain(minimum.min(program.unwrap_or(minimum)));
         }
         if self.supervision.is_stalled() {

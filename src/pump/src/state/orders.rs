@@ -241,7 +241,6 @@ impl Pump {
                     }
                 })?;
                 append(Some(session), Record::RefillClosed {}, actions);
-                self.latch(Fault::RefillNotConfirmed, false);
                 self.pend(
                     StateKind::Refills,
                     Some(asked),
@@ -337,6 +336,13 @@ impl Pump {
         now: Now,
         actions: &mut Actions,
     ) {
+        if matches!(
+            state,
+            StateKind::Path | StateKind::Refills | StateKind::Commissioning | StateKind::Library
+        ) {
+            // A staged program was judged by what is no longer so.
+            self.discard_staged();
+        }
         self.dirty.remove(state);
         let ticket = self.persist(state, actions);
         let deadline = now.pump.saturating_add(PERSIST_LIMIT);
@@ -368,9 +374,13 @@ impl Pump {
                 self.dirty.insert(StateKind::LibraryHistory);
                 Outcome::Done
             }
-            Work::Path(_) | Work::Refills(_) | Work::Care(_) | Work::Commissioning(_) => {
+            Work::Refills(_) => {
+                if !self.refills.refill.is_open() {
+                    self.latch(Fault::RefillNotConfirmed, false);
+                }
                 Outcome::Done
             }
+            Work::Path(_) | Work::Care(_) | Work::Commissioning(_) => Outcome::Done,
         };
         if let Some((session, id)) = pending.asked {
             actions.answer(session, super::answer(id, outcome));
@@ -408,19 +418,44 @@ impl Pump {
         match pending.work {
             Work::Start { before, order, .. } => {
                 self.boluses = before;
+                // Some may have ended meanwhile.
+                self.remember_jobs();
                 if order.kind() == JobKind::PeriodicBolus {
                     self.count_periodic(now);
                 }
             }
             Work::Path(before) => self.path = before,
             Work::Refills(before) => self.refills = before,
-            Work::Care(before) => self.care = before,
-            Work::Commissioning(before) => self.adopt_commissioning(before),
+            Work::Care(before) => self.undo_care(now, before),
+            Work::Commissioning(before) => {
+                self.adopt_commissioning(now, before, actions);
+                if before.is_none() {
+                    // There is no form of it that says so. One that lands late is what the next boot goes by, and nothing was programmed.
+                    self.dirty.remove(StateKind::Commissioning);
+                }
+            }
             Work::Library(before) => self.library = before,
         }
         if let Some((session, id)) = pending.asked {
             let outcome = Outcome::Refused(Refused::NotDone);
             actions.answer(session, super::answer(id, outcome));
+        }
+    }
+
+    /// Of what is looked after only what an order had changed: what has happened meanwhile has happened.
+    fn undo_care(&mut self, now: Now, before: CareRecord) {
+        let powered = self.powered(now.pump);
+        let care = &mut self.care;
+        care.trial = before.trial;
+        care.diary = before.diary;
+        care.mri = before.mri;
+        care.zone = before.zone;
+        care.clinicians_zone = before.clinicians_zone;
+        let new = care.alarms.sounding().without(before.alarms.sounding());
+        if new == therapy::AlarmSet::NONE {
+            care.alarms = before.alarms;
+        } else if care.mri.until().is_none() {
+            care.alarms.defer(powered, powered);
         }
     }
 
@@ -792,6 +827,7 @@ impl Pump {
         {
             record.path = path;
             self.dirty.insert(StateKind::Path);
+            self.discard_staged();
         }
         let work = Work::Start {
             order,
@@ -1343,7 +1379,8 @@ impl Pump {
         wanted: &Commissioning,
         actions: &mut Actions,
     ) -> Result<(), Refused> {
-        if self.committed.number > 0 || self.committed.lost {
+        let known = self.commissioning.is_some() && self.faults & fault::COMMISSIONING == 0;
+        if known || self.committed.number > 0 || self.committed.lost {
             return Err(Refused::NotNow {
                 why: NotNow::Commissioned,
             });
@@ -1358,7 +1395,7 @@ impl Pump {
         record
             .bounds()
             .map_err(|refusal| commissioning_refused(wanted, refusal))?;
-        self.adopt_commissioning(Some(record));
+        self.adopt_commissioning(now, Some(record), actions);
         let powered = self.powered(now.pump);
         self.care = super::new_care(record.kind, powered, &record);
         self.care.service = therapy::ServiceLife::begin(powered);
@@ -1369,7 +1406,12 @@ impl Pump {
         Ok(())
     }
 
-    fn adopt_commissioning(&mut self, record: Option<CommissioningRecord>) {
+    fn adopt_commissioning(
+        &mut self,
+        now: Now,
+        record: Option<CommissioningRecord>,
+        actions: &mut Actions,
+    ) {
         self.commissioning = record;
         let record = record.unwrap_or(CommissioningRecord::NOMINAL);
         self.kind = record.kind;
@@ -1378,12 +1420,7 @@ impl Pump {
         }
         self.care.alarms.set_pump(self.kind);
         // Nothing runs on a pump that was never programmed.
-        self.delivery = therapy::Delivery::run(
-            Flow::ZERO,
-            self.bounds.step_volume,
-            self.latest,
-            self.next_order,
-        );
+        self.stand_still(now, actions);
         if self.commissioning.is_some() {
             self.clear(fault::COMMISSIONING);
         } else {

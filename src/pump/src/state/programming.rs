@@ -424,6 +424,13 @@ impl Pump {
         }
     }
 
+    /// What was staged has to be staged anew.
+    pub(super) fn discard_staged(&mut self) {
+        if matches!(self.programming, Programming::Staged(_)) {
+            self.programming = Programming::Idle;
+        }
+    }
+
     pub(super) fn link_closed(&mut self, session: SessionId) {
         match &self.programming {
             Programming::Staged(proposal) if proposal.session == session => {
@@ -603,11 +610,9 @@ impl Pump {
             self.boluses.window.programmed(powered);
             self.dirty.insert(StateKind::Boluses);
         }
-        if !prescription.is_stopped() || changed {
-            self.in_force
-                .totals
-                .committed(prescription.drug(), prescription.day_total(), powered);
-        }
+        self.in_force
+            .totals
+            .committed(prescription.drug(), prescription.day_total(), powered);
         self.in_force.program_number = record.number;
         self.dirty.insert(StateKind::InForce);
         self.change_path(&record, &prescription, actions);
@@ -801,6 +806,13 @@ impl Pump {
         self.status_changed |= changed::PROGRAM;
         Counters::count(&mut self.counters.commits);
         if let Some(prescription) = self.prescription.take() {
+            self.in_force.totals.committed(
+                prescription.drug(),
+                prescription.day_total(),
+                record.at,
+            );
+            self.in_force.program_number = record.number;
+            self.dirty.insert(StateKind::InForce);
             self.tell_commit(None, &record, None, &prescription, None, false, actions);
             self.prescription = Some(prescription);
         }

@@ -8,9 +8,9 @@ use crate::{
 };
 use units::{Clock, WallTime};
 
-const MONDAY: WallTime = WallTime::from_millis(1_767_607_200_000);
+pub(super) const MONDAY: WallTime = WallTime::from_millis(1_767_607_200_000);
 
-fn set_clock(wall: WallTime, uncertainty: Duration) -> Command {
+pub(super) fn set_clock(wall: WallTime, uncertainty: Duration) -> Command {
     Command::SetClock(SetClock {
         wall,
         uncertainty,
@@ -20,7 +20,7 @@ fn set_clock(wall: WallTime, uncertainty: Duration) -> Command {
 
 impl Bench {
     /// A reset of the processor that keeps power: flash and retained memory stay.
-    fn reset(self, cause: ResetCause) -> Self {
+    pub(super) fn reset(self, cause: ResetCause) -> Self {
         let mut buffer = [0; RETAINED_BYTES];
         let retained = self.pump.retained();
         let bytes = retained.encode(&mut buffer).unwrap();
