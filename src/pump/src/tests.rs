@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use crate::kept::{read, *};
+use crate::record::JobEnd;
 use crate::recovery::Basis;
 use crate::*;
 use proptest::prelude::*;
@@ -13,14 +14,12 @@ use protocol::{
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
-use crate::record::JobEnd;
 use therapy::{Accumulator, Bounds, StepOrder};
 use units::{CarrierTime, Concentration, Drug, Duration, Mass, Now, OverrideReason, Per, PumpTime};
 
 mod dosing;
 mod memory;
 mod records;
-
 
 const PHONE: SessionId = SessionId(7);
 
