@@ -38,7 +38,7 @@ use therapy::{
     ZoneOffset, allowed, check, judge_correction, whole_steps,
 };
 use units::{
-    AlarmKind, Concentration, Drug, Duration, Flow, Mass, Now, OverrideReason, PumpTime, Volume,
+    AlarmKind, Concentration, Drug, Duration, Mass, Now, OverrideReason, PumpTime, Volume,
 };
 
 /// Key slot of whoever speaks, until there are sessions with keys.
@@ -472,7 +472,11 @@ impl Pump {
                 || kind == JobKind::PatientBolus
                     && program.is_none_or(|program| program.patient_rule().is_none()),
             stopped: self.basal.is_zero() && kind != JobKind::SingleBolus && !self.is_priming(),
-            alarm: self.care.alarms.forbids_boluses() || !self.response.allows_boluses(),
+            // An open refill and a journal that fails have words of their own below.
+            alarm: self.care.alarms.forbids_boluses()
+                || !self.response.allows_boluses()
+                    && !self.refills.refill.is_open()
+                    && self.faults & fault::STORAGE == 0,
             self_test: self.self_test_failed,
             refill_open: self.refills.refill.is_open(),
             priming: self.is_priming(),

@@ -11,9 +11,11 @@ use protocol::therapy::{
     LibraryEntry, PathStatus, RefillDates, RefillLimit, Refills, Response as WireResponse,
     ServiceState, ServiceStatus, Slug, TherapyStatus, TrialStatus,
 };
-use protocol::{Component, DeliveryState, Field, Limits, List, Outcome, Refused, Status};
+use protocol::{
+    Component, DeliveryState, Field, Lifecycle, Limits, List, Outcome, Refused, Status,
+};
 use therapy::{
-    AlarmState, DiaryPeriod, DrugEntry, Fill, Forecast, JobKind, KindRules, RefillCaps,
+    AlarmState, DiaryPeriod, DrugEntry, Fault, Fill, Forecast, JobKind, KindRules, RefillCaps,
     RefillLimit as Limit, Response, ServiceLimits, ServicePhase, Titration,
 };
 use units::{AlarmKind, Date, Drug, Duration, Flow, Now, PumpKind, Volume};
@@ -22,6 +24,18 @@ impl Pump {
     /// Deliverable volume left, by `at_most`; none while no fill is known.
     pub(super) fn reservoir_level(&self) -> Option<Volume> {
         self.reservoir().level()
+    }
+
+    /// Where in its life the pump is: what a role may do depends on it.
+    #[must_use]
+    pub fn lifecycle(&self) -> Lifecycle {
+        if self.faults_now.contains(Fault::EndOfService) {
+            Lifecycle::EndOfService
+        } else if self.committed.number == 0 && !self.committed.lost {
+            Lifecycle::Factory
+        } else {
+            Lifecycle::InService
+        }
     }
 
     /// Everything a programmer shows.
