@@ -724,9 +724,13 @@ proptest! {
             prop_assert!(ledger.accounted <= ledger.prescribed(now + 60_000_000));
             prop_assert_eq!(delivery.prescribed(PumpTime::from_micros(now)), ledger.prescribed(now));
             let (ordered, left_out) = (ledger.accounted - delivery.deficit(), delivery.deficit());
+            now = next.saturating_add(delay);
+            // Just behind the last order in hand steps come late instead (`steps_behind_the_orders_in_hand_...`): not here.
+            if let Some(end) = delivery.newest_ends.filter(|end| now > end.micros()) {
+                now = now.max(end.max(delivery.full_until).saturating_add(HANDOVER).micros() + 1);
+            }
             // A delay leaves out exactly the steps due while nothing was ordered for them.
             let mut probe = delivery;
-            now = next.saturating_add(delay);
             let first = probe.next_order(PumpTime::from_micros(now));
             let expected = ledger.prescribed(now - 1).saturating_sub(ordered + left_out);
             prop_assert_eq!(probe.deficit() - left_out, expected);
@@ -918,6 +922,105 @@ fn a_bolus_runs_beside_the_basal_rate_and_neither_loses_a_step() {
         motor.made(seconds(2_900)),
         10_000 + steps_of(basal.flow(), 2_900_000_000, StepVolume::NOMINAL)
     );
+}
+
+/// A driver that drops its orders late has made more than was due: it is the bolus's while that has steps left, then the basal rate's.
+#[test]
+fn what_was_made_beyond_its_time_is_counted_to_the_faster_job() {
+    let basal: FlowRate = "0.25 mL/day".parse().unwrap();
+    let mut delivery = Delivery::run(basal.flow(), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    let next = |delivery: &Delivery| {
+        let (basal, finite) = (delivery.basal.unwrap(), delivery.finite.unwrap());
+        (basal.next_step, finite.track.next_step)
+    };
+    delivery.begin_finite(
+        1_000,
+        bolus_flow(1_000, 100, StepVolume::NOMINAL),
+        PumpTime::ZERO,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+    );
+    let mut motor = Motor::default();
+    drive(&mut delivery, &mut motor, PumpTime::ZERO, seconds(10));
+    assert!(!delivery.waits_for_driver());
+    delivery.cancelled(seconds(10));
+    assert!(delivery.waits_for_driver());
+    // 11 of the basal rate and 100 of the bolus are due, and two more were made.
+    delivery.driver_says(113);
+    assert!(!delivery.waits_for_driver());
+    assert_eq!(next(&delivery), (12, 103));
+    // 115 and 999 are behind: with one step of the bolus left it is still the bolus's.
+    let at = PumpTime::from_micros(99_950_000);
+    delivery.leave_out_before(at);
+    delivery.cancelled(at);
+    delivery.driver_says(112);
+    assert_eq!(next(&delivery), (116, 999));
+    // With the bolus complete there is the basal rate only.
+    delivery.leave_out_before(seconds(101));
+    delivery.cancelled(seconds(101));
+    delivery.driver_says(114);
+    assert_eq!(next(&delivery), (119, 1_001));
+}
+
+/// 100 steps/s in orders of 500: the second ends at 10 s.
+fn two_orders_in_hand() -> Delivery {
+    let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(0);
+    for last in [5, 10] {
+        let order = delivery.next_order(PumpTime::ZERO).unwrap();
+        assert_eq!(order.last_at(), seconds(last));
+    }
+    delivery
+}
+
+#[test]
+fn steps_behind_the_orders_in_hand_are_left_out_only_after_the_handover() {
+    let mut delivery = two_orders_in_hand();
+    let at = PumpTime::from_micros(10_100_000);
+    assert!(delivery.next_order(at).is_some());
+    assert_eq!(delivery.deficit(), 0);
+    let mut delivery = two_orders_in_hand();
+    let at = PumpTime::from_micros(10_100_001);
+    assert!(delivery.next_order(at).is_some());
+    assert_eq!(delivery.deficit(), 10);
+}
+
+#[test]
+fn what_was_dropped_comes_again_within_a_second() {
+    let dropped = |micros| {
+        let mut delivery = two_orders_in_hand();
+        delivery.cancelled(seconds(7));
+        delivery.driver_says(700);
+        assert!(delivery.next_order(PumpTime::from_micros(micros)).is_some());
+        delivery.deficit()
+    };
+    assert_eq!(dropped(8_000_000), 0);
+    assert_eq!(dropped(8_000_001), 100);
+}
+
+/// What is left is halved where a last order would otherwise be too short to have another behind it.
+#[test]
+fn a_job_alone_is_ordered_to_its_last_step_in_orders_of_a_like_length() {
+    for (steps, orders) in [
+        (1, [Some(1), None, None]),
+        (500, [Some(500), None, None]),
+        (501, [Some(251), Some(250), None]),
+        (999, [Some(500), Some(499), None]),
+        (1_000, [Some(500), Some(500), None]),
+        (1_001, [Some(500), Some(251), Some(250)]),
+    ] {
+        let mut delivery = Delivery::stopped();
+        delivery.begin_finite(
+            steps,
+            Case::flowing("0.9 mL/h", 2_500_000).flow(),
+            PumpTime::ZERO,
+            &Bounds::PROGRAMMABLE_IMPLANT,
+        );
+        let mut now = PumpTime::ZERO;
+        for order in orders {
+            assert_eq!(delivery.next_call().is_some(), order.is_some());
+            assert_eq!(delivery.next_order(now).map(|order| order.steps), order);
+            now = now.max(delivery.next_call().unwrap_or(now));
+        }
+    }
 }
 
 #[test]
