@@ -961,6 +961,42 @@ fn what_was_made_beyond_its_time_is_counted_to_the_faster_job() {
     assert_eq!(next(&delivery), (119, 1_001));
 }
 
+/// A bolus of `steps` steps over so many seconds from the start, beside a basal rate.
+fn beside(basal: &str, steps: u32, over: u32) -> Delivery {
+    let mut delivery = Case::flowing(basal, 2_500_000).start(0);
+    delivery.begin_finite(
+        steps,
+        bolus_flow(u64::from(steps), over, StepVolume::NOMINAL),
+        PumpTime::ZERO,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+    );
+    delivery
+}
+
+#[test]
+fn windows_of_two_jobs_are_of_a_like_length_and_hold_500_steps() {
+    // 40 s are two windows of 20: 66.7 and 200 steps each.
+    let mut delivery = beside("0.03 mL/h", 400, 40);
+    for steps in [266, 267] {
+        let order = delivery.next_order(PumpTime::ZERO).unwrap();
+        assert_eq!(order.steps, steps);
+    }
+    for (steps, expected) in [(400, 500), (401, 250)] {
+        let order = beside("0.03 mL/h", steps, 30).next_order(PumpTime::ZERO);
+        assert_eq!(order.map(|order| order.steps), Some(expected));
+    }
+}
+
+/// A step every 36 s and one every 40 s, none in the first window; every 108 s and every 100 s, none within the horizon.
+#[test]
+fn a_window_without_a_step_goes_on_to_the_horizon() {
+    let order = beside("0.006 mL/day", 2, 80).next_order(PumpTime::ZERO);
+    assert_eq!(order.map(|order| order.steps), Some(2));
+    let mut delivery = beside("0.002 mL/day", 1, 100);
+    assert_eq!(delivery.next_order(PumpTime::ZERO), None);
+    assert_eq!(delivery.next_call(), Some(seconds(40)));
+}
+
 /// 100 steps/s in orders of 500: the second ends at 10 s.
 fn two_orders_in_hand() -> Delivery {
     let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(0);
@@ -1035,6 +1071,14 @@ fn a_rate_that_follows_takes_over_the_part_of_a_step() {
     let second = delivery.next_order(seconds(10)).unwrap();
     assert_eq!(second.first_at, PumpTime::from_micros(56_250_000));
     assert_eq!(delivery.follows(), None);
+    // Dropped before the change, it is still to come, and may be another.
+    delivery.cancelled(seconds(40));
+    delivery.driver_says(1);
+    assert_eq!(delivery.follows(), Some(seconds(54)));
+    // 1.25 steps by 45 s; the other three quarters take 3.375 s.
+    delivery.follow_with(rate("0.048 mL/day"), seconds(45));
+    let third = delivery.next_order(seconds(40)).unwrap();
+    assert_eq!(third.first_at, PumpTime::from_micros(48_375_000));
 }
 
 proptest! {
