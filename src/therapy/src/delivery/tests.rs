@@ -997,6 +997,23 @@ fn a_window_without_a_step_goes_on_to_the_horizon() {
     assert_eq!(delivery.next_call(), Some(seconds(40)));
 }
 
+/// What the driver says first is of the job before: this one counts from there.
+#[test]
+fn a_job_that_follows_dropped_orders_waits_and_counts_from_what_the_driver_says() {
+    let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(7_000_000);
+    delivery.follows_cancelled(seconds(7));
+    assert!(delivery.waits_for_driver());
+    assert_eq!(delivery.next_order(seconds(7)), None);
+    delivery.driver_says(703);
+    let order = delivery.next_order(seconds(7)).unwrap();
+    assert_eq!((order.steps, order.last_at()), (500, seconds(12)));
+    delivery.cancelled(seconds(10));
+    delivery.driver_says(703 + 300);
+    assert_eq!(delivery.ordered(), 300);
+    let order = delivery.next_order(seconds(10)).unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(10_010_000));
+}
+
 /// 100 steps/s in orders of 500: the second ends at 10 s.
 fn two_orders_in_hand() -> Delivery {
     let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(0);
