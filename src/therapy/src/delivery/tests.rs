@@ -997,6 +997,18 @@ fn a_window_without_a_step_goes_on_to_the_horizon() {
     assert_eq!(delivery.next_call(), Some(seconds(40)));
 }
 
+/// Also when time seems to go back. Two jobs that are faster than the motor always have a step that is due.
+#[test]
+fn a_window_begins_at_the_horizon_or_before() {
+    let mut delivery = beside("0.45 mL/h", 40_000, 400);
+    assert!(delivery.next_order(seconds(100)).is_some());
+    let latest = delivery.free_from().saturating_sub(HORIZON);
+    let before = latest.saturating_sub(Duration::from_micros(1));
+    assert_eq!(delivery.next_order(before), None);
+    let order = delivery.next_order(latest).unwrap();
+    assert_eq!(order.first_at, latest.saturating_add(HORIZON));
+}
+
 /// What the driver says first is of the job before: this one counts from there.
 #[test]
 fn a_job_that_follows_dropped_orders_waits_and_counts_from_what_the_driver_says() {
