@@ -981,6 +981,11 @@ fn windows_of_two_jobs_are_of_a_like_length_and_hold_500_steps() {
         let order = delivery.next_order(PumpTime::ZERO).unwrap();
         assert_eq!(order.steps, steps);
     }
+    // 500 in 30 s, the last of them 8 ms before the end: the next window may begin with a step.
+    let order = beside("0.03 mL/h", 400, 30).next_order(PumpTime::ZERO);
+    let order = order.unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(52_000));
+    assert_eq!(order.period_ns, 60_000_000);
     for (steps, expected) in [(400, 500), (401, 250)] {
         let order = beside("0.03 mL/h", steps, 30).next_order(PumpTime::ZERO);
         assert_eq!(order.map(|order| order.steps), Some(expected));
@@ -1108,6 +1113,20 @@ fn a_rate_that_follows_takes_over_the_part_of_a_step() {
     delivery.follow_with(rate("0.048 mL/day"), seconds(45));
     let third = delivery.next_order(seconds(40)).unwrap();
     assert_eq!(third.first_at, PumpTime::from_micros(48_375_000));
+}
+
+#[test]
+fn a_rate_that_has_begun_when_orders_are_dropped_stays() {
+    let rate = |text: &str| text.parse::<FlowRate>().unwrap().flow();
+    let mut delivery = Delivery::run(rate("0.006 mL/day"), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    delivery.follow_with(rate("0.048 mL/day"), seconds(54));
+    assert!(delivery.next_order(PumpTime::ZERO).is_some());
+    assert!(delivery.next_order(seconds(10)).is_some());
+    delivery.cancelled(seconds(54));
+    delivery.driver_says(1);
+    assert_eq!(delivery.follows(), None);
+    let order = delivery.next_order(seconds(54)).unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(56_250_000));
 }
 
 proptest! {
