@@ -105,6 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn the_ceilings_are_the_highest_rate_and_the_pace_of_the_motor() {
+        // 125 steps/s of 2.5 nL: 0.3125 mL in 1000 s.
+        assert_eq!(
+            Bounds::PROGRAMMABLE_IMPLANT.flow_ceilings(),
+            [
+                (Volume::from_millilitres(24), Duration::from_days(1)),
+                (
+                    Volume::from_nanolitres(312_500),
+                    Duration::from_seconds(1_000)
+                ),
+            ]
+        );
+    }
+
+    #[test]
     fn no_bounds_are_wider_than_the_fastest_step_rate() {
         let bounds = Bounds {
             maximum_step_rate_millihertz: u32::MAX,

@@ -444,6 +444,8 @@ mod tests {
         assert!(largest.is_extended());
         assert_eq!(largest.duration(), Duration::from_days(1));
         assert_eq!(largest.dose(), Mass::from_nanograms(4_294_967_294));
+        let normal = postcard::from_bytes::<ClinicianBolus>(&[1, 1, 0]).unwrap();
+        assert!(!normal.is_extended());
         assert!(postcard::from_bytes::<ClinicianBolus>(&[0, 1, 0]).is_err());
         assert!(postcard::from_bytes::<ClinicianBolus>(&[1, 0, 0]).is_err());
     }

@@ -302,6 +302,7 @@ mod tests {
             ("0.05 mL/h".into(), "10 mL/h".into())
         );
         assert!(external.can_step_for(external.highest.flow()));
+        assert_eq!(external.minimum_rate, external.lowest);
     }
 
     /// Requirement: TH-kinds
@@ -340,12 +341,20 @@ mod tests {
             (ProgrammableImplant, 4, false),
             (ProgrammableImplant, 40, true),
             (ProgrammableImplant, 41, false),
+            (ExternalTrial, 250, true),
+            (ExternalTrial, 251, false),
         ] {
+            let step = match kind {
+                ExternalTrial => 25_000_000,
+                _ => 2_500_000,
+            };
             let calibration = Calibration {
                 capacity: Volume::from_millilitres(millilitres),
-                ..calibration(kind, 2_500_000, None)
+                ..calibration(kind, step, None)
             };
-            assert_eq!(Bounds::of(&calibration).is_ok(), allowed, "{millilitres}");
+            let found = Bounds::of(&calibration);
+            assert_eq!(found.is_ok(), allowed, "{millilitres}");
+            assert!(found.is_err() || found.unwrap().capacity == calibration.capacity);
         }
     }
 

@@ -631,6 +631,7 @@ mod tests {
     use units::{FlowRate, Per, StepVolume, Volume};
 
     use super::*;
+    use crate::library::DrugEntry;
 
     const BOUNDS: Bounds = Bounds::PROGRAMMABLE_IMPLANT;
 
@@ -903,6 +904,7 @@ mod tests {
                 dose: "24 ng".parse().unwrap()
             })
         );
+        assert!(prescription(single("24 mg", Duration::from_hours(24)), &BOUNDS).is_ok());
         for duration in [
             Duration::ZERO,
             Duration::from_millis(1_500),
@@ -921,6 +923,90 @@ mod tests {
             prescription(with_patient, &BOUNDS),
             Err(ProgramRefusal::PatientWithoutBasal)
         );
+    }
+
+    /// What a program says of itself: a periodic one with patient boluses beside it, a flex one, a single bolus, none.
+    #[test]
+    fn a_program_says_what_it_holds() {
+        let with = |mode| Draft {
+            mode,
+            ..morphine("1 mg/day")
+        };
+        let periodic = PeriodicDraft {
+            bolus: "0.25 mg".parse().unwrap(),
+            duration: Duration::from_minutes(10),
+            interval: Duration::from_hours(6),
+            basal: Some("1 mg/day".parse().unwrap()),
+        };
+        let draft = Draft {
+            patient: Some(patient("0.5 mg", 6, 3)),
+            policy: Some(FaultPolicy::HoldLast),
+            ..with(Mode::Periodic(periodic))
+        };
+        let found = prescription(draft.clone(), &BOUNDS).unwrap();
+        assert_eq!(found.periodic().map(Periodic::draft), Some(&periodic));
+        assert_eq!((found.week(), found.single_bolus()), (None, None));
+        assert_eq!(
+            found.patient_rule().map(PatientBolusRule::lockout),
+            Some(Duration::from_hours(6))
+        );
+        assert_eq!(found.largest_bolus(), Some("0.05 mL".parse().unwrap()));
+        assert_eq!(found.boluses_a_day(), 4 + 3);
+        assert_eq!(found.chosen_policy(), draft.policy);
+        let alone = prescription(with(Mode::Periodic(periodic)), &BOUNDS).unwrap();
+        assert_eq!(alone.largest_bolus(), Some("0.025 mL".parse().unwrap()));
+        assert_eq!((alone.patient_rule(), alone.chosen_policy()), (None, None));
+
+        let week = WeekDraft {
+            per: Per::Hour,
+            days: [0; 7],
+            steps: heapless::Vec::from_slice(&[crate::schedule::WeekStep {
+                from_minute: 0,
+                dose_nanograms: 200_000,
+            }])
+            .unwrap(),
+        };
+        let flex = prescription(with(Mode::Flex(week.clone())), &BOUNDS).unwrap();
+        assert_eq!(flex.week().map(Week::draft), Some(&week));
+        assert_eq!((flex.periodic(), flex.boluses_a_day()), (None, 0));
+
+        let single = Mode::SingleBolus {
+            dose: "1 mg".parse().unwrap(),
+            duration: Duration::from_hours(1),
+        };
+        let single = prescription(with(single), &BOUNDS).unwrap();
+        assert_eq!(single.largest_bolus(), Some("0.1 mL".parse().unwrap()));
+        assert!(!single.is_stopped());
+
+        let stopped = prescription(with(Mode::Stopped), &BOUNDS).unwrap();
+        assert!(stopped.is_stopped());
+        assert_eq!(stopped.largest_bolus(), None);
+    }
+
+    /// The library is asked about the day, the largest bolus and how many there can be; both sides of morphine's hard limits.
+    #[test]
+    fn the_library_judges_the_day_and_the_largest_bolus() {
+        let library = Library::built_in();
+        let judged = |draft| prescription(draft, &BOUNDS).unwrap().judge(&library, None);
+        assert!(judged(morphine("30 mg/day")).is_ok());
+        assert!(matches!(
+            judged(morphine("30.001 mg/day")),
+            Err(HardRefusal::Day { .. })
+        ));
+        let single = |dose: &str| Draft {
+            mode: Mode::SingleBolus {
+                dose: dose.parse().unwrap(),
+                duration: Duration::from_hours(24),
+            },
+            ..morphine("1 mg/day")
+        };
+        let limit = DrugEntry::of(Drug::Morphine).limits().bolus.hard.mass();
+        let a_step_more = limit.checked_add("25 ng".parse().unwrap()).unwrap();
+        assert!(judged(single(&limit.to_string())).is_ok());
+        assert!(matches!(
+            judged(single(&a_step_more.to_string())),
+            Err(HardRefusal::Bolus { .. })
+        ));
     }
 
     /// What a kind of pump does not do no program reaches.

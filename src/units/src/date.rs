@@ -335,6 +335,8 @@ mod tests {
     fn outside_it_there_is_no_date() {
         assert_eq!(Date::new(2020, 1, 1), Ok(Date::FIRST));
         assert_eq!(Date::new(2099, 12, 31), Ok(Date::LAST));
+        assert_eq!(Date::FIRST.days_since_1970(), 18_262);
+        assert_eq!(Date::LAST.days_since_1970(), 47_481);
         assert_eq!(Date::from_days_since_1970(18_261), None);
         assert_eq!(Date::from_days_since_1970(47_482), None);
         for (year, month, day, error) in [

@@ -228,8 +228,8 @@ mod tests {
             Some(Duration::from_micros(2))
         );
         assert_eq!(one.checked_add(one), Some(Duration::from_micros(2)));
-        assert_eq!(Duration::from_micros(1_999_999).seconds_rounded_down(), 1);
-        assert_eq!(Duration::from_micros(1_999).millis_rounded_down(), 1);
+        assert_eq!(Duration::from_micros(2_999_999).seconds_rounded_down(), 2);
+        assert_eq!(Duration::from_micros(2_999).millis_rounded_down(), 2);
     }
 
     #[test]

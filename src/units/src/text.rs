@@ -330,6 +330,8 @@ mod tests {
             ("20 L", QuantityError::UnknownUnit(Wanted)),
             ("20 mL mL", QuantityError::UnknownUnit(Wanted)),
             ("20 mL 3", QuantityError::UnknownUnit(Wanted)),
+            ("20 mL/min", QuantityError::UnknownUnit(Wanted)),
+            ("20 L/day", QuantityError::UnknownUnit(Wanted)),
             (
                 "20 mg",
                 QuantityError::UnitOfAnother {

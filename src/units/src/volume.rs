@@ -345,6 +345,7 @@ mod tests {
     #[test]
     fn a_step_volume_is_never_zero() {
         assert_eq!(StepVolume::new(0), None);
+        assert_eq!(StepVolume::NOMINAL.femtolitres(), 2_500_000);
         assert_eq!(
             "0 nL".parse::<StepVolume>(),
             Err(QuantityError::Zero(Quantity::StepVolume))

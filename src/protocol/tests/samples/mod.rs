@@ -487,11 +487,8 @@ pub fn outcomes() -> Vec<Outcome> {
         components: List::of([BACLOFEN]),
     };
     let refill = Refill {
-        day: Some(2_196),
-        expected_nl: Some(4_200_000),
-        aspirated_nl: Some(2_000_000),
-        filled_nl: Some(20_000_000),
-        top_up: false,
+        programmed_nl: 15_800_000,
+        delivered_nl: 18_000_000,
         discrepancy_tenths_percent: Some(139),
     };
     Vec::from([

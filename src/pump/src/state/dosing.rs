@@ -37,12 +37,17 @@ use crate::record::{JobEnd, Record};
 /// Steps of a retry come so far apart: slow enough for any rotor that can turn at all \[P\].
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
+/// How often supervision looks at the rotor while it is to turn: a rotor that turns backwards stops the pump within 10 s (docs/therapy.md, "Stall
+/// and recovery").
+const SUPERVISION_INTERVAL: Duration = Duration::from_seconds(10);
+
 /// What the interlock remembers of an hour and of a day: its buckets leave only when all of them is outside (docs/motor.md).
 const INTERLOCK_HOUR: Duration = Duration::from_seconds(3_750);
 const INTERLOCK_DAY: Duration = Duration::from_hours(25);
 
 /// Faults that are there until a clinician has dealt with them, also after a reset.
-pub(super) const LATCHING: [Fault; 5] = [
+pub(super) const LATCHING: [Fault; 6] = [
+    Fault::TrialExpired,
     Fault::OverDelivery,
     Fault::ReverseDelivery,
     Fault::EmergencyMinimumRate,
@@ -353,8 +358,10 @@ impl Pump {
             self.dirty.insert(StateKind::Care);
         }
         let phase = self.care.trial.map(|trial| trial.phase());
-        self.faults_now
-            .set(Fault::TrialExpired, phase == Some(TrialPhase::Expired));
+        if phase == Some(TrialPhase::Expired) {
+            // Extended, it does not come back by itself.
+            self.latch(Fault::TrialExpired, true);
+        }
         for fault in LATCHING {
             self.faults_now
                 .set(fault, self.care.latched.contains(fault));
@@ -500,6 +507,9 @@ impl Pump {
         };
         let tolerance = self.tolerance();
         let Findings { alarms, recovered } = self.supervision.observe(&seen, &tolerance);
+        if self.wants_to_deliver() {
+            actions.call_by(now.pump.saturating_add(SUPERVISION_INTERVAL));
+        }
         let stalled = self.supervision.is_stalled();
         if stalled && !self.was_stalled {
             append(
@@ -622,10 +632,6 @@ impl Pump {
             let program = self.prescription.as_ref().map(Prescription::flow);
             return plain(minimum.min(program.unwrap_or(minimum)));
         }
-        if self.supervision.is_stalled() {
-            // Only retries; what is prescribed meanwhile is missed.
-            return plain(self.basal);
-        }
         if self
             .jobs
             .running()
@@ -636,6 +642,10 @@ impl Pump {
         let Some(prescription) = &self.prescription else {
             return plain(Flow::ZERO);
         };
+        if prescription.is_stopped() {
+            // Also what a bridge would give.
+            return plain(Flow::ZERO);
+        }
         let bridge = self
             .path
             .as_ref()

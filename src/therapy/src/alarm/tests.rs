@@ -105,6 +105,15 @@ fn every_kind_sounds_at_once_and_at_its_interval() {
     }
 }
 
+#[test]
+fn commissioned_as_another_kind_it_sounds_as_that() {
+    let mut alarms = Alarms::new(PumpKind::ProgrammableImplant);
+    alarms.set_pump(PumpKind::ExternalTrial);
+    assert!(alarms.raise(AlarmKind::ALL[0], at(1)));
+    let tone = alarms.tick(at(1)).unwrap();
+    assert!(matches!(tone.sound, Sound::Burst(_)), "{tone:?}");
+}
+
 /// However many are raised at once, the highest sounds within 5 s, also into the tone of another, and critical before the rest.
 ///
 /// Requirement: AC-19

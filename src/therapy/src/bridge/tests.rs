@@ -195,6 +195,39 @@ fn a_dose_is_whole_nanograms_and_not_zero() {
     assert!(Target::new(dose("1 ng/day")).is_ok());
 }
 
+#[test]
+fn a_stored_target_reads_back() {
+    let read = |stored: u64| {
+        let mut buffer = [0; 10];
+        let bytes = postcard::to_slice(&stored, &mut buffer).unwrap();
+        optional_target::deserialize(&mut postcard::Deserializer::from_bytes(bytes))
+    };
+    assert_eq!(read(0), Ok(None));
+    for (stored, text) in [
+        (2, "1 ng/h"),
+        (3, "1 ng/day"),
+        (20_000_000_000, "10000 mg/h"),
+    ] {
+        assert_eq!(read(stored), Ok(Some(Target::new(dose(text)).unwrap())));
+    }
+    assert!(read(1).is_err());
+}
+
+/// 24 mL/day at 1 ng/mL is 1 ng/h, and half a nanogram would be too little: one dose is possible.
+#[test]
+fn one_possible_dose_is_one() {
+    let bounds = Bounds {
+        lowest: "12.000001 mL/day".parse().unwrap(),
+        ..BOUNDS
+    };
+    let concentration = Concentration::from_nanograms_per_millilitre(1).unwrap();
+    let one = dose("1 ng/h");
+    assert_eq!(
+        possible_doses(concentration, Per::Hour, &bounds),
+        Some((one, one))
+    );
+}
+
 /// Two bridges in the path: each slug keeps its own dose, and the end is that of both.
 ///
 /// Requirement: TH-bridge

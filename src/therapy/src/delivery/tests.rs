@@ -730,9 +730,13 @@ proptest! {
             prop_assert!(ledger.accounted <= ledger.prescribed(now + 60_000_000));
             prop_assert_eq!(delivery.prescribed(PumpTime::from_micros(now)), ledger.prescribed(now));
             let (ordered, left_out) = (ledger.accounted - delivery.deficit(), delivery.deficit());
+            now = next.saturating_add(delay);
+            // Just behind the last order in hand steps come late instead (`steps_behind_the_orders_in_hand_...`): not here.
+            if let Some(end) = delivery.newest_ends.filter(|end| now > end.micros()) {
+                now = now.max(end.max(delivery.full_until).saturating_add(HANDOVER).micros() + 1);
+            }
             // A delay leaves out exactly the steps due while nothing was ordered for them.
             let mut probe = delivery;
-            now = next.saturating_add(delay);
             let first = probe.next_order(PumpTime::from_micros(now));
             let expected = ledger.prescribed(now - 1).saturating_sub(ordered + left_out);
             prop_assert_eq!(probe.deficit() - left_out, expected);
@@ -928,6 +932,175 @@ fn a_bolus_runs_beside_the_basal_rate_and_neither_loses_a_step() {
     );
 }
 
+/// A driver that drops its orders late has made more than was due: it is the bolus's while that has steps left, then the basal rate's.
+#[test]
+fn what_was_made_beyond_its_time_is_counted_to_the_faster_job() {
+    let basal: FlowRate = "0.25 mL/day".parse().unwrap();
+    let mut delivery = Delivery::run(basal.flow(), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    let next = |delivery: &Delivery| {
+        let (basal, finite) = (delivery.basal.unwrap(), delivery.finite.unwrap());
+        (basal.next_step, finite.track.next_step)
+    };
+    delivery.begin_finite(
+        1_000,
+        bolus_flow(1_000, 100, StepVolume::NOMINAL),
+        PumpTime::ZERO,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+    );
+    let mut motor = Motor::default();
+    drive(&mut delivery, &mut motor, PumpTime::ZERO, seconds(10));
+    assert!(!delivery.waits_for_driver());
+    delivery.cancelled(seconds(10));
+    assert!(delivery.waits_for_driver());
+    // 11 of the basal rate and 100 of the bolus are due, and two more were made.
+    delivery.driver_says(113);
+    assert!(!delivery.waits_for_driver());
+    assert_eq!(next(&delivery), (12, 103));
+    // 115 and 999 are behind: with one step of the bolus left it is still the bolus's.
+    let at = PumpTime::from_micros(99_950_000);
+    delivery.leave_out_before(at);
+    delivery.cancelled(at);
+    delivery.driver_says(112);
+    assert_eq!(next(&delivery), (116, 999));
+    // With the bolus complete there is the basal rate only.
+    delivery.leave_out_before(seconds(101));
+    delivery.cancelled(seconds(101));
+    delivery.driver_says(114);
+    assert_eq!(next(&delivery), (119, 1_001));
+}
+
+/// A bolus of `steps` steps over so many seconds from the start, beside a basal rate.
+fn beside(basal: &str, steps: u32, over: u32) -> Delivery {
+    let mut delivery = Case::flowing(basal, 2_500_000).start(0);
+    delivery.begin_finite(
+        steps,
+        bolus_flow(u64::from(steps), over, StepVolume::NOMINAL),
+        PumpTime::ZERO,
+        &Bounds::PROGRAMMABLE_IMPLANT,
+    );
+    delivery
+}
+
+#[test]
+fn windows_of_two_jobs_are_of_a_like_length_and_hold_500_steps() {
+    // 40 s are two windows of 20: 66.7 and 200 steps each.
+    let mut delivery = beside("0.03 mL/h", 400, 40);
+    for steps in [266, 267] {
+        let order = delivery.next_order(PumpTime::ZERO).unwrap();
+        assert_eq!(order.steps, steps);
+    }
+    // 500 in 30 s, the last of them 8 ms before the end: the next window may begin with a step.
+    let order = beside("0.03 mL/h", 400, 30).next_order(PumpTime::ZERO);
+    let order = order.unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(52_000));
+    assert_eq!(order.period_ns, 60_000_000);
+    for (steps, expected) in [(400, 500), (401, 250)] {
+        let order = beside("0.03 mL/h", steps, 30).next_order(PumpTime::ZERO);
+        assert_eq!(order.map(|order| order.steps), Some(expected));
+    }
+}
+
+/// A step every 36 s and one every 40 s, none in the first window; every 108 s and every 100 s, none within the horizon.
+#[test]
+fn a_window_without_a_step_goes_on_to_the_horizon() {
+    let order = beside("0.006 mL/day", 2, 80).next_order(PumpTime::ZERO);
+    assert_eq!(order.map(|order| order.steps), Some(2));
+    let mut delivery = beside("0.002 mL/day", 1, 100);
+    assert_eq!(delivery.next_order(PumpTime::ZERO), None);
+    assert_eq!(delivery.next_call(), Some(seconds(40)));
+}
+
+/// Also when time seems to go back. Two jobs that are faster than the motor always have a step that is due.
+#[test]
+fn a_window_begins_at_the_horizon_or_before() {
+    let mut delivery = beside("0.45 mL/h", 40_000, 400);
+    assert!(delivery.next_order(seconds(100)).is_some());
+    let latest = delivery.free_from().saturating_sub(HORIZON);
+    let before = latest.saturating_sub(Duration::from_micros(1));
+    assert_eq!(delivery.next_order(before), None);
+    let order = delivery.next_order(latest).unwrap();
+    assert_eq!(order.first_at, latest.saturating_add(HORIZON));
+}
+
+/// What the driver says first is of the job before: this one counts from there.
+#[test]
+fn a_job_that_follows_dropped_orders_waits_and_counts_from_what_the_driver_says() {
+    let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(7_000_000);
+    delivery.follows_cancelled(seconds(7));
+    assert!(delivery.waits_for_driver());
+    assert_eq!(delivery.next_order(seconds(7)), None);
+    delivery.driver_says(703);
+    let order = delivery.next_order(seconds(7)).unwrap();
+    assert_eq!((order.steps, order.last_at()), (500, seconds(12)));
+    delivery.cancelled(seconds(10));
+    delivery.driver_says(703 + 300);
+    assert_eq!(delivery.ordered(), 300);
+    let order = delivery.next_order(seconds(10)).unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(10_010_000));
+}
+
+/// 100 steps/s in orders of 500: the second ends at 10 s.
+fn two_orders_in_hand() -> Delivery {
+    let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(0);
+    for last in [5, 10] {
+        let order = delivery.next_order(PumpTime::ZERO).unwrap();
+        assert_eq!(order.last_at(), seconds(last));
+    }
+    delivery
+}
+
+#[test]
+fn steps_behind_the_orders_in_hand_are_left_out_only_after_the_handover() {
+    let mut delivery = two_orders_in_hand();
+    let at = PumpTime::from_micros(10_100_000);
+    assert!(delivery.next_order(at).is_some());
+    assert_eq!(delivery.deficit(), 0);
+    let mut delivery = two_orders_in_hand();
+    let at = PumpTime::from_micros(10_100_001);
+    assert!(delivery.next_order(at).is_some());
+    assert_eq!(delivery.deficit(), 10);
+}
+
+#[test]
+fn what_was_dropped_comes_again_within_a_second() {
+    let dropped = |micros| {
+        let mut delivery = two_orders_in_hand();
+        delivery.cancelled(seconds(7));
+        delivery.driver_says(700);
+        assert!(delivery.next_order(PumpTime::from_micros(micros)).is_some());
+        delivery.deficit()
+    };
+    assert_eq!(dropped(8_000_000), 0);
+    assert_eq!(dropped(8_000_001), 100);
+}
+
+/// What is left is halved where a last order would otherwise be too short to have another behind it.
+#[test]
+fn a_job_alone_is_ordered_to_its_last_step_in_orders_of_a_like_length() {
+    for (steps, orders) in [
+        (1, [Some(1), None, None]),
+        (500, [Some(500), None, None]),
+        (501, [Some(251), Some(250), None]),
+        (999, [Some(500), Some(499), None]),
+        (1_000, [Some(500), Some(500), None]),
+        (1_001, [Some(500), Some(251), Some(250)]),
+    ] {
+        let mut delivery = Delivery::stopped();
+        delivery.begin_finite(
+            steps,
+            Case::flowing("0.9 mL/h", 2_500_000).flow(),
+            PumpTime::ZERO,
+            &Bounds::PROGRAMMABLE_IMPLANT,
+        );
+        let mut now = PumpTime::ZERO;
+        for order in orders {
+            assert_eq!(delivery.next_call().is_some(), order.is_some());
+            assert_eq!(delivery.next_order(now).map(|order| order.steps), order);
+            now = now.max(delivery.next_call().unwrap_or(now));
+        }
+    }
+}
+
 #[test]
 fn a_rate_that_follows_takes_over_the_part_of_a_step() {
     let rate = |text: &str| text.parse::<FlowRate>().unwrap().flow();
@@ -940,6 +1113,28 @@ fn a_rate_that_follows_takes_over_the_part_of_a_step() {
     let second = delivery.next_order(seconds(10)).unwrap();
     assert_eq!(second.first_at, PumpTime::from_micros(56_250_000));
     assert_eq!(delivery.follows(), None);
+    // Dropped before the change, it is still to come, and may be another.
+    delivery.cancelled(seconds(40));
+    delivery.driver_says(1);
+    assert_eq!(delivery.follows(), Some(seconds(54)));
+    // 1.25 steps by 45 s; the other three quarters take 3.375 s.
+    delivery.follow_with(rate("0.048 mL/day"), seconds(45));
+    let third = delivery.next_order(seconds(40)).unwrap();
+    assert_eq!(third.first_at, PumpTime::from_micros(48_375_000));
+}
+
+#[test]
+fn a_rate_that_has_begun_when_orders_are_dropped_stays() {
+    let rate = |text: &str| text.parse::<FlowRate>().unwrap().flow();
+    let mut delivery = Delivery::run(rate("0.006 mL/day"), StepVolume::NOMINAL, PumpTime::ZERO, 1);
+    delivery.follow_with(rate("0.048 mL/day"), seconds(54));
+    assert!(delivery.next_order(PumpTime::ZERO).is_some());
+    assert!(delivery.next_order(seconds(10)).is_some());
+    delivery.cancelled(seconds(54));
+    delivery.driver_says(1);
+    assert_eq!(delivery.follows(), None);
+    let order = delivery.next_order(seconds(54)).unwrap();
+    assert_eq!(order.first_at, PumpTime::from_micros(56_250_000));
 }
 
 proptest! {

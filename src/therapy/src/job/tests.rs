@@ -279,6 +279,7 @@ fn an_order_has_steps_and_a_duration() {
     }
     assert!(new(1, 1_000_000).is_ok());
     let longest = new(u32::MAX, 86_400_000_000).unwrap();
+    assert_eq!(longest.steps(), u32::MAX);
     let widest = StepVolume::new(u32::MAX).unwrap();
     assert_eq!(
         longest.volume(widest),

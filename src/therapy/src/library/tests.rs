@@ -208,6 +208,11 @@ fn the_table_is_consistent() {
         assert_eq!(entry.drug, drug);
         let limits = entry.limits();
         assert!(limits.used);
+        assert_eq!(
+            entry.labelled(),
+            matches!(drug, Drug::Morphine | Drug::Ziconotide | Drug::Baclofen),
+            "{drug}"
+        );
         assert!(limits.day.soft <= limits.day.hard);
         assert!(entry.start.value.lowest < entry.start.value.highest);
         assert!(entry.start.value.highest < limits.day.soft);

@@ -252,11 +252,10 @@ fn off_label_informs_and_a_mixture_always_is() {
             off(Drug::Clonidine)
         ]
     );
-    assert!(
-        !check(&worked_example(), &Library::built_in(), &NOTHING)
-            .unwrap()
-            .needs_reason()
-    );
+    let findings = |mixture: &Mixture| check(mixture, &Library::built_in(), &NOTHING).unwrap();
+    assert!(!findings(&worked_example()).needs_reason());
+    assert!(!findings(&worked_example()).is_empty());
+    assert!(findings(&alone(Drug::Morphine, "10 mg/mL")).is_empty());
 }
 
 /// Requirement: AC-12, R-1
@@ -389,6 +388,31 @@ fn a_new_start_has_no_per_cent_and_informs_above_the_range() {
     let above = found(&morphine, &start(and_a_zeptogram(top)));
     assert!(matches!(above[..], [Finding::Start { .. }]), "{above:?}");
     assert!(!above[0].needs_reason());
+}
+
+#[test]
+fn a_finding_says_by_how_much_rounded_up() {
+    let said = |drug, new| {
+        found(
+            &alone(drug, "25 mcg/mL"),
+            &changed(drug, "10 mcg", new, 2_400),
+        )
+        .into_iter()
+        .map(|finding| finding.to_string())
+        .collect::<List<_>>()
+    };
+    let eight = mass("8 mcg");
+    let less = eight.checked_sub(Mass::from_zeptograms(1)).unwrap();
+    assert_eq!(
+        said(Drug::Baclofen, less),
+        [
+            "baclofen: a drop by 2.001 mcg in 24 h is more than 20 % at once: there is a danger of withdrawal"
+        ]
+    );
+    assert_eq!(
+        said(Drug::Ziconotide, and_a_zeptogram(mass("12.4 mcg"))),
+        ["ziconotide: a rise by 2.401 mcg in 24 h is more than 2.4 mcg/day at once"]
+    );
 }
 
 /// Everything at once: four drugs over every soft limit, the primary one doubled too soon.

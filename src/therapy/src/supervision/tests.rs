@@ -752,6 +752,20 @@ fn a_commanded_total_that_goes_back_is_not_believed() {
 }
 
 #[test]
+fn counts_beyond_32_bits_are_the_furthest_that_fit() {
+    for (steps, fits) in [
+        (0, 0),
+        (-1, -1),
+        (2_147_483_647, i32::MAX),
+        (2_147_483_648, i32::MAX),
+        (-2_147_483_648, i32::MIN),
+        (-2_147_483_649, i32::MIN),
+    ] {
+        assert_eq!(signed_clamped(steps), fits);
+    }
+}
+
+#[test]
 fn the_record_is_small() {
     let record = SupervisionRecord {
         over_delivery: true,
@@ -763,6 +777,7 @@ fn the_record_is_small() {
         }),
         last_delivery: Some(PoweredTime::MAX),
     };
+    assert_eq!(record.last_delivery(), Some(PoweredTime::MAX));
     let mut buffer = [0; 32];
     let bytes = postcard::to_slice(&record, &mut buffer).unwrap();
     assert_eq!(bytes.len(), 26);

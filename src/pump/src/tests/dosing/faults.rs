@@ -1,1 +1,384 @@
-//! .
+//! Rows of the fault table, through the pump.
+
+use super::*;
+
+impl Bench {
+    fn flow(&mut self) -> u32 {
+        self.status().flow_nl_per_day
+    }
+
+    /// The rotor gives so many pulses more than it was ordered.
+    fn runs_ahead(&mut self, pulses: i64) {
+        self.extra += pulses;
+        self.tick();
+        self.run(Duration::from_minutes(16));
+    }
+}
+
+/// Requirement: AC-3, TH-fault-table
+#[test]
+fn over_delivery_stops_over_resets_until_a_commit() {
+    for cut in [false, true] {
+        let mut bench = at_home();
+        bench.runs_ahead(500);
+        assert!(bench.has_alarm(AlarmKind::OverDelivery));
+        assert_eq!(bench.flow(), 0);
+        let made = bench.made();
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.made(), made);
+        let mut bench = if cut {
+            bench.cut_and_go_on()
+        } else {
+            bench.reset(ResetCause::Watchdog)
+        };
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.made(), 0);
+        assert!(bench.has_alarm(AlarmKind::OverDelivery));
+        // Acknowledging starts nothing.
+        let alarm = AlarmKind::OverDelivery;
+        assert_eq!(
+            bench.ask(Command::AcknowledgeAlarm { alarm }),
+            Some(Outcome::Done)
+        );
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.made(), 0);
+        bench.program(&morphine_at(10_000_000, 5_000_000));
+        bench.run(Duration::from_hours(1));
+        assert!(bench.made().abs_diff(8_333) <= 1, "{}", bench.made());
+    }
+}
+
+/// Requirement: AC-2
+#[test]
+fn a_rotor_that_turns_backwards_stops_the_pump() {
+    let mut bench = at_home();
+    // Each step goes back one pulse instead of forward.
+    let (from, mut turned) = (bench.made(), 0);
+    for _ in 0..100 {
+        bench.run(Duration::from_millis(100));
+        let now = bench.made() - from;
+        bench.extra -= 2 * (now - turned) as i64;
+        turned = now;
+    }
+    bench.run(Duration::from_micros(1));
+    assert!(bench.has_alarm(AlarmKind::ReverseDelivery));
+    assert_eq!(bench.flow(), 0);
+}
+
+/// Requirement: AC-4, TH-retries, TH-no-catching-up
+#[test]
+fn a_rotor_that_stands_still_gets_retries_only_and_comes_back_by_itself() {
+    let mut bench = at_home();
+    bench.jam(true);
+    bench.run(Duration::from_minutes(2));
+    assert!(bench.has_alarm(AlarmKind::MotorStall));
+    let made = bench.made();
+    bench.run(Duration::from_hours(5));
+    let tried = bench.made() - made;
+    assert!((40..=40 * 33).contains(&tried), "{tried}");
+    let levels: Vec<u8> = bench
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Order { level, .. } if *level > 1 => Some(*level),
+            _ => None,
+        })
+        .collect();
+    assert!(levels.contains(&2) && levels.contains(&3), "{levels:?}");
+    assert_eq!(denied(bench.patient(1)), BolusDenial::Alarm);
+    bench.jam(false);
+    let before = bench.made();
+    bench.run(Duration::from_minutes(40));
+    assert!(bench.log().iter().any(|record| matches!(
+        record,
+        Record::StallRecovered { .. }
+    )));
+    let made = bench.made() - before;
+    // 40 min of basal are 5,556 steps; nothing of five hours comes behind.
+    assert!((4_000..=5_600).contains(&made), "{made}");
+    let status = bench.status();
+    assert!(status.deficit_steps > 40_000, "{}", status.deficit_steps);
+}
+
+/// A stall lasts over a reset, and so do the retries.
+///
+/// Requirement: AC-4
+#[test]
+fn a_stall_is_no_better_after_a_reset() {
+    let mut bench = at_home();
+    bench.jam(true);
+    bench.run(Duration::from_minutes(10));
+    let mut bench = bench.cut_and_go_on();
+    bench.jam(true);
+    bench.run(Duration::from_minutes(30));
+    assert!(bench.made() <= 40 * 12, "{}", bench.made());
+    bench.jam(false);
+    bench.run(Duration::from_minutes(30));
+    assert!(bench.made() > 2_000, "{}", bench.made());
+}
+
+/// Requirement: TH-unattended-resume
+#[test]
+fn delivery_that_comes_back_after_two_days_is_minimum_rate_until_a_clinician_comes() {
+    let mut bench = at_home();
+    bench.jam(true);
+    bench.run(Duration::from_hours(49));
+    bench.jam(false);
+    bench.run(Duration::from_minutes(30));
+    assert!(bench.has_alarm(AlarmKind::ResumedAtMinimum));
+    assert_eq!(bench.flow(), 6_000);
+    let mut bench = bench.cut_and_go_on();
+    assert_eq!(bench.flow(), 6_000);
+    bench.program(&morphine_at(10_000_000, 5_000_000));
+    assert_eq!(bench.flow(), 500_000);
+}
+
+/// Requirement: AC-20, TH-fault-table
+#[test]
+fn a_clock_that_is_lost_holds_the_mean_or_stops_what_needs_it() {
+    for (policy, flow) in [(FaultPolicy::HoldLast, 400_000), (FaultPolicy::Stop, 0)] {
+        let mut bench = Bench::on_monday();
+        bench.program(&Program {
+            fill: FULL,
+            fault_policy: Some(policy),
+            mode: flex(
+                Per::Hour,
+                &[&[(0, 100_000), (480, 200_000)]],
+                [0; 7],
+            ),
+            ..morphine_at(10_000_000, 1)
+        });
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.flow(), 480_000);
+        let mut bench = bench.power_cut();
+        assert!(bench.has_alarm(AlarmKind::ClockLost));
+        // 8 h of 0.24 and 16 h of 0.48 mL/day.
+        assert_eq!(bench.flow(), flow, "{policy}");
+        bench.set_clock();
+        assert_eq!(bench.flow(), 480_000);
+    }
+    // One rate needs no time of day.
+    let mut bench = at_home().power_cut();
+    assert_eq!(bench.flow(), 500_000);
+}
+
+/// Requirement: AC-17, TH-fault-table
+#[test]
+fn an_empty_reservoir_goes_on_or_stops_as_the_drug_wants() {
+    for (policy, flow, overdrawn) in [
+        (FaultPolicy::HoldLast, 5_000_000, 6_000),
+        (FaultPolicy::Stop, 0, 0),
+    ] {
+        let mut bench = Bench::fresh();
+        let program = Program {
+            fill: Some(Fill {
+                volume_nl: 5_000_000,
+                top_up: false,
+            }),
+            fault_policy: Some(policy),
+            ..morphine_at(1_000_000, 5_000_000)
+        };
+        bench.program(&program);
+        bench.run(Duration::from_hours(14));
+        assert!(!bench.has_alarm(AlarmKind::LowReservoir));
+        bench.run(Duration::from_minutes(30));
+        assert!(bench.has_alarm(AlarmKind::LowReservoir), "2 mL left");
+        bench.run(Duration::from_hours(9));
+        assert_eq!(bench.flow(), 5_000_000);
+        bench.run(Duration::from_minutes(31));
+        assert!(bench.has_alarm(AlarmKind::EmptyReservoir));
+        assert_eq!(bench.flow(), flow, "{policy}");
+        bench.run(Duration::from_hours(3));
+        assert_eq!(bench.flow(), overdrawn, "{policy}");
+        bench.refill(&program);
+        assert_eq!(bench.flow(), 5_000_000);
+    }
+}
+
+/// Requirement: TH-fault-table
+#[test]
+fn emergency_minimum_rate_is_latched_over_resets_and_needs_no_journal() {
+    let mut bench = at_home();
+    bench.patient(1);
+    bench.run(Duration::from_minutes(1));
+    bench.journal = Journal::Silent;
+    assert_eq!(
+        bench.ask(Command::EmergencyMinimumRate),
+        Some(Outcome::Done)
+    );
+    assert_eq!(bench.flow(), 6_000);
+    assert_eq!(bench.ended()[0].2, JobEnd::Cancelled);
+    bench.journal = Journal::Keeps;
+    bench.run(Duration::from_seconds(30));
+    let mut bench = bench.cut_and_go_on();
+    assert_eq!(bench.flow(), 6_000);
+    assert!(bench.has_alarm(AlarmKind::EmergencyMinimumRate));
+    bench.program(&morphine_at(10_000_000, 5_000_000));
+    assert_eq!(bench.flow(), 500_000);
+    // What was never programmed has no minimum rate.
+    assert_eq!(
+        refused(Bench::fresh().ask(Command::EmergencyMinimumRate)),
+        Refused::NotNow {
+            why: NotNow::NotProgrammed
+        }
+    );
+}
+
+/// Another order that could not be recorded takes nothing of an emergency back.
+#[test]
+fn an_order_that_was_not_done_undoes_no_emergency() {
+    let mut bench = at_home();
+    bench.journal = Journal::Silent;
+    assert_eq!(bench.ask(Command::MriMode { minutes: 30 }), None);
+    bench.ask(Command::EmergencyMinimumRate);
+    bench.run(Duration::from_seconds(6));
+    assert_eq!(bench.therapy().mri_left_s, None, "undone");
+    assert_eq!(bench.flow(), 6_000);
+    assert!(bench.has_alarm(AlarmKind::EmergencyMinimumRate));
+}
+
+/// Requirement: TH-fault-table
+#[test]
+fn no_response_starts_what_is_stopped() {
+    let single = Program {
+        mode: Mode::SingleBolus {
+            dose_ng: 200_000,
+            duration_s: 600,
+        },
+        ..morphine()
+    };
+    let stop = Program {
+        mode: Mode::Stopped,
+        ..morphine()
+    };
+    for program in [single, stop] {
+        let mut bench = Bench::on_monday();
+        bench.program(&program);
+        bench.run(Duration::from_minutes(30));
+        let made = bench.made();
+        bench.ask(Command::EmergencyMinimumRate);
+        bench.run(Duration::from_hours(2));
+        assert_eq!(bench.made(), made, "{program:?}");
+        let mut motor = bench.motor();
+        motor.faults.driver_failed = true;
+        bench.event(Event::Tick(motor));
+        assert_eq!(bench.flow(), 0);
+    }
+}
+
+/// Requirement: TH-fault-table
+#[test]
+fn a_motor_driver_that_fails_follows_the_policy() {
+    for (policy, flow) in [(FaultPolicy::HoldLast, 500_000), (FaultPolicy::Stop, 0)] {
+        let mut bench = Bench::fresh();
+        bench.program(&Program {
+            fault_policy: Some(policy),
+            ..morphine()
+        });
+        let mut motor = bench.motor();
+        motor.faults.driver_failed = true;
+        bench.event(Event::Tick(motor));
+        let now = bench.clock();
+        let actions = bench.pump.handle(now, Event::Tick(motor));
+        drop(actions);
+        let Some((Record::DeliveryChanged { flow_nl_per_day, .. }, _)) = bench
+            .log()
+            .into_iter()
+            .rev()
+            .find(|record| matches!(record, Record::DeliveryChanged { .. }))
+            .map(|record| (record.clone(), ()))
+        else {
+            panic!("not told")
+        };
+        assert_eq!(flow_nl_per_day, flow, "{policy}");
+    }
+}
+
+/// The end of service wins over everything, and is in force after seven years whatever the battery says.
+///
+/// Requirement: AC-18, TH-service-life
+#[test]
+fn the_end_of_service_is_announced_and_stops_every_drug() {
+    // Seven years less ninety days and a minute before the commit.
+    let nearly = 7 * 365 * 86_400 - 90 * 86_400 - 60;
+    let mut recovered = Recovered::new_pump(CommissioningRecord::NOMINAL);
+    recovered.basis.totals = Recovery::Good(TotalsRecord {
+        powered_s: nearly,
+        ..TotalsRecord::default()
+    });
+    let mut bench = Bench::new(recovered);
+    bench.program(&baclofen());
+    assert!(!bench.has_alarm(AlarmKind::ReplacementDue));
+    bench.run(Duration::from_minutes(2));
+    assert!(bench.has_alarm(AlarmKind::ReplacementDue));
+    bench.run(Duration::from_days(76));
+    assert!(bench.has_alarm(AlarmKind::ReplaceNow));
+    assert_eq!(bench.flow(), 125_000);
+    bench.run(Duration::from_days(14));
+    assert_eq!(bench.flow(), 0);
+    assert!(bench.has_alarm(AlarmKind::EndOfService));
+    let mut bench = bench.power_cut();
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), 0);
+    // Not even a commit.
+    bench.program(&dose(300_000));
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), 0);
+}
+
+/// Requirement: TH-trial-expiry
+#[test]
+fn a_trial_stops_by_itself_and_does_not_come_back_by_itself() {
+    let mut bench = programs::of_kind(PumpKind::ExternalTrial);
+    let program = Program {
+        fill: Some(Fill {
+            volume_nl: 100_000_000,
+            top_up: false,
+        }),
+        ..morphine_at(1_000_000, 2_400_000)
+    };
+    bench.program(&program);
+    bench.run(Duration::from_days(6));
+    bench.run(Duration::from_hours(1));
+    assert!(bench.has_alarm(AlarmKind::TrialEnding));
+    assert_eq!(bench.flow(), 2_400_000);
+    bench.run(Duration::from_hours(23));
+    assert!(bench.has_alarm(AlarmKind::TrialExpired));
+    assert_eq!(bench.flow(), 0);
+    let mut bench = bench.power_cut();
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), 0);
+    assert_eq!(
+        bench.ask(Command::ExtendTrial { days: 2 }),
+        Some(Outcome::Done)
+    );
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), 0, "delivery does not come back by itself");
+    bench.program(&Program {
+        fill: None,
+        ..program
+    });
+    bench.run(Duration::from_hours(1));
+    assert!(bench.made() > 0);
+}
+
+/// Requirement: TH-keep-open
+#[test]
+fn an_external_pump_keeps_the_vein_open_with_its_last_millilitre() {
+    let mut bench = programs::of_kind(PumpKind::ExternalTrial);
+    bench.program(&Program {
+        fill: Some(Fill {
+            volume_nl: 5_000_000,
+            top_up: false,
+        }),
+        fault_policy: Some(FaultPolicy::HoldLast),
+        // 1 mL/h.
+        ..morphine_at(100_000, 2_400_000)
+    });
+    bench.run(Duration::from_minutes(239));
+    assert_eq!(bench.flow(), 24_000_000);
+    bench.run(Duration::from_minutes(2));
+    assert_eq!(bench.flow(), 2_400_000, "0.1 mL/h");
+    bench.run(Duration::from_hours(10));
+    assert_eq!(bench.flow(), 0, "empty");
+}
