@@ -523,6 +523,7 @@ fn unreadable(payload: &[u8], reason: Malformed) -> (u32, Malformed) {
 
 #[cfg(test)]
 mod tests {
+    use crate::MESSAGE_LIMIT;
     use std::vec::Vec;
 
     use units::{CarrierTime, Duration};
@@ -652,7 +653,7 @@ mod tests {
             let mut bench = Bench::new(Policy::Insecure);
             assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
             assert_eq!(
-                bench.session.answer_encoded(PHONE, 1, &vec![0; length]),
+                bench.session.answer_encoded(PHONE, 1, &std::vec![0; length]),
                 passed_on
             );
             assert_eq!(bench.session.response().is_empty(), passed_on.is_err());
