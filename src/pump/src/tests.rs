@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use crate::kept::{read, *};
+use crate::record::JobEnd;
 use crate::recovery::Basis;
 use crate::*;
 use proptest::prelude::*;
@@ -13,14 +14,12 @@ use protocol::{
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
-use crate::record::JobEnd;
 use therapy::{Accumulator, Bounds, StepOrder};
 use units::{CarrierTime, Concentration, Drug, Duration, Mass, Now, OverrideReason, Per, PumpTime};
 
 mod dosing;
 mod memory;
 mod records;
-
 
 const PHONE: SessionId = SessionId(7);
 
@@ -54,6 +53,8 @@ struct Bench {
     /// Steps made without a pulse, and those commanded when the rotor stood still.
     slipped: u64,
     jammed_at: Option<u64>,
+    /// It turns backwards and does not stand still.
+    backwards: bool,
     /// Pulses beyond those commanded.
     extra: i64,
     actions: Vec<Action>,
@@ -108,6 +109,7 @@ impl Bench {
             cancelled: 0,
             slipped: 0,
             jammed_at: None,
+            backwards: false,
             extra: 0,
             actions: Vec::new(),
             answers: Vec::new(),
@@ -162,7 +164,8 @@ impl Bench {
     /// Pulses until now.
     fn counted(&self) -> i64 {
         let standing = self.jammed_at.map_or(0, |from| self.made() - from);
-        (self.made() - self.slipped - standing) as i64 + self.extra
+        let back = if self.backwards { standing as i64 } else { 0 };
+        (self.made() - self.slipped - standing) as i64 + self.extra - back
     }
 
     /// The rotor stands still from now on, or turns again.

@@ -38,7 +38,7 @@ use therapy::{
     ZoneOffset, allowed, check, judge_correction, whole_steps,
 };
 use units::{
-    AlarmKind, Concentration, Drug, Duration, Flow, Mass, Now, OverrideReason, PumpTime, Volume,
+    AlarmKind, Concentration, Drug, Duration, Mass, Now, OverrideReason, PumpTime, Volume,
 };
 
 /// Key slot of whoever speaks, until there are sessions with keys.

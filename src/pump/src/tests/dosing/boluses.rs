@@ -149,7 +149,10 @@ fn the_lockout_runs_from_programming_and_from_start_to_start_and_to_the_second()
 fn neither_the_clock_nor_a_cut_gives_a_fifth_bolus() {
     let mut bench = at_home();
     for number in 1..=4 {
-        assert_eq!(bench.patient(number), Some(Outcome::BolusStarted { number }));
+        assert_eq!(
+            bench.patient(number),
+            Some(Outcome::BolusStarted { number })
+        );
         bench.run(Duration::from_hours(1));
     }
     let later = MONDAY.saturating_add(Duration::from_days(3));
@@ -190,9 +193,15 @@ fn every_reason_against_a_bolus_is_told() {
     ));
 
     let mut bench = at_home();
-    assert_eq!(bench.ask(Command::MriMode { minutes: 30 }), Some(Outcome::Done));
+    assert_eq!(
+        bench.ask(Command::MriMode { minutes: 30 }),
+        Some(Outcome::Done)
+    );
     assert_eq!(denied(bench.patient(1)), BolusDenial::MriMode);
-    assert_eq!(bench.ask(Command::MriMode { minutes: 0 }), Some(Outcome::Done));
+    assert_eq!(
+        bench.ask(Command::MriMode { minutes: 0 }),
+        Some(Outcome::Done)
+    );
     assert_eq!(bench.patient(1), STARTED);
     bench.run(Duration::from_hours(1));
 
