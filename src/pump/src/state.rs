@@ -1273,3 +1273,16 @@ fn catch_up(
     }
     path.program_number = committed.number;
 }
+
+#[cfg(test)]
+impl Pump {
+    /// What kind of job runs, for tests.
+    pub(crate) fn running_job(&self) -> Option<therapy::JobKind> {
+        self.jobs.running().map(|job| job.order().kind())
+    }
+
+    /// And what waits behind it.
+    pub(crate) fn suspended_job(&self) -> Option<therapy::JobKind> {
+        self.jobs.suspended().map(|job| job.order().kind())
+    }
+}

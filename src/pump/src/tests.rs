@@ -53,6 +53,8 @@ struct Bench {
     /// Steps made without a pulse, and those commanded when the rotor stood still.
     slipped: u64,
     jammed_at: Option<u64>,
+    /// It turns backwards and does not stand still.
+    backwards: bool,
     /// Pulses beyond those commanded.
     extra: i64,
     actions: Vec<Action>,
@@ -107,6 +109,7 @@ impl Bench {
             cancelled: 0,
             slipped: 0,
             jammed_at: None,
+            backwards: false,
             extra: 0,
             actions: Vec::new(),
             answers: Vec::new(),
@@ -161,7 +164,8 @@ impl Bench {
     /// Pulses until now.
     fn counted(&self) -> i64 {
         let standing = self.jammed_at.map_or(0, |from| self.made() - from);
-        (self.made() - self.slipped - standing) as i64 + self.extra
+        let back = if self.backwards { standing as i64 } else { 0 };
+        (self.made() - self.slipped - standing) as i64 + self.extra - back
     }
 
     /// The rotor stands still from now on, or turns again.

@@ -90,6 +90,10 @@ impl Pump {
         self.follow_basal(now, actions);
         self.retry_stalled(now, actions);
         self.arm(actions);
+        if self.wants_to_deliver() {
+            // Every event comes behind a tick.
+            actions.call_by(now.pump.saturating_add(SUPERVISION_INTERVAL));
+        }
         self.sound(now, actions);
     }
 
@@ -507,9 +511,6 @@ impl Pump {
         };
         let tolerance = self.tolerance();
         let Findings { alarms, recovered } = self.supervision.observe(&seen, &tolerance);
-        if self.wants_to_deliver() {
-            actions.call_by(now.pump.saturating_add(SUPERVISION_INTERVAL));
-        }
         let stalled = self.supervision.is_stalled();
         if stalled && !self.was_stalled {
             append(

@@ -42,10 +42,6 @@ impl Bench {
         self.ask(Command::PatientBolus { number })
     }
 
-    fn denial(&mut self) -> Option<BolusDenial> {
-        self.therapy().bolus.expect("a rule").denial
-    }
-
     fn ended(&self) -> Vec<(JobKind, u32, JobEnd, u32)> {
         self.log()
             .into_iter()

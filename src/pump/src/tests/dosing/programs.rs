@@ -378,7 +378,10 @@ fn a_pump_that_was_never_commissioned_stays_stopped_and_takes_no_program() {
     );
     bench.run(Duration::from_hours(1));
     assert_eq!(bench.handed_out, 0);
-    assert_eq!(bench.status().faults & fault::COMMISSIONING, fault::COMMISSIONING);
+    assert_eq!(
+        bench.status().faults & fault::COMMISSIONING,
+        fault::COMMISSIONING
+    );
     assert!(bench.has_alarm(AlarmKind::Commissioning));
     let implant = commissioning(PumpKind::ProgrammableImplant);
     let wrong = Commissioning {
@@ -452,10 +455,7 @@ fn what_is_not_a_kinds_own_no_command_reaches() {
         );
         let forbids = Refused::KindForbids { kind };
         let mut modes = vec![(Mode::MinimumRate, rules.minimum_rate)];
-        modes.push((
-            flex(Per::Hour, &[&[(0, 100_000)]], [0; 7]),
-            rules.schedules,
-        ));
+        modes.push((flex(Per::Hour, &[&[(0, 100_000)]], [0; 7]), rules.schedules));
         modes.push((
             Mode::PeriodicBolus(PeriodicBolus {
                 bolus_ng: 20_000,
@@ -479,7 +479,10 @@ fn what_is_not_a_kinds_own_no_command_reaches() {
                 ..morphine_at(1_000_000, 1)
             }));
             if allowed {
-                assert!(matches!(outcome, Some(Outcome::Staged(_))), "{kind}: {outcome:?}");
+                assert!(
+                    matches!(outcome, Some(Outcome::Staged(_))),
+                    "{kind}: {outcome:?}"
+                );
             } else {
                 assert_eq!(refused(outcome), forbids, "{kind}");
             }
@@ -596,7 +599,10 @@ fn a_library_comes_in_parts_and_its_limits_refuse() {
     assert_eq!(bench.therapy().library_version, 1);
     assert!(matches!(
         refused(bench.ask(Command::Stage(morphine()))),
-        Refused::OverLimit { limit: 4_000_000, .. }
+        Refused::OverLimit {
+            limit: 4_000_000,
+            ..
+        }
     ));
     let mut bench = bench.power_cut();
     assert_eq!(bench.therapy().library_version, 1);
