@@ -804,7 +804,9 @@ impl Pump {
         if level.is_some_and(|level| level < prime.volume()) {
             return Err(Refused::NotNow { why: NotNow::Empty });
         }
-        for (drug, mass) in prime.dose().iter() {
+        // Of a patient who is disconnected nothing leaves the tip into anybody.
+        let reaches = !therapy::KindRules::of(self.kind).prime_disconnected;
+        for (drug, mass) in prime.dose().iter().filter(|_| reaches) {
             let limit = self.library.effective(drug).bolus.hard;
             if mass > limit.mass() {
                 return Err(Refused::OverLimit {
@@ -819,7 +821,7 @@ impl Pump {
         let order = JobOrder::new(self.next_job(), JobKind::Prime, steps, prime.duration())
             .map_err(|_| Refused::Busy)?;
         let before = self.boluses.clone();
-        let masses = DrugMasses::of(prime.dose().iter());
+        let masses = DrugMasses::of(prime.dose().iter().filter(|_| reaches));
         self.boluses
             .window
             .record_other(CountedBolus::Prime, powered, &masses);

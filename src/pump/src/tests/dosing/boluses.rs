@@ -236,8 +236,16 @@ fn every_reason_against_a_bolus_is_told() {
 
     let mut bench = at_home();
     bench.catheter();
-    let outcome = bench.ask(prime(1, PrimeKind::PumpAndCatheter));
-    assert_eq!(outcome, STARTED);
+    // Told late, the path is full of drug: the catheter has to be aspirated first.
+    let mut order = prime(1, PrimeKind::PumpAndCatheter);
+    if let Command::Prime(order) = &mut order {
+        assert!(matches!(
+            bench.ask(Command::Prime(*order)),
+            Some(Outcome::Refused(Refused::OverLimit { .. }))
+        ));
+        order.catheter_aspirated = true;
+    }
+    assert_eq!(bench.ask(order), STARTED);
     assert_eq!(denied(bench.patient(2)), BolusDenial::Priming);
     let log = bench.log();
     assert!(log.contains(&&Record::BolusDenied {
