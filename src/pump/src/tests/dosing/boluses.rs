@@ -551,7 +551,7 @@ fn a_prime_gives_the_path_to_a_step_once_in_a_day() {
         Refused::TooSoon { .. }
     ));
     let Command::Prime(order) = prime(2, PrimeKind::PumpAndCatheter) else {
-        unreachable!()
+        panic!("another command")
     };
     let outcome = bench.ask(Command::Prime(Prime {
         reason: Some(OverrideReason::Procedure),
@@ -592,7 +592,7 @@ fn an_aspirated_catheter_makes_a_prime_give_no_drug() {
         bench.run(Duration::from_days(2));
         let before = bench.therapy().mass_24h[0].total_ng;
         let Command::Prime(order) = prime(1, PrimeKind::PumpOnly) else {
-            unreachable!()
+            panic!("another command")
         };
         let outcome = bench.ask(Command::Prime(Prime {
             catheter_aspirated: aspirated,
