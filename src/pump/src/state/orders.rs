@@ -961,7 +961,8 @@ impl Pump {
                     order,
                     number: None,
                     prime: None,
-                    granted: false,
+                    // It comes once, on top of what ran in the hour before.
+                    granted: true,
                     before,
                 };
                 self.pend(StateKind::Boluses, None, work, now, actions);

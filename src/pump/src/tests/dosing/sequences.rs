@@ -329,7 +329,7 @@ fn play(acts: &[Act]) -> (Bench, Watch) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Nothing panics; never two jobs but a normal one over an extended one; a number and a job at most once, over resets; totals that never
     /// say less than was made; no more steps in an hour than the interlock was told.
