@@ -216,8 +216,8 @@ def browser(stage):
 def zephyr(stage):
     """Firmware: images, twister suites, BLE end to end, the page over emulated Web Bluetooth to native_sim."""
     workspace = zephyr_workspace.find(ROOT)
-    parts = ["native_sim image", "nRF52840 image", "nRF52833 image", "nRF52832 image", "power cuts on native_sim",
-             "twister suites", "BLE end to end", "page over Web Bluetooth to native_sim"]
+    parts = ["native_sim image", "nRF52840 image", "power cuts on native_sim", "twister suites", "BLE end to end",
+             "page over Web Bluetooth to native_sim"]
     if workspace is None:
         for part in parts:
             stage.tally.skip(f"zephyr: {part}", zephyr_workspace.NOT_FOUND)

@@ -23,11 +23,7 @@ from zephyr_tools import CLEAN, ROOT, Missing
 
 # West's name of the board, the name here, and the Rust target that zephyr-lang-rust takes for it.
 NATIVE = ("native_sim/native/64", "native_sim", "x86_64-unknown-none")
-BOARDS = [
-    ("nrf52840dk/nrf52840", "nRF52840", "thumbv7em-none-eabi"),
-    ("nrf52833dk/nrf52833", "nRF52833", "thumbv7em-none-eabi"),
-    ("nrf52dk/nrf52832", "nRF52832", "thumbv7em-none-eabi"),
-]
+BOARDS = [("nrf52840dk/nrf52840", "nRF52840", "thumbv7em-none-eabi")]
 # The native_sim image under test may be programmed by anybody and broken on purpose; the boards' images are as they are shipped.
 NATIVE_OPTIONS = ["-DCONFIG_THECAL_INSECURE_LINK=y", "-DCONFIG_THECAL_FAULT_INJECTION=y"]
 # Of a thread's stack at most so much may be needed, in percent.

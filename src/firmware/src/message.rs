@@ -7,7 +7,7 @@
 
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
 use journal::{Envelope, Kind, Stamp};
-use protocol::{LogName, Request};
+use protocol::{Answer, Lifecycle, LogName, Request, SessionId};
 use pump::{Basis, Recovery, StorageReport};
 use serde::{Deserialize, Serialize};
 use units::{Clock, PumpTime};
@@ -22,13 +22,22 @@ pub enum FromLink {
     Closed { session: u32 },
 }
 
-/// From delivery to the link. Sent with a reference to the answer, received with the answer.
-#[derive(Serialize, Deserialize)]
-pub enum ToLink<A> {
-    /// What became of a command.
-    Answer { session: u32, answer: A },
-    /// The latched flags are these now.
-    StatusChanged { flags: u16 },
+/// To the link.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub enum ToLink {
+    /// What became of a command: the encoded [`Answer`] follows. The link passes it on as it is.
+    Answer { session: u32, id: u32 },
+    /// What the pump shows whoever looks, at once and whenever it has changed.
+    Shown(Shown),
+}
+
+/// What the pump shows without being asked.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The latched flags.
+    pub flags: u16,
+    /// Where in its life the pump is. Also decides who may do what.
+    pub lifecycle: Lifecycle,
 }
 
 /// From the journal to delivery.
@@ -116,6 +125,50 @@ pub fn receive_borrowed<'a, T: Deserialize<'a>>(
 ) -> Option<T> {
     let bytes = queue::take(queue, buffer, wait)?;
     postcard::from_bytes(bytes).ok()
+}
+
+/// Longest head of an answer: variant, session and number.
+const ANSWER_HEAD_BYTES: usize = 11;
+
+/// Gives the link an answer for a session, at once, and wakes it. One that finds no room is lost, and counted; the phone asks again.
+#[inline(never)]
+pub fn send_answer(session: SessionId, answer: &Answer) {
+    let order = ToLink::Answer {
+        session: session.0,
+        id: answer.id,
+    };
+    let mut head = [0; ANSWER_HEAD_BYTES];
+    let mut body = [0; protocol::MESSAGE_LIMIT];
+    let (Ok(head), Ok(body)) = (
+        postcard::to_slice(&order, &mut head),
+        postcard::to_slice(answer, &mut body),
+    ) else {
+        return;
+    };
+    if queue::put_two(Queue::Answers, head, body).is_ok() {
+        wake_link();
+    }
+}
+
+/// Tells the link what the pump shows, at once, and wakes it.
+pub fn send_shown(shown: Shown) -> Result<(), NoRoom> {
+    let mut buffer = [0; ANSWER_HEAD_BYTES];
+    let bytes = postcard::to_slice(&ToLink::Shown(shown), &mut buffer).map_err(|_| NoRoom)?;
+    queue::put(Queue::Answers, bytes)?;
+    wake_link();
+    Ok(())
+}
+
+fn wake_link() {
+    #[cfg(CONFIG_THECAL_LINK)]
+    drivers::device::link::wake();
+}
+
+/// Takes what the link is to do next, and the bytes behind it. As [`receive`].
+#[cfg(CONFIG_THECAL_LINK)]
+pub fn receive_for_link(buffer: &mut [u8; QUEUE_BYTES]) -> Option<(ToLink, &[u8])> {
+    let bytes = queue::take(Queue::Answers, buffer, Wait::No)?;
+    postcard::take_from_bytes(bytes).ok()
 }
 
 /// Longest order with a record of at most [`pump::RECORD_BYTES`] behind it.

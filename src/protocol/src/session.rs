@@ -277,27 +277,46 @@ impl Session {
     /// # Errors
     /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
     pub fn answer(&mut self, to: SessionId, answer: &Answer) -> Result<(), AnswerError> {
+        let last = self.asked(to, answer.id)?;
+        let loaded = self.put(answer);
+        self.answered(last, loaded)
+    }
+
+    /// As [`Session::answer`], for an answer that was encoded elsewhere ([`codec::encode`]) and bears the number `id`: whoever only passes it
+    /// on need not be able to read it.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
+    pub fn answer_encoded(
+        &mut self,
+        to: SessionId,
+        id: u32,
+        encoded: &[u8],
+    ) -> Result<(), AnswerError> {
+        let last = self.asked(to, id)?;
+        let loaded = self.put_bytes(encoded);
+        self.answered(last, loaded)
+    }
+
+    /// The request that an answer is for.
+    fn asked(&self, to: SessionId, answered: u32) -> Result<Last, AnswerError> {
         if self.open != Some(to) {
             return Err(AnswerError::OtherSession);
         }
-        match self.last {
-            Some(Last {
-                id,
-                check,
-                stage: Stage::Working,
-            }) if id == answer.id => {
-                if !self.put(answer) {
-                    return Err(AnswerError::TooLong);
-                }
-                self.last = Some(Last {
-                    id,
-                    check,
-                    stage: Stage::Answered,
-                });
-                Ok(())
-            }
-            Some(_) | None => Err(AnswerError::NotAsked),
+        self.last
+            .filter(|last| last.stage == Stage::Working && last.id == answered)
+            .ok_or(AnswerError::NotAsked)
+    }
+
+    fn answered(&mut self, last: Last, loaded: bool) -> Result<(), AnswerError> {
+        if !loaded {
+            return Err(AnswerError::TooLong);
         }
+        self.last = Some(Last {
+            stage: Stage::Answered,
+            ..last
+        });
+        Ok(())
     }
 
     fn data(&mut self, now: CarrierTime, part: &Part<'_>) -> Received {
@@ -423,12 +442,20 @@ impl Session {
 
     /// Encodes an answer and shows its first fragment.
     fn put(&mut self, answer: &impl serde::Serialize) -> bool {
+        self.put_with(|payload| codec::encode(answer, payload).map(<[u8]>::len))
+    }
+
+    fn put_bytes(&mut self, encoded: &[u8]) -> bool {
+        self.put_with(|payload| {
+            let length = encoded.len();
+            payload.get_mut(..length)?.copy_from_slice(encoded);
+            Some(length)
+        })
+    }
+
+    fn put_with(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
         let transport = &mut self.transport;
-        let loaded = self.outgoing.load(|buffer| {
-            transport.seal(buffer, |payload| {
-                codec::encode(answer, payload).map(<[u8]>::len)
-            })
-        });
+        let loaded = self.outgoing.load(|buffer| transport.seal(buffer, write));
         self.show_next();
         loaded
     }
@@ -496,6 +523,7 @@ fn unreadable(payload: &[u8], reason: Malformed) -> (u32, Malformed) {
 
 #[cfg(test)]
 mod tests {
+    use crate::MESSAGE_LIMIT;
     use std::vec::Vec;
 
     use units::{CarrierTime, Duration};
@@ -563,8 +591,18 @@ mod tests {
             self.send(&frames)
         }
 
+        /// Answers, and sees that an answer which was encoded elsewhere would have done the same.
         fn answer(&mut self, id: u32, outcome: Outcome) -> Result<(), AnswerError> {
-            self.session.answer(PHONE, &Answer { id, outcome })
+            let answer = Answer { id, outcome };
+            let mut buffer = [0; MESSAGE_LIMIT];
+            let encoded = codec::encode(&answer, &mut buffer).unwrap();
+            let mut passing_on = self.session.clone();
+            let passed_on = passing_on.answer_encoded(PHONE, id, encoded);
+            let answered = self.session.answer(PHONE, &answer);
+            assert_eq!(passed_on, answered);
+            assert_eq!(passing_on.last, self.session.last);
+            assert_eq!(passing_on.response(), self.session.response());
+            answered
         }
 
         /// Reads fragment after fragment, acknowledging each, and decodes the answer.
@@ -602,6 +640,25 @@ mod tests {
     }
 
     const COMMITTED: Outcome = Outcome::Committed { program_number: 12 };
+
+    /// Version, answer and check fill a message.
+    const LONGEST_ANSWER: usize = MESSAGE_LIMIT - 1 - CHECK_LENGTH;
+
+    #[test]
+    fn an_encoded_answer_is_passed_on_up_to_the_longest() {
+        for (length, passed_on) in [
+            (LONGEST_ANSWER, Ok(())),
+            (LONGEST_ANSWER + 1, Err(AnswerError::TooLong)),
+        ] {
+            let mut bench = Bench::new(Policy::Insecure);
+            assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
+            assert_eq!(
+                bench.session.answer_encoded(PHONE, 1, &std::vec![0; length]),
+                passed_on
+            );
+            assert_eq!(bench.session.response().is_empty(), passed_on.is_err());
+        }
+    }
 
     #[test]
     fn a_request_goes_in_and_its_answer_comes_out() {

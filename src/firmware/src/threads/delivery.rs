@@ -8,17 +8,18 @@ use drivers::device::{motor, retained, system, watchdog};
 use drivers::motor::{Allowance, DriveLevel, Faults, Interlock, MotorError, Order};
 use heapless::Deque;
 use journal::{Envelope, Stamp};
-use protocol::{Answer, SessionId};
+use protocol::SessionId;
 use pump::{
     Action, Event, Kept, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES,
     RETAINED_BYTES, Record, Recovered, Recovery, ResetCause, Retained, STATE_BYTES, Start,
     StateKind, Ticket,
 };
+use static_cell::StaticCell;
 use therapy::StepOrder;
 use units::{Duration, Now, PumpTime};
 
 use crate::log_sink::say;
-use crate::message::{self, FromJournal, FromLink, ToJournal, ToLink};
+use crate::message::{self, FromJournal, FromLink, Shown, ToJournal};
 use crate::{clock, kconfig};
 
 /// How long the recovered state is waited for (Kconfig `THECAL_RECOVERY_LIMIT_MS`).
@@ -26,6 +27,9 @@ const RECOVERY_LIMIT: Duration = Duration::from_millis(kconfig::CONFIG_THECAL_RE
 
 /// What came of the actions and is still to be told to the pump: at most one thing for each action of a call, and those of one more.
 const OUTCOMES: usize = 24;
+
+/// Not on the stack: there the pump would lie below the deepest calls.
+static DELIVERY: StaticCell<Delivery> = StaticCell::new();
 
 /// The thread.
 pub fn run() {
@@ -40,7 +44,7 @@ pub fn run() {
         retained: retained(cause),
     };
     resume_interlock(cause);
-    let mut delivery = Delivery::new(recovered(), start);
+    let delivery = recover(start);
     // Before the first tick: nothing has moved yet.
     delivery.tell(Event::Boot);
     delivery.tick();
@@ -63,6 +67,12 @@ pub fn run() {
         delivery.take_commands();
         delivery.tell_link();
     }
+}
+
+/// The pump as it was before this boot. What it was found from leaves the stack again.
+#[inline(never)]
+fn recover(start: Start) -> &'static mut Delivery {
+    DELIVERY.init_with(|| Delivery::new(recovered(), start))
 }
 
 /// The state of the pump before this boot. Flash that does not answer in time counts as lost: therapy comes first.
@@ -204,8 +214,8 @@ struct Delivery {
     motor: MotorStatus,
     /// What came of the pump's actions and it does not know yet.
     outcomes: Deque<Outcome, OUTCOMES>,
-    /// The flags that the link was told last.
-    flags_told: Option<u16>,
+    /// What the link was told last that the pump shows.
+    shown: Option<Shown>,
 }
 
 impl Delivery {
@@ -216,7 +226,7 @@ impl Delivery {
             next_call: PumpTime::ZERO,
             motor: MotorStatus::default(),
             outcomes: Deque::new(),
-            flags_told: None,
+            shown: None,
         }
     }
 
@@ -273,9 +283,7 @@ impl Delivery {
             self.carry_out(now, action);
         }
         for (session, answer) in actions.answers() {
-            // One that finds no room is lost, and counted; the phone asks again.
-            let session = session.0;
-            let _ = to_link(&ToLink::Answer { session, answer });
+            message::send_answer(*session, answer);
         }
     }
 
@@ -344,13 +352,14 @@ impl Delivery {
         }
     }
 
-    /// Tells the link the latched flags when they have changed. Without room now, the next time.
+    /// Tells the link what the pump shows when it has changed. Without room now, the next time.
     fn tell_link(&mut self) {
-        let flags = self.pump.status_changed();
-        if self.flags_told != Some(flags)
-            && to_link(&ToLink::<&Answer>::StatusChanged { flags }).is_ok()
-        {
-            self.flags_told = Some(flags);
+        let shown = Shown {
+            flags: self.pump.status_changed(),
+            lifecycle: self.pump.lifecycle(),
+        };
+        if self.shown != Some(shown) && message::send_shown(shown).is_ok() {
+            self.shown = Some(shown);
         }
     }
 
@@ -445,13 +454,6 @@ fn next_result() -> Option<Event> {
         });
     }
     None
-}
-
-fn to_link(message: &ToLink<&Answer>) -> Result<(), NoRoom> {
-    message::send(Queue::Answers, message)?;
-    #[cfg(CONFIG_THECAL_LINK)]
-    drivers::device::link::wake();
-    Ok(())
 }
 
 fn refusal_of(error: MotorError) -> OrderRefusal {

@@ -8,14 +8,14 @@ use journal::{
     Envelope, FlashError, Journal, JournalError, KEY_BYTES, Opening, Partition, Repairs,
     StateCondition,
 };
-use protocol::{Answer, LogName, Outcome, Refused};
+use protocol::{Answer, LogName, Outcome, Refused, SessionId};
 use pump::{
     Basis, ONE_TIME_BYTES, Placement, Record, Recovery, StorageReport, each_state, storage,
 };
 
 use crate::flash::DeviceFlash;
 use crate::log_sink::say;
-use crate::message::{self, Body, FromJournal, ToJournal, ToLink};
+use crate::message::{self, Body, FromJournal, ToJournal};
 
 /// The thread.
 // What is done once at boot is not merged into this function, so that it leaves the stack again.
@@ -119,17 +119,9 @@ fn keep(opened: &mut Opened, record: Option<Envelope<'_>>) -> Result<(), Journal
     kept
 }
 
-/// Answers a session past delivery, which has nothing to add. One that finds no room is lost; the phone asks again.
+/// Answers a session past delivery, which has nothing to add.
 fn answer(session: u32, id: u32, outcome: Outcome) {
-    let answer = Answer { id, outcome };
-    let message = ToLink::Answer {
-        session,
-        answer: &answer,
-    };
-    if message::send(Queue::Answers, &message).is_ok() {
-        #[cfg(CONFIG_THECAL_LINK)]
-        drivers::device::link::wake();
-    }
+    message::send_answer(SessionId(session), &Answer { id, outcome });
 }
 
 #[inline(never)]

@@ -3,17 +3,18 @@
 //! The lowest priority of the firmware. Nobody waits for it.
 
 use drivers::device::link::{self, EventBuffer, LinkEvent};
-use drivers::device::queue::{self, Queue, Wait};
+use drivers::device::queue::{self, QUEUE_BYTES, Queue};
 use drivers::device::system;
 use protocol::info::capability;
 use protocol::{
-    Answer, Info, Lifecycle, Mtu, Outcome, Policy, Received, Refused, Session, SessionId, Situation,
+    Answer, AnswerError, Info, Lifecycle, Mtu, Outcome, Policy, Received, Refused, Session,
+    SessionId, Situation,
 };
 use units::CarrierTime;
 
 use crate::clock;
 use crate::log_sink::say;
-use crate::message::{self, FromLink, ToLink};
+use crate::message::{self, FromLink, Shown, ToLink};
 
 /// Whoever connects may program the pump only in a build for tests (Kconfig, native_sim only).
 const POLICY: Policy = if cfg!(CONFIG_THECAL_INSECURE_LINK) {
@@ -22,7 +23,7 @@ const POLICY: Policy = if cfg!(CONFIG_THECAL_INSECURE_LINK) {
     Policy::InterrogationOnly
 };
 
-/// There is neither enrolment nor a presence sensor yet.
+/// Until delivery says what it is, which is before anybody connects. There is no presence sensor yet.
 const SITUATION: Situation = Situation {
     lifecycle: Lifecycle::InService,
     armed: false,
@@ -37,6 +38,8 @@ const CAPABILITIES: u32 = match POLICY {
     0
 };
 
+const NONCE_BYTES: usize = 8;
+
 /// Longest wait for an event while a phone is there: frames of a message that is never finished are dropped in time.
 const WAIT_MS: u32 = 500;
 /// And while none is there.
@@ -46,6 +49,8 @@ const IDLE_WAIT_MS: u32 = 60_000;
 pub fn run() {
     while !system::wait_for_delivery(IDLE_WAIT_MS) {}
     let mut link = Link::new();
+    // What delivery had to tell before it began: the first Info is to be right.
+    link.take_messages();
     link.renew_info();
     match link::start() {
         Ok(()) => say!(info, "link: advertising, {}", POLICY_TEXT),
@@ -62,7 +67,7 @@ pub fn run() {
         if let Some(event) = link::receive(&mut buffer, wait) {
             link.happened(event);
         }
-        link.take_answers();
+        link.take_messages();
         link.look_after(clock::carrier(system::uptime()));
         link.show_response();
     }
@@ -75,6 +80,9 @@ const POLICY_TEXT: &str = match POLICY {
 
 struct Link {
     session: Session,
+    situation: Situation,
+    /// The random bytes of Info.
+    nonce: [u8; NONCE_BYTES],
     /// What Response holds is not empty.
     response_set: bool,
     /// A session that delivery could not be told the end of, because its queue was full.
@@ -87,6 +95,8 @@ impl Link {
     fn new() -> Self {
         Self {
             session: Session::new(POLICY, SITUATION),
+            situation: SITUATION,
+            nonce: [0; NONCE_BYTES],
             response_set: false,
             closed: None,
             lost: 0,
@@ -145,22 +155,34 @@ impl Link {
         }
     }
 
+    /// Answers what was refused here.
     fn answer(&mut self, session: u32, answer: &Answer) {
-        if let Err(error) = self.session.answer(SessionId(session), answer) {
-            say!(warn, "link: answer {} dropped: {error}", answer.id);
+        let answered = self.session.answer(SessionId(session), answer);
+        note(answer.id, answered);
+    }
+
+    #[inline(never)]
+    fn take_messages(&mut self) {
+        let mut buffer = [0; QUEUE_BYTES];
+        while let Some((message, rest)) = message::receive_for_link(&mut buffer) {
+            match message {
+                ToLink::Answer { session, id } => {
+                    let answered = self.session.answer_encoded(SessionId(session), id, rest);
+                    note(id, answered);
+                }
+                ToLink::Shown(shown) => self.show(shown),
+            }
         }
     }
 
-    fn take_answers(&mut self) {
-        while let Some(message) = message::receive::<ToLink<Answer>>(Queue::Answers, Wait::No) {
-            match message {
-                ToLink::Answer { session, answer } => self.answer(session, &answer),
-                ToLink::StatusChanged { flags } => {
-                    if let Err(error) = link::set_status_changed(flags) {
-                        say!(warn, "link: status changed: {error}");
-                    }
-                }
-            }
+    fn show(&mut self, shown: Shown) {
+        if let Err(error) = link::set_status_changed(shown.flags) {
+            say!(warn, "link: status changed: {error}");
+        }
+        if self.situation.lifecycle != shown.lifecycle {
+            self.situation.lifecycle = shown.lifecycle;
+            self.session.set_situation(self.situation);
+            self.show_info();
         }
     }
 
@@ -205,11 +227,15 @@ impl Link {
 
     /// Info with fresh random bytes.
     fn renew_info(&mut self) {
-        let mut nonce = [0; 8];
-        if let Err(error) = system::random(&mut nonce) {
+        if let Err(error) = system::random(&mut self.nonce) {
             say!(error, "link: no random numbers: {error}");
         }
-        let info = Info::new(CAPABILITIES, nonce, SITUATION.lifecycle, SITUATION.armed);
+        self.show_info();
+    }
+
+    fn show_info(&self) {
+        let Situation { lifecycle, armed } = self.situation;
+        let info = Info::new(CAPABILITIES, self.nonce, lifecycle, armed);
         let mut buffer = [0; Info::LIMIT];
         let set = match info.encode(&mut buffer) {
             Some(bytes) => link::set_info(bytes).is_ok(),
@@ -218,5 +244,12 @@ impl Link {
         if !set {
             say!(error, "link: Info cannot be set");
         }
+    }
+}
+
+/// For the log.
+fn note(id: u32, answered: Result<(), AnswerError>) {
+    if let Err(error) = answered {
+        say!(warn, "link: answer {id} dropped: {error}");
     }
 }
