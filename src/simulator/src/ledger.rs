@@ -7,12 +7,8 @@ use std::collections::BTreeMap;
 use therapy::Accumulator;
 use units::{Concentration, Drug, Duration, Flow, Mass, PumpTime, StepVolume, Volume};
 
-/// What is in the reservoir.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Contents {
-    pub(crate) drug: Drug,
-    pub(crate) concentration: Concentration,
-}
+/// What is in the reservoir: each drug with its concentration.
+pub(crate) type Contents = Vec<(Drug, Concentration)>;
 
 /// The account of one run. Times are since the start of the simulation.
 #[derive(Clone, Debug)]
@@ -21,7 +17,7 @@ pub(crate) struct Ledger {
     flow: Flow,
     job: Option<Accumulator>,
     prescribed_before: u64,
-    contents: Option<Contents>,
+    contents: Contents,
     /// Volume in the reservoir; none as long as nobody has said, and then it does not end.
     left: Option<Volume>,
     delivered: Volume,
@@ -38,7 +34,7 @@ impl Ledger {
             flow: Flow::ZERO,
             job: None,
             prescribed_before: 0,
-            contents: None,
+            contents: Contents::new(),
             left: None,
             delivered: Volume::ZERO,
             reckoned: 0,
@@ -92,7 +88,7 @@ impl Ledger {
     /// The reservoir holds something else from now on, and is full to `volume` if that is said. `turned` is the rotor's position.
     pub(crate) fn fill(&mut self, turned: u64, contents: Contents, volume: Option<Volume>) {
         self.reckon(turned);
-        self.contents = Some(contents);
+        self.contents = contents;
         self.left = volume.or(self.left);
     }
 
@@ -104,12 +100,9 @@ impl Ledger {
         let moved = self.left.map_or(moved, |left| moved.min(left));
         self.left = self.left.map(|left| left.saturating_sub(moved));
         self.delivered = self.delivered.saturating_add(moved);
-        if let Some(contents) = self.contents {
-            let dose = Mass::in_volume(moved, contents.concentration);
-            let total = self
-                .dose
-                .entry(contents.drug)
-                .or_insert(Mass::from_zeptograms(0));
+        for (drug, concentration) in &self.contents {
+            let dose = Mass::in_volume(moved, *concentration);
+            let total = self.dose.entry(*drug).or_insert(Mass::from_zeptograms(0));
             *total = total.checked_add(dose).unwrap_or(*total);
         }
     }
@@ -161,10 +154,10 @@ mod tests {
 
     #[test]
     fn a_dose_is_of_the_drug_that_was_in_the_reservoir() {
-        let contents = |drug, nanograms| Contents {
-            drug,
-            concentration: Concentration::from_nanograms_per_millilitre(nanograms)
-                .expect("not zero"),
+        let contents = |drug, nanograms| {
+            let concentration =
+                Concentration::from_nanograms_per_millilitre(nanograms).expect("not zero");
+            vec![(drug, concentration)]
         };
         let mut ledger = Ledger::new(StepVolume::NOMINAL);
         ledger.reckon(100);
@@ -181,13 +174,11 @@ mod tests {
 
     #[test]
     fn an_empty_reservoir_gives_nothing() {
-        let contents = Contents {
-            drug: Drug::Morphine,
-            concentration: Concentration::from_nanograms_per_millilitre(10_000_000)
-                .expect("not zero"),
-        };
+        let concentration =
+            Concentration::from_nanograms_per_millilitre(10_000_000).expect("not zero");
+        let contents = vec![(Drug::Morphine, concentration)];
         let mut ledger = Ledger::new(StepVolume::NOMINAL);
-        ledger.fill(0, contents, Some(Volume::from_microlitres(100)));
+        ledger.fill(0, contents.clone(), Some(Volume::from_microlitres(100)));
         // 100 microlitres are 40,000 steps.
         ledger.reckon(39_000);
         ledger.reckon(41_000);
@@ -195,7 +186,7 @@ mod tests {
         assert_eq!(ledger.delivered().to_string(), "0.1 mL");
         assert_eq!(ledger.dose()[&Drug::Morphine].to_string(), "1 mg");
         // Another program without a refill finds it as empty; a refill is delivered again.
-        ledger.fill(90_000, contents, None);
+        ledger.fill(90_000, contents.clone(), None);
         ledger.reckon(95_000);
         assert_eq!(ledger.delivered().to_string(), "0.1 mL");
         ledger.fill(95_000, contents, Some(Volume::from_millilitres(1)));

@@ -1,18 +1,18 @@
 //! A record of the event log for people and for programs: its name, its contents as JSON, and both in a line of words.
 
-use crate::words::{ProgramText, capitalised, decimal};
-use protocol::Program;
+use crate::words::{capitalised, component_words, decimal, time_of_day};
 use protocol::status::{changed, fault};
-use pump::{FillRecord, ProgramRecord, Record, ResetCause};
+use pump::{JobEnd, Record, ResetCause};
 use serde_json::{Value, json};
-use units::{Clock, Volume};
+use therapy::JobKind;
+use units::{Clock, Mass, Volume};
 
 /// What happened, in a few words.
 pub(crate) fn name(record: &Record) -> &'static str {
     Record::title(record.kind()).unwrap_or("unknown")
 }
 
-/// What a record says beside its name. Numbers bear their unit in the name of the field, quantities of a program in their text.
+/// What a record says beside its name. Numbers bear their unit in the name of the field.
 pub(crate) fn detail(record: &Record) -> Value {
     match record {
         Record::Boot {
@@ -28,23 +28,22 @@ pub(crate) fn detail(record: &Record) -> Value {
             "counted_steps": counted_steps,
             "at_most_steps": at_most_steps,
         }),
-        Record::ProgramCommitted { before, record } => {
-            let mut detail = program(record);
-            if let Value::Object(fields) = &mut detail {
-                fields.insert("before".into(), json!(before.as_ref().map(ProgramText::of)));
-            }
-            detail
-        }
-        Record::Program { record } => program(record),
-        Record::AlarmRaised { faults }
-        | Record::AlarmCleared { faults }
-        | Record::AlarmSounded { faults }
-        | Record::AlarmSilenced { faults } => {
+        Record::AlarmRaised { faults } | Record::AlarmCleared { faults } => {
             json!({ "alarms": fault::texts(*faults).collect::<Vec<_>>() })
         }
+        Record::AlarmSounded { alarm }
+        | Record::AlarmSilenced { alarm }
+        | Record::AlarmOn { alarm }
+        | Record::AlarmOff { alarm }
+        | Record::AlarmAcknowledged { alarm } => json!({ "alarm": alarm.name() }),
         Record::FlagsCleared { mask } => {
             json!({ "flags": changed::texts(*mask).collect::<Vec<_>>() })
         }
+        Record::ProgramPart {
+            number,
+            offset,
+            part,
+        } => json!({ "number": number, "offset": offset, "bytes": part.len() }),
         // Fields by their names; an enum of one variant is what serde makes of the record.
         other => match serde_json::to_value(other) {
             Ok(Value::Object(variant)) => variant
@@ -54,25 +53,6 @@ pub(crate) fn detail(record: &Record) -> Value {
             Ok(_) | Err(_) => Value::Null,
         },
     }
-}
-
-fn program(record: &ProgramRecord) -> Value {
-    let fill = record.fill.map(
-        |FillRecord {
-             volume_fl,
-             at_most_steps,
-         }| {
-            json!({
-                "volume": Volume::from_femtolitres(volume_fl),
-                "at_most_steps": at_most_steps,
-            })
-        },
-    );
-    json!({
-        "number": record.number,
-        "program": record.program.as_ref().map(ProgramText::of),
-        "last_fill": fill,
-    })
 }
 
 pub(crate) fn cause_words(cause: ResetCause) -> String {
@@ -95,29 +75,41 @@ pub(crate) fn clock_words(clock: Clock) -> String {
     }
 }
 
-/// A committed program in one line.
-fn program_record_words(record: &ProgramRecord) -> String {
-    let program = record
-        .program
-        .as_ref()
-        .map_or_else(|| "none".to_owned(), program_words);
-    format!("number {}, {program}", record.number)
+fn millilitres(nanolitres: u32) -> String {
+    Volume::from_nanolitres(nanolitres).to_string()
 }
 
-fn program_words(program: &Program) -> String {
-    let text = ProgramText::of(program);
-    let mut words = text.drug.name().to_owned();
-    if let Some(concentration) = text.concentration {
-        words.push_str(&format!(" {concentration}"));
+fn nanograms(nanograms: u64) -> String {
+    Mass::from_nanograms(nanograms).to_string()
+}
+
+fn or_unknown(nanolitres: Option<u32>) -> String {
+    nanolitres.map_or_else(|| "an unknown volume".to_owned(), millilitres)
+}
+
+fn job_words(job: JobKind) -> &'static str {
+    match job {
+        JobKind::PatientBolus => "patient bolus",
+        JobKind::ClinicianBolus { extended: false } => "clinician bolus",
+        JobKind::ClinicianBolus { extended: true } => "extended clinician bolus",
+        JobKind::PeriodicBolus => "periodic bolus",
+        JobKind::SingleBolus => "single bolus",
+        JobKind::Prime => "prime",
     }
-    words.push_str(&format!(", {}", text.mode));
-    if let Some(dose) = text.dose {
-        words.push_str(&format!(" {dose}"));
+}
+
+fn end_words(end: JobEnd) -> &'static str {
+    match end {
+        JobEnd::Completed => "completed",
+        JobEnd::Cancelled => "cancelled",
+        JobEnd::Interrupted => "interrupted by a restart",
+        JobEnd::Fault => "ended by a fault",
     }
-    if let Some(fill) = text.fill {
-        words.push_str(&format!(", filled with {fill}"));
-    }
-    words
+}
+
+fn offset_words(minutes: i16) -> String {
+    let sign = if minutes < 0 { '\u{2212}' } else { '+' };
+    format!("UTC{sign}{}", time_of_day(minutes.unsigned_abs()))
 }
 
 /// A record for a reader, in one line.
@@ -126,14 +118,41 @@ pub(crate) fn in_words(record: &Record) -> String {
         Record::Boot { cause, clock, .. } => {
             format!("{}, clock {}", cause_words(*cause), clock_words(*clock))
         }
-        Record::ProgramCommitted { before, record } => {
-            let before = before.as_ref().map_or_else(
-                || "none before it".to_owned(),
-                |before| format!("before it {}", program_words(before)),
+        Record::ProgramCommitted {
+            number,
+            drug,
+            concentration_ng_per_ml,
+            mode,
+            before_ng,
+            total_ng,
+            filled_nl,
+            reason,
+        } => {
+            let component = protocol::Component {
+                drug: *drug,
+                concentration_ng_per_ml: *concentration_ng_per_ml,
+            };
+            let mut words = format!(
+                "number {number}, {}, {}, {} in 24 h",
+                component_words(&component),
+                mode.name(),
+                nanograms(*total_ng)
             );
-            format!("{}; {before}", program_record_words(record))
+            words.push_str(&before_ng.map_or_else(
+                || ", none before it".to_owned(),
+                |before| format!(", {} before it", nanograms(before)),
+            ));
+            if let Some(filled) = filled_nl {
+                words.push_str(&format!(", filled with {}", millilitres(*filled)));
+            }
+            if let Some(reason) = reason {
+                words.push_str(&format!(", because of {reason}"));
+            }
+            words
         }
-        Record::Program { record } => program_record_words(record),
+        Record::ProgramPart { number, offset, .. } => {
+            format!("number {number}, from byte {offset} on")
+        }
         Record::DeliveryChanged {
             delivery,
             flow_nl_per_day,
@@ -145,6 +164,90 @@ pub(crate) fn in_words(record: &Record) -> String {
         Record::ClockSet { before, after } => {
             format!("from {} to {}", clock_words(*before), clock_words(*after))
         }
+        Record::Refill {
+            expected_nl,
+            aspirated_nl,
+            filled_nl,
+        } => match aspirated_nl {
+            Some(aspirated) => format!(
+                "{} expected, {} drawn out, {} filled in",
+                or_unknown(*expected_nl),
+                millilitres(*aspirated),
+                millilitres(*filled_nl)
+            ),
+            None => format!(
+                "{} expected, {} filled in",
+                or_unknown(*expected_nl),
+                millilitres(*filled_nl)
+            ),
+        },
+        Record::RefillOpened { expected_nl } => {
+            format!("{} expected", or_unknown(*expected_nl))
+        }
+        Record::JobStarted { job, id, volume_nl } => {
+            format!("{} {id}, {}", job_words(*job), millilitres(*volume_nl))
+        }
+        Record::JobEnded {
+            job,
+            id,
+            end,
+            counted_steps,
+            at_most_steps,
+        } => {
+            let steps = if counted_steps == at_most_steps {
+                format!("{counted_steps} steps")
+            } else {
+                format!("{counted_steps} to {at_most_steps} steps")
+            };
+            format!("{} {id} {} after {steps}", job_words(*job), end_words(*end))
+        }
+        Record::BolusGranted { id } => format!("number {id}"),
+        Record::BolusDenied { reason, .. } => reason.to_string(),
+        Record::AlarmSounded { alarm }
+        | Record::AlarmSilenced { alarm }
+        | Record::AlarmOn { alarm }
+        | Record::AlarmOff { alarm }
+        | Record::AlarmAcknowledged { alarm } => alarm.name().to_owned(),
+        Record::Stall { steps } => format!("{steps} steps ordered without a pulse"),
+        Record::StallRecovered { missed_steps } => format!("{missed_steps} steps missed"),
+        Record::ReservoirLow { left_nl } => format!("{} left", millilitres(*left_nl)),
+        Record::ServiceLife { over, stops_at } => match (over, stops_at) {
+            (true, _) => "over, nothing is delivered any more".to_owned(),
+            (false, Some(at)) => format!("nears its end, delivery stops at {at}"),
+            (false, None) => "nears its end".to_owned(),
+        },
+        Record::TimeZoneChanged {
+            before_min,
+            after_min,
+        } => format!(
+            "from {} to {}",
+            offset_words(*before_min),
+            offset_words(*after_min)
+        ),
+        Record::MriMode { on } => if *on { "on" } else { "off" }.to_owned(),
+        Record::Battery { millivolts } => format!("{} V", decimal(u128::from(*millivolts), 3)),
+        Record::BridgeStarted {
+            volume_nl,
+            flow_nl_per_day,
+        } => format!(
+            "{} at {} mL/day",
+            millilitres(*volume_nl),
+            decimal(u128::from(*flow_nl_per_day), 6)
+        ),
+        Record::CatheterSet { path_nl } => {
+            format!("{} from the pump to the tip", millilitres(*path_nl))
+        }
+        Record::Commissioned { record } => record.kind.name().to_owned(),
+        Record::LibraryLoaded { version, .. } => format!("version {version}"),
+        Record::Diary { baseline, score } => format!(
+            "{score} of 10{}",
+            if *baseline { ", before the trial" } else { "" }
+        ),
+        Record::TrialExtended { days } => format!("by {days} days"),
+        Record::IntervalsSet {
+            critical_min,
+            other_min,
+        } => format!("critical every {critical_min} min, others every {other_min} min"),
         other => fields_in_words(&detail(other)),
     };
     let name = capitalised(name(record));

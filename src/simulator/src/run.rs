@@ -4,13 +4,13 @@ mod timeline;
 
 use crate::ledger::{Contents, Ledger};
 use crate::phone::{Phone, Programmed};
-use crate::scenario::{Happening, Scenario, ScenarioEvent};
-use crate::words;
+use crate::scenario::{self, Happening, Scenario, ScenarioEvent};
 use crate::world::{Build, Carrier, LogEntry, Usage, Wear, World};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use journal::VirtualFlash;
-use protocol::{Mtu, Program, Status};
+use protocol::{Mtu, Status};
 use std::collections::BTreeMap;
+use therapy::Bounds;
 use timeline::{Step, timeline};
 use units::{Drug, Duration, Flow, Mass, Volume};
 
@@ -57,13 +57,14 @@ pub struct Outcome {
 /// When the pump refuses what the scenario programs, or its hardware fails in a way that no scenario asks for.
 pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Outcome> {
     let build = Build {
-        bounds: scenario.bounds,
+        commissioning: scenario.commissioning,
         seed: scenario.seed,
     };
     let mut run = Run {
         world: World::new(build, VirtualFlash::nrf52840(), Carrier::Simulated)?,
         phone: None,
         ledger: Ledger::new(scenario.bounds.step_volume),
+        bounds: scenario.bounds,
     };
     run.world.power_on()?;
     run.connect()?;
@@ -98,6 +99,7 @@ struct Run {
     /// None while the pump has no power.
     phone: Option<Phone>,
     ledger: Ledger,
+    bounds: Bounds,
 }
 
 impl Run {
@@ -123,7 +125,7 @@ impl Run {
             }
             Happening::SetClock { wall, uncertainty } => {
                 let phone = self.phone.as_mut().context("the pump has no power")?;
-                phone.set_clock(&mut self.world, *wall, *uncertainty)?;
+                phone.set_clock(&mut self.world, *wall, *uncertainty, None)?;
             }
             Happening::Stall => self.world.change_rotor(|rotor| rotor.stalled = true),
             Happening::ClearStall => self.world.change_rotor(|rotor| rotor.stalled = false),
@@ -141,20 +143,25 @@ impl Run {
         self.connect()
     }
 
-    fn program(&mut self, program: &Program) -> Result<()> {
+    fn program(&mut self, wanted: &scenario::Programmed) -> Result<()> {
+        let scenario::Programmed { program, reason } = wanted;
         let phone = self.phone.as_mut().context("the pump has no power")?;
-        let Programmed { sent, confirmed } = phone.program(&mut self.world, program)?;
-        let flow = words::flow(program);
+        let Programmed { sent, confirmed } = phone.program(&mut self.world, program, *reason)?;
+        let kind = self.world.commissioning().kind;
+        let prescription = pump::to_prescription(program, &self.bounds, kind)
+            .map_err(|refused| anyhow!("{refused}"))?;
+        let flow = prescription.flow();
         self.ledger
             .prescribe(if flow > Flow::ZERO { confirmed } else { sent }, flow);
-        if let Some(concentration) = words::concentration(program) {
-            let contents = Contents {
-                drug: program.drug,
-                concentration,
-            };
-            let fill = program.fill_nl.map(Volume::from_nanolitres);
-            self.ledger.fill(self.world.turned_steps(), contents, fill);
-        }
+        let contents: Contents = prescription
+            .mixture()
+            .ingredients()
+            .map(|ingredient| (ingredient.drug, ingredient.concentration))
+            .collect();
+        let fill = program
+            .fill
+            .map(|fill| Volume::from_nanolitres(fill.volume_nl));
+        self.ledger.fill(self.world.turned_steps(), contents, fill);
         Ok(())
     }
 

@@ -8,13 +8,13 @@ mod error;
 mod file;
 
 pub use error::ScenarioError;
-pub use file::Kind as PumpKind;
+pub use file::kind_name;
 
 use checker::Checker;
-use pump::ResetCause;
+use pump::{CommissioningRecord, ResetCause};
 use std::path::Path;
 use therapy::Bounds;
-use units::{Duration, WallTime};
+use units::{Duration, OverrideReason, WallTime};
 
 /// Largest scenario file, bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -34,14 +34,23 @@ pub struct Scenario {
     pub seed: u64,
     /// Time between two rows of `delivery.csv`.
     pub sample_interval: Duration,
-    /// What kind of pump.
-    pub kind: PumpKind,
+    /// What kind of pump, and its calibration.
+    pub commissioning: CommissioningRecord,
     /// What that kind can do, with this pump's calibration.
     pub bounds: Bounds,
     /// What is programmed right after power-on.
-    pub program: protocol::Program,
+    pub program: Programmed,
     /// What happens later, in order of time.
     pub events: Vec<ScenarioEvent>,
+}
+
+/// A program, and why it goes over soft limits if it does.
+#[derive(Clone, Debug)]
+pub struct Programmed {
+    /// The program.
+    pub program: protocol::Program,
+    /// The clinician's reason.
+    pub reason: Option<OverrideReason>,
 }
 
 /// Something that happens at a time.
@@ -59,7 +68,7 @@ pub struct ScenarioEvent {
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// A phone programs the pump.
-    Program(protocol::Program),
+    Program(Programmed),
     /// The pump loses power for a time and starts again from its flash.
     Restart {
         /// How long it is without power.

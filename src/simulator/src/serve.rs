@@ -20,13 +20,13 @@ use axum::response::Response;
 use axum::routing::get;
 use journal::VirtualFlash;
 use machine::{Machine, Order};
+use pump::CommissioningRecord;
 use std::future::IntoFuture;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::{Duration as RealTime, SystemTime, UNIX_EPOCH};
-use therapy::Bounds;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tower_http::services::ServeDir;
@@ -106,7 +106,7 @@ fn start(options: &Options) -> Result<Machine> {
         None => VirtualFlash::nrf52840(),
     };
     let build = Build {
-        bounds: Bounds::PROGRAMMABLE_IMPLANT,
+        commissioning: CommissioningRecord::NOMINAL,
         seed: unix_ms(),
     };
     let mut world = World::new(build, flash, Carrier::Real(CarrierTime::ZERO))?;

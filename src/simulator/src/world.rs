@@ -6,15 +6,15 @@
 
 mod processor;
 
-use anyhow::{Context, Result, bail, ensure};
-use drivers::motor::{Allowance, EmulatedMotor, MotorConfiguration, RotorParameters};
+use anyhow::{Context, Result, bail};
+use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
 use journal::{PageWear, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
 use protocol::info::capability;
 use protocol::{Info, Mtu, SessionId};
-use pump::{CommissioningRecord, ONE_TIME_BYTES, PumpKind, Record, ResetCause, Retained};
+use pump::{CommissioningRecord, ONE_TIME_BYTES, Record, ResetCause, Retained};
 use serde::Serialize;
-use therapy::Bounds;
+use therapy::Sound;
 use units::{CarrierTime, Clock, Duration, PumpTime};
 
 /// What a virtual pump tells of itself: it takes programs, nobody is authenticated, and it is virtual.
@@ -23,8 +23,8 @@ const CAPABILITIES: u32 = capability::PROGRAMMING | capability::INSECURE_LINK | 
 /// What a pump is built of.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
-    /// The pump kind's bounds.
-    pub bounds: Bounds,
+    /// What the factory makes of it: kind and calibration.
+    pub commissioning: CommissioningRecord,
     /// Where chance starts: the rotor's and the nonces'.
     pub seed: u64,
 }
@@ -100,11 +100,16 @@ pub struct World {
     carrier: Carrier,
     motor: EmulatedMotor,
     rotor: RotorParameters,
+    /// The battery's voltage.
+    millivolts: u16,
     power: Power,
     boots: u32,
     connections: u32,
     connected: bool,
 }
+
+/// What the battery gives until somebody changes it.
+const FULL_MILLIVOLTS: u16 = 3_000;
 
 #[derive(Debug)]
 enum Power {
@@ -141,11 +146,12 @@ impl World {
             carrier,
             motor,
             rotor,
+            millivolts: FULL_MILLIVOLTS,
             power: Power::Off {
                 memory: Box::new(Memory {
                     flash,
                     retained: None,
-                    one_time: commissioned(&build.bounds)?,
+                    one_time: commissioned(&build.commissioning)?,
                 }),
                 since: Duration::ZERO,
             },
@@ -183,10 +189,6 @@ impl World {
             self.motor.restart(PumpTime::ZERO)
         }
         .context("the motor does not start")?;
-        // Until the pump says by itself what its prescription needs.
-        self.motor
-            .arm(PumpTime::ZERO, Allowance::HARD_CEILING_ALONE)
-            .context("the interlock cannot be armed")?;
         let key = key(self.build.seed);
         let processor = Box::new(Processor::boot(memory, cause, &key)?);
         self.power = Power::On {
@@ -230,6 +232,12 @@ impl World {
         };
     }
 
+    /// What the factory has made of it.
+    #[must_use]
+    pub fn commissioning(&self) -> &CommissioningRecord {
+        &self.build.commissioning
+    }
+
     /// How often the pump has started since the world began.
     #[must_use]
     pub fn boots(&self) -> u32 {
@@ -261,6 +269,7 @@ impl World {
                     at: pump_time(self.now, *since),
                     carrier,
                     motor: &mut self.motor,
+                    millivolts: self.millivolts,
                 });
             }
         }
@@ -371,6 +380,20 @@ impl World {
         self.motor.change_rotor(self.motor_time(), &self.rotor);
     }
 
+    /// The battery gives this from now on; the pump reads it within the hour.
+    pub fn set_supply(&mut self, millivolts: u16) {
+        self.millivolts = millivolts;
+    }
+
+    /// Tones that were heard since the pump last started, at most the 64 newest, the newest last.
+    #[must_use]
+    pub fn heard(&self) -> Vec<(PumpTime, Sound)> {
+        match &self.power {
+            Power::On { processor, .. } => processor.heard().collect(),
+            Power::Off { .. } | Power::Changing => Vec::new(),
+        }
+    }
+
     /// Steps the rotor has really turned forward since the world began.
     #[must_use]
     pub fn turned_steps(&self) -> u64 {
@@ -416,18 +439,12 @@ fn world_time(at: PumpTime, since: Duration) -> Duration {
 }
 
 /// What the factory has burnt into one-time memory.
-fn commissioned(bounds: &Bounds) -> Result<Option<[u8; ONE_TIME_BYTES]>> {
-    let record = CommissioningRecord {
-        kind: PumpKind::ProgrammableImplant,
-        step_volume_fl: bounds.step_volume.femtolitres(),
-        capacity_nl: u32::try_from(bounds.capacity.nanolitres_rounded_down())
-            .context("the reservoir is too large")?,
-    };
-    ensure!(
-        record.bounds() == Some(*bounds),
-        "no commissioning record says so"
-    );
-    Ok(record.to_one_time())
+fn commissioned(record: &CommissioningRecord) -> Result<Option<[u8; ONE_TIME_BYTES]>> {
+    match record.bounds() {
+        Ok(_) => Ok(record.to_one_time()),
+        Err(Some(refusal)) => bail!("no pump is so: {refusal}"),
+        Err(None) => bail!("a trial has a length, and nothing else has"),
+    }
 }
 
 /// The key that signs the ends of the logs. Not secret: whoever has the scenario has the seed.

@@ -85,7 +85,7 @@ fn doses() {
     );
     is(
         dose("dosage = \"250 mcg/day\""),
-        "line 13: program.dosage: unknown field, expected one of `drug`, `concentration`, `fill`, `mode`, `dose`",
+        "line 13: program.dosage: unknown field, expected one of `drug`, `concentration`, `fill`, `mode`, `dose`, `reason`",
     );
     is(
         dose("dose = \"10 mcg/day\""),
@@ -124,7 +124,7 @@ fn drugs_concentrations_fills_and_modes() {
     );
     is(
         changed("20 mL", "21 mL"),
-        "line 11: program.fill: \"21 mL\": the pump refuses it: reservoir fill 21 mL is outside of what this pump allows: 0 mL to 20 mL",
+        "line 11: program.fill: \"21 mL\": not allowed; 0 mL to 20 mL",
     );
     is(
         changed("20 mL", "1 fL"),
@@ -148,7 +148,7 @@ fn pumps() {
     );
     is(
         changed("programmable-implant", "external"),
-        "line 6: pump.kind: \"external\": expected `programmable-implant`",
+        "line 6: pump.kind: \"external\": expected one of `programmable-implant`, `constant-rate`, `external-trial`",
     );
     let more = |more: &str| {
         changed(
@@ -158,7 +158,7 @@ fn pumps() {
     };
     is(
         more("step_volume = \"5 nL\""),
-        "line 7: pump.step_volume: \"5 nL\": not allowed; 1 nL to 4 nL",
+        "line 7: pump.step_volume: \"5 nL\": a step of 5000000 fL is no calibration of this kind of pump: 2250000 to 2750000 fL",
     );
     is(
         more("step_volume = \"0 nL\""),
@@ -170,7 +170,7 @@ fn pumps() {
     );
     is(
         more("colour = \"blue\""),
-        "line 7: pump.colour: unknown field, expected one of `kind`, `step_volume`, `capacity`",
+        "line 7: pump.colour: unknown field, expected one of `kind`, `step_volume`, `capacity`, `rate`, `trial_days`",
     );
 }
 

@@ -4,7 +4,7 @@ mod serving;
 
 use journal::{Envelope, Journal, Kind, Log, Partition, Stamp, VirtualFlash};
 use protocol::{Client, ClientEvent, Command as Ask, Mtu, Outcome};
-use pump::{Record, ResetCause, TotalsSource};
+use pump::{CommissioningRecord, Record, ResetCause, TotalsSource};
 use serde_json::Value;
 use serving::Server;
 use simulator::world::{Build, Carrier, Pushed, World};
@@ -13,7 +13,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
-use therapy::Bounds;
 use units::{Clock, Duration, PumpTime, WallTime};
 
 const FILES: [&str; 5] = [
@@ -109,7 +108,7 @@ impl Desk {
     fn pump(&self, name: &str, seed: u64) -> World {
         let flash = VirtualFlash::open_or_create_image(self.path(name)).expect("an image");
         let build = Build {
-            bounds: Bounds::PROGRAMMABLE_IMPLANT,
+            commissioning: CommissioningRecord::NOMINAL,
             seed,
         };
         let mut world = World::new(build, flash, Carrier::Simulated).expect("a world");

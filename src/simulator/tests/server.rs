@@ -3,7 +3,8 @@
 mod serving;
 
 use protocol::{
-    Client, ClientEvent, Command as Ask, Digest, Dose, Info, Mode, Mtu, Outcome, Program, Status,
+    Client, ClientEvent, Command as Ask, Component, Digest, Dose, Fill, Info, Mode, Mtu, Outcome,
+    Program, Status,
 };
 use serving::Server;
 use std::io::{Read, Write};
@@ -206,16 +207,20 @@ impl Phone {
     }
 
     fn program(&mut self) {
-        let program = Program {
+        let primary = Component {
             drug: Drug::Baclofen,
             concentration_ng_per_ml: 2_000_000,
-            fill_nl: Some(20_000_000),
-            mode: Mode::SimpleContinuous {
-                dose: Dose {
-                    nanograms: 250_000,
-                    per: Per::Day,
-                },
-            },
+        };
+        let dose = Dose {
+            nanograms: 250_000,
+            per: Per::Day,
+        };
+        let program = Program {
+            fill: Some(Fill {
+                volume_nl: 20_000_000,
+                top_up: false,
+            }),
+            ..Program::new(primary, Mode::SimpleContinuous { dose })
         };
         let number = self.status().program_number + 1;
         let Outcome::Staged(staged) = self.ask(&Ask::Stage(program.clone())) else {
@@ -223,9 +228,7 @@ impl Phone {
         };
         assert_eq!(staged.digest, Digest::of(&program, number));
         assert_eq!(
-            self.ask(&Ask::Commit {
-                digest: staged.digest
-            }),
+            self.ask(&Ask::Commit(staged.commit(None))),
             Outcome::Committed {
                 program_number: number
             }

@@ -1,13 +1,16 @@
 //! The virtual pump itself: delivery waits for nobody, and nothing that happens around it makes two runs of the same thing differ.
 
 use journal::{Tear, Timing, VirtualFlash};
-use protocol::{Client, ClientEvent, Command, Digest, Dose, Mode, Mtu, Outcome, Program, Status};
+use protocol::{
+    Client, ClientEvent, Command, Component, Digest, Dose, Mode, Mtu, Outcome, Program, Status,
+};
+use pump::CommissioningRecord;
 use simulator::world::{Build, Carrier, Pushed, World};
-use therapy::{Accumulator, Bounds};
-use units::{CarrierTime, Drug, Duration, FlowRate, Per, PumpTime};
+use therapy::Accumulator;
+use units::{CarrierTime, Drug, Duration, FlowRate, Per, PumpTime, StepVolume};
 
 const BUILD: Build = Build {
-    bounds: Bounds::PROGRAMMABLE_IMPLANT,
+    commissioning: CommissioningRecord::NOMINAL,
     seed: 1,
 };
 
@@ -19,17 +22,15 @@ fn world(flash: VirtualFlash) -> World {
 
 /// Morphine 10 mg/mL.
 fn morphine(nanograms: u64) -> Program {
-    Program {
+    let primary = Component {
         drug: Drug::Morphine,
         concentration_ng_per_ml: 10_000_000,
-        fill_nl: Some(20_000_000),
-        mode: Mode::SimpleContinuous {
-            dose: Dose {
-                nanograms,
-                per: Per::Day,
-            },
-        },
-    }
+    };
+    let dose = Dose {
+        nanograms,
+        per: Per::Day,
+    };
+    Program::new(primary, Mode::SimpleContinuous { dose })
 }
 
 /// A phone, over an MTU.
@@ -81,12 +82,7 @@ impl Phone {
             panic!("not staged")
         };
         assert_eq!(staged.digest, Digest::of(program, number));
-        let committed = self.ask(
-            world,
-            &Command::Commit {
-                digest: staged.digest,
-            },
-        );
+        let committed = self.ask(world, &Command::Commit(staged.commit(None)));
         assert_eq!(
             committed,
             Outcome::Committed {
@@ -104,7 +100,7 @@ fn minutes(minutes: u32) -> Duration {
 fn prescribed(from: Duration, to: Duration) -> i64 {
     let time = |at: Duration| PumpTime::from_micros(at.micros());
     let flow = "0.25 mL/day".parse::<FlowRate>().expect("a rate").flow();
-    let due = Accumulator::new(flow, BUILD.bounds.step_volume, time(from)).due_by(time(to));
+    let due = Accumulator::new(flow, StepVolume::NOMINAL, time(from)).due_by(time(to));
     i64::try_from(due).expect("small")
 }
 
@@ -132,11 +128,12 @@ fn every_mtu_programs_the_pump() {
 
 #[test]
 fn a_flash_that_takes_its_time_delays_no_step() {
-    // A page erase of 20 s halts the processor 200 times longer than a real one does; orders reach further than that.
+    // A page erase of 5 s halts the processor 50 times longer than a real one does, and a commit can need some of them one after the other;
+    // orders reach further than that.
     let mut flash = VirtualFlash::nrf52840();
     flash.set_timing(Timing {
         word_write: Duration::from_millis(10),
-        page_erase: Duration::from_seconds(20),
+        page_erase: Duration::from_seconds(5),
     });
     let mut world = world(flash);
     let mut phone = Phone::connect(&mut world, 247);
@@ -146,6 +143,12 @@ fn a_flash_that_takes_its_time_delays_no_step() {
         let at = from.saturating_add(minutes(minute));
         world.advance_to(at);
         let behind = prescribed(from, at) - turned(&world);
+        if !(0..=1).contains(&behind) {
+            println!("DEFICIT {}", phone.status(&mut world).deficit_steps);
+            for entry in world.log().expect("a log") {
+                println!("ENTRY {} {:?}", entry.at.micros(), entry.record);
+            }
+        }
         assert!(
             (0..=1).contains(&behind),
             "{behind} steps behind after {minute} min"
@@ -205,12 +208,12 @@ fn power_cuts_at_any_time_leave_a_pump_that_delivers_and_an_honest_interval() {
     let mut world = world(VirtualFlash::nrf52840());
     let mut phone = Phone::connect(&mut world, 247);
     phone.program(&mut world, &morphine(2_500_000));
+    let mut began = world.now();
     for cut in 1..120_u32 {
-        let began = world.now();
         let before = turned(&world);
         // From a tenth of a second to some hours, never in step with anything.
         let running = Duration::from_micros(u64::from(cut).pow(3) * 1_234_567 / 1000 + 100_000);
-        world.advance_to(began.saturating_add(running));
+        world.advance_to(world.now().saturating_add(running));
         let made = turned(&world) - before;
         let due = prescribed(began, world.now());
         assert!(
@@ -222,6 +225,8 @@ fn power_cuts_at_any_time_leave_a_pump_that_delivers_and_an_honest_interval() {
         let still = world.turned_steps();
         world.advance_to(world.now().saturating_add(Duration::from_seconds(cut)));
         assert_eq!(world.turned_steps(), still, "no step without power");
+        // What the boot itself keeps on flash takes its time, and so does the phone.
+        began = world.now();
         world.power_on().expect("a pump");
         let mut phone = Phone::connect(&mut world, 247);
         let status = phone.status(&mut world);
@@ -247,12 +252,7 @@ fn what_was_staged_is_gone_when_the_phone_goes() {
     };
     let mut phone = Phone::connect(&mut world, 247);
     assert!(!phone.status(&mut world).staged);
-    let refused = phone.ask(
-        &mut world,
-        &Command::Commit {
-            digest: staged.digest,
-        },
-    );
+    let refused = phone.ask(&mut world, &Command::Commit(staged.commit(None)));
     assert_eq!(refused, Outcome::Refused(protocol::Refused::NothingStaged));
 }
 
@@ -272,24 +272,14 @@ fn a_carrier_that_runs_on_real_time_keeps_the_commit_window_open_however_fast_th
     };
     world.set_carrier_time(CarrierTime::from_micros(119_000_000));
     world.advance_to(Duration::from_days(100));
-    let committed = phone.ask(
-        &mut world,
-        &Command::Commit {
-            digest: staged.digest,
-        },
-    );
+    let committed = phone.ask(&mut world, &Command::Commit(staged.commit(None)));
     assert_eq!(committed, Outcome::Committed { program_number: 1 });
     let Outcome::Staged(staged) = phone.ask(&mut world, &Command::Stage(morphine(2_600_000)))
     else {
         panic!("not staged")
     };
     world.set_carrier_time(CarrierTime::from_micros(240_000_000));
-    let refused = phone.ask(
-        &mut world,
-        &Command::Commit {
-            digest: staged.digest,
-        },
-    );
+    let refused = phone.ask(&mut world, &Command::Commit(staged.commit(None)));
     assert_eq!(refused, Outcome::Refused(protocol::Refused::StageExpired));
 }
 
@@ -349,12 +339,7 @@ fn what_the_flash_did_not_keep_is_not_delivered() {
         else {
             panic!("not staged")
         };
-        match phone.ask(
-            &mut world,
-            &Command::Commit {
-                digest: staged.digest,
-            },
-        ) {
+        match phone.ask(&mut world, &Command::Commit(staged.commit(None))) {
             Outcome::Committed { program_number: 1 } => kept += 1,
             Outcome::Refused(protocol::Refused::NotDone) => refused += 1,
             other => panic!("{other:?}"),

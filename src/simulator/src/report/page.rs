@@ -79,29 +79,14 @@ fn header(page: &mut String, scenario: &Scenario, title: &str) -> Result<()> {
 fn in_words(scenario: &Scenario) -> String {
     format!(
         "{} For {}.",
-        program_in_words(&scenario.program),
+        program_in_words(&scenario.program.program),
         spelled(scenario.duration)
     )
 }
 
 fn program_in_words(program: &protocol::Program) -> String {
     let text = ProgramText::of(program);
-    let mut words = capitalised(text.drug.name());
-    if let Some(concentration) = text.concentration {
-        words.push_str(&format!(" {concentration}"));
-    }
-    match text.dose {
-        Some(dose) => words.push_str(&format!(
-            ", simple continuous at {dose}, a flow of {} mL/day",
-            words::decimal(
-                words::flow(program)
-                    .per_day_nanolitres_rounded_down()
-                    .into(),
-                6
-            )
-        )),
-        None => words.push_str(", stopped"),
-    }
+    let mut words = capitalised(&text.in_words());
     if let Some(fill) = text.fill {
         words.push_str(&format!("; reservoir filled with {fill}"));
     }
@@ -260,7 +245,13 @@ fn happenings(page: &mut String, scenario: &Scenario) -> Result<()> {
 
 fn happening_in_words(event: &ScenarioEvent) -> String {
     match &event.happening {
-        Happening::Program(program) => format!("A phone programs: {}", program_in_words(program)),
+        Happening::Program(wanted) => {
+            let mut words = format!("A phone programs: {}", program_in_words(&wanted.program));
+            if let Some(reason) = wanted.reason {
+                words.push_str(&format!(" Reason: {reason}."));
+            }
+            words
+        }
         Happening::Restart { off } => format!(
             "The pump loses power for {} and starts again.",
             spelled(*off)

@@ -1,7 +1,7 @@
 //! `summary.json`: the totals of a run. The same scenario gives the same bytes on every machine.
 
 use crate::run::{Outcome, Sample};
-use crate::scenario::{PumpKind, Scenario};
+use crate::scenario::{Scenario, kind_name};
 use crate::words::ProgramText;
 use crate::world::Usage;
 use anyhow::{Context, Result};
@@ -43,7 +43,7 @@ struct About {
 
 #[derive(Clone, Debug, Serialize)]
 struct Built {
-    kind: PumpKind,
+    kind: &'static str,
     step_volume: StepVolume,
     capacity: Volume,
 }
@@ -100,7 +100,7 @@ impl Summary {
                 seed: scenario.seed,
             },
             pump: Built {
-                kind: scenario.kind,
+                kind: kind_name(scenario.commissioning.kind),
                 step_volume: scenario.bounds.step_volume,
                 capacity: scenario.bounds.capacity,
             },

@@ -1,11 +1,11 @@
 //! Checks a scenario's fields against limits and against each other, and against what the pump allows.
 
 use super::error::ScenarioError;
-use super::{Happening, Scenario, ScenarioEvent, file};
-use pump::ResetCause;
+use super::{Happening, Programmed, Scenario, ScenarioEvent, file};
+use pump::{CommissioningRecord, ResetCause};
 use std::path::Path;
-use therapy::Bounds;
-use units::{DoseRate, Duration, Volume, WallTime};
+use therapy::{Bounds, CalibrationRefusal};
+use units::{DoseRate, Duration, FlowRate, OverrideReason, PumpKind, Volume, WallTime};
 
 /// Where chance starts in a scenario that does not say.
 const USUAL_SEED: u64 = 1;
@@ -23,10 +23,11 @@ const LONGEST_OFF: Duration = Duration::from_days(365);
 const USUAL_OFF: Duration = Duration::from_seconds(1);
 /// How far off a time of day may be that a scenario sets without saying: a phone's.
 const USUAL_UNCERTAINTY: Duration = Duration::from_seconds(2);
-/// Smallest and largest step a calibrated pump of this kind can have: 1 nL to 4 nL around the nominal 2.5 nL `[P]`.
-const STEP_VOLUMES: [Volume; 2] = [Volume::from_nanolitres(1), Volume::from_nanolitres(4)];
-/// Smallest and largest reservoir of this kind: 1 mL to 50 mL, implants being built with 20 mL and 40 mL `[P]`.
-const CAPACITIES: [Volume; 2] = [Volume::from_millilitres(1), Volume::from_millilitres(50)];
+
+/// Step of an external pump's larger drive `[P]`, femtolitres.
+const EXTERNAL_STEP_FEMTOLITRES: u32 = 25_000_000;
+/// Length of a trial that does not say.
+const USUAL_TRIAL_DAYS: u8 = 7;
 
 /// Checks fields against limits and against each other.
 pub(super) struct Checker<'a> {
@@ -49,8 +50,8 @@ impl Checker<'_> {
             Some(interval) => self.sample_interval(interval, duration)?,
             None => usual_sample_interval(duration),
         };
-        let bounds = self.bounds(&file.pump)?;
-        let program = self.program("program", &file.program, &bounds)?;
+        let (commissioning, bounds) = self.commissioning(&file.pump)?;
+        let program = self.program("program", &file.program, &bounds, commissioning.kind)?;
         let mut events = Vec::new();
         let mut latest = Duration::from_micros(0);
         for (index, event) in file.event.iter().enumerate() {
@@ -69,7 +70,7 @@ impl Checker<'_> {
                 );
             }
             latest = at;
-            let happening = self.happening(&field, event, &bounds)?;
+            let happening = self.happening(&field, event, &bounds, commissioning.kind)?;
             if let Happening::Restart { off } = happening {
                 latest = at.saturating_add(off);
                 if latest >= duration {
@@ -92,7 +93,7 @@ impl Checker<'_> {
             duration,
             seed: file.seed.map_or(USUAL_SEED, |seed| seed.0),
             sample_interval,
-            kind: file.pump.kind,
+            commissioning,
             bounds,
             program,
             events,
@@ -165,21 +166,59 @@ impl Checker<'_> {
         Ok(interval)
     }
 
-    fn bounds(&self, pump: &file::Pump) -> Result<Bounds, ScenarioError> {
-        let mut bounds = match pump.kind {
-            file::Kind::ProgrammableImplant => Bounds::PROGRAMMABLE_IMPLANT,
+    fn commissioning(
+        &self,
+        pump: &file::Pump,
+    ) -> Result<(CommissioningRecord, Bounds), ScenarioError> {
+        let nominal = CommissioningRecord::NOMINAL;
+        let kind = match pump.kind {
+            file::Kind::ProgrammableImplant => PumpKind::ProgrammableImplant,
+            file::Kind::ConstantRate => PumpKind::ConstantRate,
+            file::Kind::ExternalTrial => PumpKind::ExternalTrial,
         };
-        if let Some(step_volume) = pump.step_volume {
-            let [smallest, largest] = STEP_VOLUMES;
-            self.check_between("pump.step_volume", step_volume.volume(), smallest, largest)?;
-            bounds.step_volume = step_volume;
+        let usual_step = match kind {
+            PumpKind::ProgrammableImplant | PumpKind::ConstantRate => nominal.step_volume_fl,
+            PumpKind::ExternalTrial => EXTERNAL_STEP_FEMTOLITRES,
+        };
+        let capacity_nl = match pump.capacity {
+            Some(capacity) => self.nanolitres("pump.capacity", capacity)?,
+            None => nominal.capacity_nl,
+        };
+        let record = CommissioningRecord {
+            kind,
+            step_volume_fl: pump
+                .step_volume
+                .map_or(usual_step, |volume| volume.femtolitres()),
+            capacity_nl,
+            fixed_rate_nl_per_day: match pump.rate {
+                Some(rate) => Some(self.rate("pump.rate", rate)?),
+                None => None,
+            },
+            trial_days: match (pump.trial_days, kind) {
+                (None, PumpKind::ExternalTrial) => Some(USUAL_TRIAL_DAYS),
+                (days, _) => days,
+            },
+        };
+        match record.bounds() {
+            Ok(bounds) => Ok((record, bounds)),
+            Err(refusal) => {
+                let field = match refusal {
+                    Some(CalibrationRefusal::Capacity { .. }) => "capacity",
+                    Some(CalibrationRefusal::Step { .. }) => "step_volume",
+                    Some(
+                        CalibrationRefusal::FixedRate { .. }
+                        | CalibrationRefusal::NoFixedRate
+                        | CalibrationRefusal::FixedRateUnused { .. },
+                    ) => "rate",
+                    None => "trial_days",
+                };
+                let reason = refusal.map_or_else(
+                    || "belongs to an \"external-trial\" pump, and is 1 or more there".to_owned(),
+                    |refusal| refusal.to_string(),
+                );
+                self.refuse(&format!("pump.{field}"), reason)
+            }
         }
-        if let Some(capacity) = pump.capacity {
-            let [smallest, largest] = CAPACITIES;
-            self.check_between("pump.capacity", capacity, smallest, largest)?;
-            bounds.capacity = capacity;
-        }
-        Ok(bounds)
     }
 
     fn program(
@@ -187,7 +226,8 @@ impl Checker<'_> {
         field: &str,
         program: &file::Program,
         bounds: &Bounds,
-    ) -> Result<protocol::Program, ScenarioError> {
+        kind: PumpKind,
+    ) -> Result<Programmed, ScenarioError> {
         let mode = match (program.mode, program.dose) {
             (file::Mode::Stopped, None) => protocol::Mode::Stopped,
             (file::Mode::SimpleContinuous, Some(dose)) => protocol::Mode::SimpleContinuous {
@@ -206,19 +246,29 @@ impl Checker<'_> {
                 );
             }
         };
-        let fill_nl = match program.fill {
-            Some(fill) => Some(self.fill(field, fill)?),
-            None => None,
-        };
-        let program = protocol::Program {
+        let primary = protocol::Component {
             drug: program.drug,
             concentration_ng_per_ml: program.concentration.nanograms_per_millilitre(),
-            fill_nl,
-            mode,
         };
+        let mut wanted = protocol::Program::new(primary, mode);
+        if let Some(fill) = program.fill {
+            self.check_between(
+                &format!("{field}.fill"),
+                fill,
+                Volume::ZERO,
+                bounds.capacity,
+            )?;
+            wanted.fill = Some(protocol::Fill {
+                volume_nl: self.nanolitres(&format!("{field}.fill"), fill)?,
+                top_up: false,
+            });
+        }
         // The pump decides; it is asked beforehand, so that a scenario does not stop in its middle.
-        match pump::to_prescription(&program, bounds) {
-            Ok(_) => Ok(program),
+        match pump::to_prescription(&wanted, bounds, kind) {
+            Ok(_) => Ok(Programmed {
+                program: wanted,
+                reason: program.reason.map(OverrideReason::from),
+            }),
             Err(refused) => self.refuse(
                 &format!("{field}.{}", field_of(&refused)),
                 format_args!("the pump refuses it: {refused}"),
@@ -239,11 +289,17 @@ impl Checker<'_> {
         }
     }
 
-    fn fill(&self, field: &str, fill: Volume) -> Result<u32, ScenarioError> {
-        match u32::try_from(fill.nanolitres_rounded_down()) {
-            Ok(nanolitres) if Volume::from_nanolitres(nanolitres) == fill => Ok(nanolitres),
+    /// A rate in whole nanolitres a day.
+    fn rate(&self, field: &str, rate: FlowRate) -> Result<u32, ScenarioError> {
+        let day = rate.flow().volume_in(Duration::from_days(1));
+        self.nanolitres(field, day.unwrap_or(Volume::MAX))
+    }
+
+    fn nanolitres(&self, field: &str, volume: Volume) -> Result<u32, ScenarioError> {
+        match u32::try_from(volume.nanolitres_rounded_down()) {
+            Ok(nanolitres) if Volume::from_nanolitres(nanolitres) == volume => Ok(nanolitres),
             Ok(_) | Err(_) => self.refuse(
-                &format!("{field}.fill"),
+                field,
                 "a pump takes a whole number of nanolitres, less than 2^32",
             ),
         }
@@ -316,11 +372,15 @@ impl Checker<'_> {
         field: &str,
         event: &file::Event,
         bounds: &Bounds,
+        kind: PumpKind,
     ) -> Result<Happening, ScenarioError> {
         let happening = match (&event.program, event.action) {
-            (Some(program), None) => {
-                Happening::Program(self.program(&format!("{field}.program"), program, bounds)?)
-            }
+            (Some(program), None) => Happening::Program(self.program(
+                &format!("{field}.program"),
+                program,
+                bounds,
+                kind,
+            )?),
             (None, Some(file::Action::Restart)) => {
                 let off = event.off.unwrap_or(USUAL_OFF);
                 self.check_between(

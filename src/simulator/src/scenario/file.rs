@@ -1,9 +1,11 @@
 //! The fields of a scenario file, before anything is checked against anything else.
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
-use serde::{Deserialize, Serialize};
 use std::fmt;
-use units::{Concentration, DoseRate, Drug, Duration, StepVolume, Volume};
+use units::{
+    Concentration, DoseRate, Drug, Duration, FlowRate, OverrideReason, PumpKind, StepVolume, Volume,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,14 +29,32 @@ pub(super) struct Pump {
     pub(super) kind: Kind,
     pub(super) step_volume: Option<StepVolume>,
     pub(super) capacity: Option<Volume>,
+    /// The one rate of a constant-rate pump.
+    pub(super) rate: Option<FlowRate>,
+    /// Length of a trial.
+    pub(super) trial_days: Option<u8>,
 }
 
 /// A kind of pump.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Implanted, with a rate that can be changed.
+pub(super) enum Kind {
+    /// Implanted, with every mode.
     ProgrammableImplant,
+    /// Implanted, with one rate.
+    ConstantRate,
+    /// Worn outside during a trial.
+    ExternalTrial,
+}
+
+/// A kind of pump as a scenario names it.
+#[must_use]
+pub const fn kind_name(kind: PumpKind) -> &'static str {
+    match kind {
+        PumpKind::ProgrammableImplant => "programmable-implant",
+        PumpKind::ConstantRate => "constant-rate",
+        PumpKind::ExternalTrial => "external-trial",
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +65,40 @@ pub(super) struct Program {
     pub(super) fill: Option<Volume>,
     pub(super) mode: Mode,
     pub(super) dose: Option<DoseRate>,
+    pub(super) reason: Option<Reason>,
+}
+
+/// Why somebody goes over a soft limit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Reason {
+    #[serde(rename = "titration")]
+    Titration,
+    #[serde(rename = "tolerance")]
+    Tolerance,
+    #[serde(rename = "end of life")]
+    EndOfLife,
+    #[serde(rename = "side effects")]
+    SideEffects,
+    #[serde(rename = "drug change")]
+    DrugChange,
+    #[serde(rename = "procedure")]
+    Procedure,
+    #[serde(rename = "in notes")]
+    InNotes,
+}
+
+impl From<Reason> for OverrideReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Titration => Self::Titration,
+            Reason::Tolerance => Self::Tolerance,
+            Reason::EndOfLife => Self::EndOfLife,
+            Reason::SideEffects => Self::SideEffects,
+            Reason::DrugChange => Self::DrugChange,
+            Reason::Procedure => Self::Procedure,
+            Reason::InNotes => Self::InNotes,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

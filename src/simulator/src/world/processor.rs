@@ -7,10 +7,10 @@ use journal::{Envelope, Journal, Log, Partition, Stamp};
 use protocol::{Answer, Lifecycle, Mtu, Policy, Received, Session, SessionId, Situation};
 use pump::{
     Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
-    ResetCause, Retained, Start, StorageReport, storage,
+    ResetCause, Retained, STATE_BYTES, Start, StateKind, StorageReport, storage,
 };
 use std::collections::VecDeque;
-use therapy::StepOrder;
+use therapy::{Sound, StepOrder};
 use units::{CarrierTime, Duration, Now, PumpTime};
 
 /// A pump in use, whose presence window is closed.
@@ -18,6 +18,8 @@ const SITUATION: Situation = Situation {
     lifecycle: Lifecycle::InService,
     armed: false,
 };
+/// Between two readings of the battery.
+const SUPPLY_INTERVAL: Duration = Duration::from_hours(1);
 /// Between two calls for which there is no other reason than that the pump asked for it.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(1);
 
@@ -39,17 +41,17 @@ pub(super) struct Bench<'a> {
     pub(super) at: PumpTime,
     pub(super) carrier: CarrierTime,
     pub(super) motor: &'a mut EmulatedMotor,
+    /// The battery's voltage.
+    pub(super) millivolts: u16,
 }
 
 impl Bench<'_> {
     /// What the prescription in force needs. A refusal shows in the motor's status: the interlock is closed or tripped then.
-    #[allow(dead_code, reason = "for the pump's action that is to come")]
     fn arm(&mut self, allowance: Allowance) {
         let _ = self.motor.arm(self.at, allowance);
     }
 
     /// What one authorised bolus or prime needs beside it. Refused, its orders meet the allowance and are refused too.
-    #[allow(dead_code, reason = "for the pump's action that is to come")]
     fn grant(&mut self, steps: u32, within: Duration) {
         let _ = self.motor.grant(self.at, steps, within);
     }
@@ -70,12 +72,19 @@ pub(super) struct Processor {
     inbox: VecDeque<Incoming>,
     /// When the pump is to be called next if nothing comes in.
     next_call: PumpTime,
+    /// When the battery is read next.
+    supply_at: PumpTime,
     /// The flash is busy until then, and halts the processor.
     halted_until: PumpTime,
     /// The Status changed flags as they were last seen.
     flags: u16,
     pushed: Vec<Pushed>,
+    /// Tones that were heard in this boot, the newest last.
+    heard: VecDeque<(PumpTime, Sound)>,
 }
+
+/// Most tones that are remembered.
+const HEARD: usize = 64;
 
 impl Processor {
     /// Starts from what the memories hold. `key` signs the ends of the logs, if there is none on flash yet.
@@ -104,8 +113,10 @@ impl Processor {
             session: Session::new(Policy::Insecure, SITUATION),
             inbox: VecDeque::new(),
             next_call: PumpTime::MAX,
+            supply_at: PumpTime::ZERO,
             halted_until: PumpTime::ZERO,
             pushed: Vec::new(),
+            heard: VecDeque::new(),
         };
         processor.wait_for_flash(PumpTime::ZERO);
         processor.put(Incoming::Event(Event::Boot));
@@ -120,7 +131,7 @@ impl Processor {
     /// When [`Processor::run`] is to be called next.
     pub(super) fn due(&self) -> PumpTime {
         let wanted = if self.inbox.is_empty() {
-            self.next_call
+            self.next_call.min(self.supply_at)
         } else {
             PumpTime::ZERO
         };
@@ -130,6 +141,11 @@ impl Processor {
     /// Deals with one thing that came in, or with the passing of time.
     pub(super) fn run(&mut self, bench: &mut Bench<'_>) {
         match self.inbox.pop_front() {
+            None if self.supply_at <= bench.at => {
+                self.supply_at = bench.at.saturating_add(SUPPLY_INTERVAL);
+                let millivolts = bench.millivolts;
+                self.tick_and_handle(bench, Event::Supply { millivolts });
+            }
             None => self.tick(bench),
             // The first event of a boot: nothing has moved yet.
             Some(Incoming::Event(event @ Event::Boot)) => self.handle(bench, event),
@@ -174,15 +190,19 @@ impl Processor {
         self.next_call = actions
             .next_call()
             .max(bench.at.saturating_add(SHORTEST_PAUSE));
-        for action in actions {
+        for action in actions.iter() {
             self.act(bench, action);
+        }
+        for (session, answer) in actions.answers() {
+            // Nobody may wait for it any more; what is done is done.
+            let _ = self.session.answer(*session, answer);
         }
     }
 
-    fn act(&mut self, bench: &mut Bench<'_>, action: Action) {
-        match action {
-            Action::Order(order) => {
-                if let Err(error) = bench.motor.submit(bench.at, &motor_order(&order)) {
+    fn act(&mut self, bench: &mut Bench<'_>, action: &Action) {
+        match *action {
+            Action::Order { order, level } => {
+                if let Err(error) = bench.motor.submit(bench.at, &motor_order(&order, level)) {
                     self.put(Incoming::Event(Event::OrderRefused {
                         order: order.id,
                         refusal: refusal(error),
@@ -193,11 +213,26 @@ impl Processor {
                 // How many steps were made of them is in the next tick.
                 let _ = bench.motor.cancel(bench.at);
             }
-            Action::Persist { ticket, record } => {
+            Action::Arm {
+                hour_steps,
+                day_steps,
+            } => bench.arm(Allowance {
+                hour_steps,
+                day_steps,
+            }),
+            Action::Grant { steps, within } => bench.grant(steps, within),
+            Action::Tone(sound) => {
+                if self.heard.len() == HEARD {
+                    self.heard.pop_front();
+                }
+                self.heard.push_back((bench.at, sound));
+            }
+            Action::Persist { ticket, state } => {
                 let redundant = self.journal.redundant();
-                let event = match self.write(bench.at, None, &record) {
-                    Ok(()) => Event::Persisted(ticket),
-                    Err(_) => Event::PersistFailed(ticket),
+                let event = if self.keep(bench.at, state) {
+                    Event::Persisted(ticket)
+                } else {
+                    Event::PersistFailed(ticket)
                 };
                 self.put(Incoming::Event(event));
                 if redundant && !self.journal.redundant() {
@@ -205,13 +240,16 @@ impl Processor {
                     self.put(Incoming::Event(Event::Storage(StorageReport::kept_once())));
                 }
             }
-            Action::Append { session, record } => {
-                if self.write(bench.at, session, &record).is_err() {
+            Action::Append {
+                session,
+                ref record,
+            } => {
+                if self.write(bench.at, session, record).is_err() {
                     self.put(Incoming::Event(Event::AppendFailed));
                 }
             }
-            Action::Checkpoint(record) => {
-                if self.write(bench.at, None, &record).is_err() {
+            Action::Checkpoint(ref record) => {
+                if self.write(bench.at, None, record).is_err() {
                     self.put(Incoming::Event(Event::CheckpointFailed));
                 }
             }
@@ -234,10 +272,33 @@ impl Processor {
                 let outcome = storage::sign_log(&mut self.journal, log);
                 let _ = self.session.answer(session, &Answer { id, outcome });
             }
-            Action::Answer { session, answer } => {
-                // Nobody may wait for it any more; what is done is done.
-                let _ = self.session.answer(session, &answer);
-            }
+        }
+    }
+
+    /// Makes a piece of state durable as the pump has it now. Whether it is.
+    fn keep(&mut self, at: PumpTime, state: StateKind) -> bool {
+        let mut buffer = [0; STATE_BYTES];
+        let stamp = self.stamp(at);
+        let Some(kept) = self.pump.kept(state, &mut buffer) else {
+            return false;
+        };
+        let envelope = Envelope {
+            kind: kept.kind,
+            version: kept.version,
+            stamp,
+            body: kept.body,
+        };
+        let written = storage::keep(&mut self.journal, &envelope);
+        self.wait_for_flash(at);
+        written.is_ok()
+    }
+
+    fn stamp(&self, at: PumpTime) -> Stamp {
+        Stamp {
+            boot: self.boot,
+            // Whole seconds take the least room.
+            monotonic: PumpTime::from_micros(at.micros() / 1_000_000 * 1_000_000),
+            wall: self.pump.clock(at),
         }
     }
 
@@ -247,12 +308,7 @@ impl Processor {
         let envelope = Envelope {
             kind: record.kind(),
             version: record.version(),
-            stamp: Stamp {
-                boot: self.boot,
-                // Whole seconds take the least room.
-                monotonic: PumpTime::from_micros(at.micros() / 1_000_000 * 1_000_000),
-                wall: self.pump.clock(at),
-            },
+            stamp: self.stamp(at),
             body,
         };
         let written = storage::keep(&mut self.journal, &envelope);
@@ -289,6 +345,11 @@ impl Processor {
 
     pub(super) fn status_changed(&self) -> u16 {
         self.flags
+    }
+
+    /// Tones that were heard in this boot, the newest last.
+    pub(super) fn heard(&self) -> impl Iterator<Item = (PumpTime, Sound)> + '_ {
+        self.heard.iter().copied()
     }
 
     pub(super) fn situation(&self) -> Situation {
@@ -360,13 +421,13 @@ fn motor_status(motor: &mut EmulatedMotor, at: PumpTime) -> MotorStatus {
     }
 }
 
-fn motor_order(order: &StepOrder) -> Order {
+fn motor_order(order: &StepOrder, level: u8) -> Order {
     Order {
         first_at: order.first_at,
         period_ns: order.period_ns,
         id: order.id,
         steps: order.steps,
-        level: DriveLevel::Nominal,
+        level: DriveLevel::from_number(level).unwrap_or(DriveLevel::Nominal),
     }
 }
 
@@ -374,7 +435,8 @@ fn refusal(error: MotorError) -> OrderRefusal {
     match error {
         MotorError::Invalid => OrderRefusal::Invalid,
         MotorError::Busy => OrderRefusal::Busy,
-        MotorError::Closed | MotorError::NotArmed => OrderRefusal::InterlockClosed,
+        MotorError::Closed => OrderRefusal::InterlockClosed,
+        MotorError::NotArmed => OrderRefusal::NotArmed,
         MotorError::Ceiling | MotorError::Allowance => OrderRefusal::OverCeiling,
         MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,
     }
