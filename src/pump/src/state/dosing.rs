@@ -776,11 +776,7 @@ impl Pump {
 
     /// The interlock's allowance follows the program.
     fn arm(&mut self, actions: &mut Actions) {
-        let bridge = self
-            .path
-            .as_ref()
-            .and_then(|record| record.path.bridge_flow())
-            .unwrap_or(Flow::ZERO);
+        let bridge = self.bridge_flow();
         if self.armed_for == Some((self.programs, bridge)) {
             // The worst window of a week is not looked for with every step.
             return;
@@ -805,13 +801,21 @@ impl Pump {
             .prescription
             .as_ref()
             .is_some_and(|program| program.periodic().is_some() || program.allotment().is_some());
-        let steps = hour_before.min(self.allowance(INTERLOCK_HOUR));
+        let steps = hour_before.min(self.allowance(INTERLOCK_HOUR, self.bridge_flow()));
         if boluses && steps > 0 {
             actions.push(Action::Grant {
                 steps,
                 within: Duration::from_minutes(1),
             });
         }
+    }
+
+    fn bridge_flow(&self) -> Flow {
+        let flow = self
+            .path
+            .as_ref()
+            .and_then(|record| record.path.bridge_flow());
+        flow.unwrap_or(Flow::ZERO)
     }
 
     /// Steps that program, bridge or minimum rate can need in any such window at most.
