@@ -314,8 +314,8 @@ fn play(acts: &[Act]) -> Bench {
                 bench.tell(Event::Storage(StorageReport::default()));
             }
             Act::Late => {
-                if let Some((ticket, _, _)) = bench.offered.last() {
-                    let ticket = *ticket;
+                if let Some((ticket, state, body)) = bench.offered.last().cloned() {
+                    bench.flash.insert(state, body);
                     bench.tell(Event::Persisted(ticket));
                 }
             }
