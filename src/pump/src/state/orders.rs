@@ -7,6 +7,7 @@
 //! | none | order accepted | the state is changed, handed to the journal, and the session waits |
 //! | one | another order, or a commit | refused: busy |
 //! | one | persisted | a bolus starts; the session is answered |
+//! | a bolus | cancelled | it is spent when it is persisted, and not given |
 //! | one | failed, or 5 s | what was changed is undone, flash is told so, the session is answered "not done" |
 //! | one | link closed | nothing: it ends as it would have, and the answer is lost |
 
@@ -54,6 +55,8 @@ pub(super) struct Pending {
     deadline: PumpTime,
     /// Who waits; nobody for what the program itself asks for.
     asked: Option<(SessionId, u32)>,
+    /// Somebody has cancelled it meanwhile: it is spent, and not given.
+    cancelled: bool,
     work: Work,
 }
 
@@ -351,6 +354,7 @@ impl Pump {
             state,
             deadline,
             asked,
+            cancelled: false,
             work,
         });
     }
@@ -368,7 +372,12 @@ impl Pump {
                 ..
             } => {
                 self.start_job(now, &order, prime, granted, actions);
-                number.map_or(Outcome::Done, |number| Outcome::BolusStarted { number })
+                if pending.cancelled {
+                    self.cancel_bolus(now, actions);
+                    Outcome::Cancelled
+                } else {
+                    number.map_or(Outcome::Done, |number| Outcome::BolusStarted { number })
+                }
             }
             Work::Library(_) => {
                 self.dirty.insert(StateKind::LibraryHistory);
@@ -1039,6 +1048,13 @@ impl Pump {
     }
 
     fn cancel_bolus(&mut self, now: Now, actions: &mut Actions) -> Outcome {
+        if let Some(pending) = &mut self.pending
+            && matches!(pending.work, Work::Start { .. })
+        {
+            // Not one step of it: cancelling never waits for the journal.
+            pending.cancelled = true;
+            return Outcome::Done;
+        }
         let Some(job) = self.jobs.running() else {
             return Outcome::Done;
         };

@@ -394,6 +394,28 @@ fn cancelling_ends_the_running_bolus_at_once() {
     assert_eq!(bench.ask(Command::CancelBolus), Some(Outcome::Done));
 }
 
+/// Cancelling does not wait for the journal either, and its record is no bolus that begins behind it.
+#[test]
+fn a_bolus_that_is_cancelled_before_it_is_durable_never_begins() {
+    let mut bench = at_home();
+    bench.journal = Journal::Silent;
+    assert_eq!(bench.patient(1), None);
+    let id = bench.request;
+    assert_eq!(bench.ask(Command::CancelBolus), Some(Outcome::Done));
+    let ticket = bench.offered.last().expect("offered").0;
+    bench.journal = Journal::Keeps;
+    bench.tell(Event::Persisted(ticket));
+    assert_eq!(bench.answered(PHONE, id), Some(Outcome::Cancelled));
+    let before = bench.made();
+    bench.run(Duration::from_minutes(10));
+    assert!((bench.made() - before).abs_diff(1_389) <= 2);
+    assert_eq!(
+        bench.ended(),
+        [(JobKind::PatientBolus, 1, JobEnd::Cancelled, 0)]
+    );
+    assert_eq!(bench.patient(1), Some(Outcome::AlreadyDone { number: 1 }));
+}
+
 fn periodic() -> Program {
     Program {
         mode: Mode::PeriodicBolus(PeriodicBolus {
