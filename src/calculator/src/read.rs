@@ -405,7 +405,7 @@ fn read_days(text: &str) -> Result<Vec<Weekday>, String> {
         days.extend(
             Weekday::ALL
                 .into_iter()
-                .filter(|day| (first..=last).contains(&day)),
+                .filter(|day| (first..=last).contains(day)),
         );
     }
     Ok(days)

@@ -37,7 +37,8 @@ pub enum Action {
         /// Steps in any 24 hours.
         day_steps: u32,
     },
-    /// Tell the interlock of steps that were authorised beyond that: a clinician's bolus or a prime. Never waits.
+    /// Tell the interlock of steps that were authorised beyond that: a clinician's bolus, a prime, a single bolus, or a program with boluses in
+    /// the hour in which another ran. Never waits.
     Grant {
         /// How many.
         steps: u32,

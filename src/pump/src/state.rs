@@ -1095,7 +1095,8 @@ impl Pump {
             actions.push(Action::Checkpoint(Record::Totals {
                 totals: TotalsRecord {
                     ahead_steps: Totals::ahead(self.most_flow(), self.bounds.step_volume)
-                        .saturating_add(self.job_steps_ahead()),
+                        .saturating_add(self.job_steps_ahead())
+                        .saturating_add(self.retry_ahead()),
                     ..self.totals.now(now.pump)
                 },
             }));
@@ -1135,6 +1136,15 @@ impl Pump {
     fn most_flow(&self) -> Flow {
         self.announced
             .map_or(self.basal, |(_, next)| next.max(self.basal))
+    }
+
+    /// A retry gives at once what basal has missed since the one before.
+    fn retry_ahead(&self) -> u64 {
+        if self.supervision.is_stalled() {
+            u64::from(therapy::RETRY_STEPS)
+        } else {
+            0
+        }
     }
 
     /// Steps of the running job that are still to come.

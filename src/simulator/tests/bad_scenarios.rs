@@ -166,7 +166,7 @@ fn pumps() {
     );
     is(
         more("capacity = \"60 mL\""),
-        "line 7: pump.capacity: \"60 mL\": not allowed; 1 mL to 50 mL",
+        "line 7: pump.capacity: \"60 mL\": a reservoir of 60 mL is none of this kind of pump: 5 mL to 40 mL",
     );
     is(
         more("colour = \"blue\""),

@@ -104,9 +104,10 @@ fn a_report_has_its_four_files() {
         .collect();
     assert_eq!(events[0]["event"], "pump started");
     assert_eq!(events[1]["event"], "session opened");
-    assert_eq!(events[2]["event"], "program committed");
-    assert_eq!(events[2]["detail"]["program"]["dose"], "2.5 mg/day");
-    assert_eq!(events[2]["detail"]["before"], serde_json::Value::Null);
+    assert_eq!(events[2]["event"], "refill");
+    assert_eq!(events[3]["event"], "program committed");
+    assert_eq!(events[3]["detail"]["total_ng"], 2_500_000);
+    assert_eq!(events[3]["detail"]["before_ng"], serde_json::Value::Null);
     let table = read("delivery.csv");
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(

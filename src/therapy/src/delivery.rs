@@ -22,6 +22,9 @@
 //! A step that is already past when the next order is asked for is left out and counted as a deficit. It is never caught up: a thread
 //! that was starved for a minute does not fire a minute's steps at once.
 //!
+//! One exception: while the driver holds all it can, or was just told to drop its orders, steps of up to a second ago are not past. They are
+//! delivery's own doing, and come late and at the motor's pace instead of being left out.
+//!
 //! # Pace
 //!
 //! The motor driver holds two orders, the running one and the next. So [`Delivery::next_order`] holds the third back until the second

@@ -776,11 +776,7 @@ impl Pump {
 
     /// The interlock's allowance follows the program.
     fn arm(&mut self, actions: &mut Actions) {
-        let bridge = self
-            .path
-            .as_ref()
-            .and_then(|record| record.path.bridge_flow())
-            .unwrap_or(Flow::ZERO);
+        let bridge = self.bridge_flow();
         if self.armed_for == Some((self.programs, bridge)) {
             // The worst window of a week is not looked for with every step.
             return;
@@ -799,17 +795,35 @@ impl Pump {
         }
     }
 
+    /// Boluses of a new program can come on top of what the old one has given in the hour that is not over.
+    pub(super) fn grant_overlap(&self, hour_before: u32, actions: &mut Actions) {
+        let boluses = self
+            .prescription
+            .as_ref()
+            .is_some_and(|program| program.periodic().is_some() || program.allotment().is_some());
+        let steps = hour_before.min(self.allowance(INTERLOCK_HOUR, self.bridge_flow()));
+        if boluses && steps > 0 {
+            actions.push(Action::Grant {
+                steps,
+                within: Duration::from_minutes(1),
+            });
+        }
+    }
+
+    fn bridge_flow(&self) -> Flow {
+        let flow = self
+            .path
+            .as_ref()
+            .and_then(|record| record.path.bridge_flow());
+        flow.unwrap_or(Flow::ZERO)
+    }
+
     /// Steps that program, bridge or minimum rate can need in any such window at most.
     fn allowance(&self, window: Duration, bridge: Flow) -> u32 {
         let program = self.prescription.as_ref().and_then(|program| {
             let allotment = program.allotment();
-            let worst = worst_in(&program.basal_plan(), allotment.as_ref(), window)?;
-            let single = program
-                .single_bolus()
-                .map_or(Some(Volume::ZERO), |(steps, _)| {
-                    self.bounds.step_volume.volume_of(u64::from(steps))
-                })?;
-            worst.checked_add(single)
+            // A single bolus is granted when it starts.
+            worst_in(&program.basal_plan(), allotment.as_ref(), window)
         });
         let flowing = |flow: Flow| flow.volume_in(window).unwrap_or(Volume::MAX);
         let volume = program

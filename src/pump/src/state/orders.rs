@@ -7,6 +7,7 @@
 //! | none | order accepted | the state is changed, handed to the journal, and the session waits |
 //! | one | another order, or a commit | refused: busy |
 //! | one | persisted | a bolus starts; the session is answered |
+//! | a bolus | cancelled | it is spent when it is persisted, and not given |
 //! | one | failed, or 5 s | what was changed is undone, flash is told so, the session is answered "not done" |
 //! | one | link closed | nothing: it ends as it would have, and the answer is lost |
 
@@ -54,6 +55,8 @@ pub(super) struct Pending {
     deadline: PumpTime,
     /// Who waits; nobody for what the program itself asks for.
     asked: Option<(SessionId, u32)>,
+    /// Somebody has cancelled it meanwhile: it is spent, and not given.
+    cancelled: bool,
     work: Work,
 }
 
@@ -351,6 +354,7 @@ impl Pump {
             state,
             deadline,
             asked,
+            cancelled: false,
             work,
         });
     }
@@ -368,7 +372,12 @@ impl Pump {
                 ..
             } => {
                 self.start_job(now, &order, prime, granted, actions);
-                number.map_or(Outcome::Done, |number| Outcome::BolusStarted { number })
+                if pending.cancelled {
+                    self.cancel_bolus(now, actions);
+                    Outcome::Cancelled
+                } else {
+                    number.map_or(Outcome::Done, |number| Outcome::BolusStarted { number })
+                }
             }
             Work::Library(_) => {
                 self.dirty.insert(StateKind::LibraryHistory);
@@ -804,7 +813,9 @@ impl Pump {
         if level.is_some_and(|level| level < prime.volume()) {
             return Err(Refused::NotNow { why: NotNow::Empty });
         }
-        for (drug, mass) in prime.dose().iter() {
+        // Of a patient who is disconnected nothing leaves the tip into anybody.
+        let reaches = !therapy::KindRules::of(self.kind).prime_disconnected;
+        for (drug, mass) in prime.dose().iter().filter(|_| reaches) {
             let limit = self.library.effective(drug).bolus.hard;
             if mass > limit.mass() {
                 return Err(Refused::OverLimit {
@@ -819,7 +830,7 @@ impl Pump {
         let order = JobOrder::new(self.next_job(), JobKind::Prime, steps, prime.duration())
             .map_err(|_| Refused::Busy)?;
         let before = self.boluses.clone();
-        let masses = DrugMasses::of(prime.dose().iter());
+        let masses = DrugMasses::of(prime.dose().iter().filter(|_| reaches));
         self.boluses
             .window
             .record_other(CountedBolus::Prime, powered, &masses);
@@ -959,7 +970,8 @@ impl Pump {
                     order,
                     number: None,
                     prime: None,
-                    granted: false,
+                    // It comes once, on top of what ran in the hour before.
+                    granted: true,
                     before,
                 };
                 self.pend(StateKind::Boluses, None, work, now, actions);
@@ -1036,6 +1048,13 @@ impl Pump {
     }
 
     fn cancel_bolus(&mut self, now: Now, actions: &mut Actions) -> Outcome {
+        if let Some(pending) = &mut self.pending
+            && matches!(pending.work, Work::Start { .. })
+        {
+            // Not one step of it: cancelling never waits for the journal.
+            pending.cancelled = true;
+            return Outcome::Done;
+        }
         let Some(job) = self.jobs.running() else {
             return Outcome::Done;
         };

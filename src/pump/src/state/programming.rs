@@ -648,9 +648,17 @@ impl Pump {
             program.fill.is_some(),
             actions,
         );
+        let ran = self
+            .prescription
+            .as_ref()
+            .is_some_and(|old| !old.is_stopped());
         self.prescription = Some(prescription);
         self.programs = self.programs.wrapping_add(1);
         self.committed = record;
+        if changed && ran {
+            let hour_before = self.armed.map_or(0, |(hour, _)| hour);
+            self.grant_overlap(hour_before, actions);
+        }
     }
 
     /// A clinician has decided: what lasted until then is over.

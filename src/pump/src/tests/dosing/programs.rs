@@ -527,7 +527,7 @@ fn what_is_not_a_kinds_own_no_command_reaches() {
         let outcome = bench.ask(Command::Prime(Prime {
             number,
             kind: PrimeKind::PumpAndCatheter,
-            catheter_aspirated: false,
+            catheter_aspirated: true,
             disconnected: true,
             reason: None,
         }));
