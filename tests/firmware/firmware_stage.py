@@ -231,9 +231,9 @@ def full_queue(stage, image, thecal):
     """More records in a moment than the queue to the flash holds: counted, alarmed, told, and the rest is whole."""
     with tempfile.TemporaryDirectory(prefix="thecal-queue-") as folder:
         flash, export = Path(folder) / "flash.bin", Path(folder) / "export"
-        # Each sets the clock, a second later each time, and is a record.
+        # Each sets the clock, a second later each time, and is a record; together they are so much that a reason is needed.
         many = 300
-        commands = [wire.set_clock(1_767_607_200_000 + 1_000 * number) for number in range(many)]
+        commands = [wire.set_clock(1_767_607_200_000 + 1_000 * number, reason="Procedure") for number in range(many)]
         status, said = boot(image.program, flash, *handed_over(commands, every_ms=1), "--stop_at=800")
         done = subprocess.run([thecal, "log", flash, "--output", export], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, check=False)
