@@ -186,7 +186,7 @@ describe("therapy beside the program", () => {
     // A schedule wants the time of day.
     await unfold(page, "#fold-clock");
     await page.getByRole("button", { name: "Set the clock" }).click();
-    await page.locator("#clock", { hasNotText: /not set|lost/i }).waitFor();
+    await page.locator("#clock", { hasNotText: /not set|lost/i }).waitFor({ state: "attached" });
     await enterProgram(page, BACLOFEN);
     await page.locator("label", { hasText: /^Flex$/ }).click();
     await page.locator("#weekdays").fill("00:00 15 mcg/h\n08:00 20 mcg/h");
@@ -322,9 +322,10 @@ describe("a connection that breaks", () => {
     await open();
     await enterProgram(page, BACLOFEN);
     await sendForReview(page);
-    between.toPage = false;
+    between.keepAnswerToCommit = true;
     await confirm(page);
-    await page.waitForTimeout(500);
+    await page.waitForTimeout(2000);
+    between.keepAnswerToCommit = false;
     between.toPage = true;
     await page.goto(pump.address);
     await page.locator("#connect-pending").waitFor();
