@@ -111,7 +111,7 @@ class Phone:
         return value
 
     async def info(self):
-        return wire.Info.decode(await self.read_whole(INFO))
+        return wire.decode(wire.Info, await self.read_whole(INFO))
 
     async def write(self, frame, with_response=True):
         await asyncio.wait_for(

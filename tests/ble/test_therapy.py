@@ -68,14 +68,19 @@ async def test_a_pump_is_commissioned_once_and_delivers_nothing_before(rig):
         assert (status.faults, status.delivery) == (0, "NotProgrammed")
         therapy = await phone.therapy()
         assert (therapy.kind, therapy.alarms, therapy.sounding) == ("ProgrammableImplant", (), None)
-        assert await phone.program(BACLOFEN) == 1
-
         for as_what in (IMPLANT, wire.Commissioning("ConstantRate", 2_500_000, 20_000_000, 500_000)):
             assert await phone.command(Command("Commission", as_what)) == Refused("NotNow", why="Commissioned")
+        assert (await phone.info()).lifecycle == "Factory"
+
+        # With its first program it is in service, and nobody may commission it, whoever it is; also after a reset.
+        assert await phone.program(BACLOFEN) == 1
+        assert (await phone.info()).lifecycle == "InService"
+        assert await phone.command(Command("Commission", IMPLANT)) == Refused("NotAllowed")
         phone = await reboot(rig)
         status = await phone.interrogate()
         assert (status.faults, status.delivery, status.program) == (0, "Running", BACLOFEN)
-        assert await phone.command(Command("Commission", IMPLANT)) == Refused("NotNow", why="Commissioned")
+        assert (await phone.info()).lifecycle == "InService"
+        assert await phone.command(Command("Commission", IMPLANT)) == Refused("NotAllowed")
         assert [said["record"] for said in history.of(await events(phone), "commissioned")] == [IMPLANT]
 
 
@@ -161,6 +166,9 @@ async def test_a_patient_bolus_is_given_once_and_the_next_waits_for_the_lockout(
         phone = await rig.connect()
         assert (await phone.stage(WITH_BOLUSES)).boluses_per_day == 4
         await phone.program(WITH_BOLUSES)
+        # What may be taken depends on the time of day.
+        assert (await phone.command(Command("PatientBolus", number=1))).denial.case == "ClockLost"
+        await phone.command(wire.set_clock(MONDAY))
         # One lockout after any programming, and its end is told.
         denied = (await phone.command(Command("PatientBolus", number=1))).denial
         assert denied.case == "Lockout" and 0 < denied.left_s <= 61
@@ -197,13 +205,17 @@ async def test_a_patient_bolus_is_given_once_and_the_next_waits_for_the_lockout(
         assert await phone.command(Command("PatientBolus", number=1)) == Outcome("AlreadyDone", number=1)
         therapy = await phone.therapy()
         assert (therapy.job, therapy.bolus.taken_in_24h, therapy.last_number) == (None, 1, 1)
-        assert therapy.bolus.denial.case == "Lockout"
+        # Power took the time of day with it, which is alarmed.
+        assert therapy.bolus.denial.case == "Alarm"
+        await phone.command(wire.set_clock(MONDAY))
+        assert await phone.command(Command("AcknowledgeAlarm", alarm="ClockLost")) == wire.DONE
+        assert (await phone.therapy()).bolus.denial.case == "Lockout"
         await asyncio.sleep(3)
         counted, basal = steps_between(before, await phone.interrogate(), WITH_BOLUSES)
         assert counted <= basal + 2
         records = await events(phone)
         assert history.of(records, "bolus granted") == [{"id": 1}]
-        assert [said["reason"].case for said in history.of(records, "bolus denied")] == ["Lockout", "Lockout"]
+        assert [said["reason"].case for said in history.of(records, "bolus denied")] == ["ClockLost", "Lockout", "Lockout"]
         patients = history.Job("PatientBolus")
         assert history.of(records, "job started") == [{"job": patients, "id": 1, "volume_nl": 500}]
         ended = {"job": patients, "id": 1, "end": "Completed", "counted_steps": 200, "at_most_steps": 200}

@@ -653,7 +653,9 @@ mod tests {
             let mut bench = Bench::new(Policy::Insecure);
             assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
             assert_eq!(
-                bench.session.answer_encoded(PHONE, 1, &std::vec![0; length]),
+                bench
+                    .session
+                    .answer_encoded(PHONE, 1, &std::vec![0; length]),
                 passed_on
             );
             assert_eq!(bench.session.response().is_empty(), passed_on.is_err());
