@@ -110,6 +110,7 @@ pub struct ScenarioEvent {
 
 /// What can happen in a scenario.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a scenario has few of them")]
 pub enum Happening {
     /// A phone programs the pump.
     Program(Programmed),

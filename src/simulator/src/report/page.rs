@@ -140,14 +140,14 @@ fn figures(
     let off = summary.steps.turned_minus_prescribed;
     figure(
         page,
-        "Off the prescription",
+        "Beside the basal rate",
         &if off == 0 {
             "0".to_owned()
         } else {
             signed(off)
         },
         &format!(
-            "of {} motor steps",
+            "of {} motor steps; boluses, primes and bridges count here",
             grouped(summary.steps.prescribed.into())
         ),
     )?;
@@ -187,7 +187,7 @@ fn totals(
         (
             "Prescribed",
             steps.prescribed,
-            "what the program asks for, reckoned apart from the pump",
+            "the basal rate that the program asks for, reckoned apart from the pump",
         ),
         (
             "Delivered",

@@ -32,6 +32,9 @@ const EXTERNAL_STEP_FEMTOLITRES: u32 = 25_000_000;
 /// Length of a trial that does not say.
 const USUAL_TRIAL_DAYS: u8 = 7;
 
+/// An expectation that is a text.
+type OfText = fn(String) -> Expected;
+
 /// Checks fields against limits and against each other.
 pub(super) struct Checker<'a> {
     pub(super) path: &'a Path,
@@ -534,7 +537,7 @@ impl Checker<'_> {
                 let flow = flow.flow().per_day_nanolitres_rounded_down();
                 all.push(("flow", Expected::Flow(flow)));
             }
-            let texts: [(_, &Option<String>, fn(String) -> Expected); 6] = [
+            let texts: [(_, &Option<String>, OfText); 6] = [
                 ("delivery", &expect.delivery, Expected::Delivery),
                 ("response", &expect.response, Expected::Response),
                 ("tip", &expect.tip, Expected::Tip),
