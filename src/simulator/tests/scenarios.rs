@@ -170,6 +170,8 @@ fn flex_week() {
 }
 
 /// A periodic bolus that falls due in a refill is missed and not made up for.
+///
+/// Requirement: TH-periodic
 #[test]
 fn periodic_bolus() {
     expected("periodic-bolus");
@@ -182,18 +184,24 @@ fn patient_boluses() {
 }
 
 /// A change of concentration is bridged, also over a reset.
+///
+/// Requirement: TH-bridge, AC-13
 #[test]
 fn bridge_10_to_20() {
     expected("bridge-10-to-20");
 }
 
 /// A discrepancy at a refill, and a refill that nobody confirms.
+///
+/// Requirement: TH-refill-not-confirmed
 #[test]
 fn refill_with_discrepancy() {
     expected("refill-with-discrepancy");
 }
 
 /// A stall in a scanner, and delivery that comes back.
+///
+/// Requirement: TH-mri, TH-no-catching-up
 #[test]
 fn stall_in_mri() {
     expected("stall-in-mri");
@@ -206,30 +214,40 @@ fn over_delivery() {
 }
 
 /// A trial that ends by itself.
+///
+/// Requirement: TH-trial-expiry
 #[test]
 fn external_trial() {
     expected("external-trial");
 }
 
 /// One rate, and no bolus.
+///
+/// Requirement: TH-kinds
 #[test]
 fn constant_rate() {
     expected("constant-rate");
 }
 
 /// Emergency minimum rate lasts over a reset until a program is committed.
+///
+/// Requirement: TH-emergency
 #[test]
 fn emergency() {
     expected("emergency");
 }
 
 /// The drug of a mixture whose limit is smaller binds.
+///
+/// Requirement: TH-mixture
 #[test]
 fn mixture() {
     expected("mixture");
 }
 
 /// A low battery is told for weeks before delivery ends.
+///
+/// Requirement: TH-service-life
 #[test]
 fn end_of_service() {
     expected("end-of-service");
