@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn body_of_800_bytes_fits_and_801_do_not() {
-        let body = [0xFF; 401];
+        let body = [0xFF; BODY_BYTES + 1];
         let widest = Stamp {
             boot: u32::MAX,
             monotonic: PumpTime::from_micros(u64::MAX),
@@ -332,7 +332,7 @@ mod tests {
             kind: Kind(u16::MAX),
             version: u8::MAX,
             stamp: widest,
-            body: &body[..800],
+            body: &body[..BODY_BYTES],
         };
         let bytes = encode(&envelope);
         assert_eq!(bytes.len(), ENVELOPE_BYTES);
@@ -343,7 +343,7 @@ mod tests {
         );
         envelope.body = &body;
         assert_eq!(
-            envelope.encode(&mut [0; 600]),
+            envelope.encode(&mut [0; ENVELOPE_BYTES + 1]),
             Err(EnvelopeError::BodyTooLong)
         );
     }

@@ -227,7 +227,7 @@ fn the_largest_samples_are_as_long_as_the_types_allow() {
     assert_eq!(length(&request), largest(Request::SCHEMA));
 }
 
-/// Requirement: a day of 24 steps goes over the air in 130 bytes, for every drug up to its hard limit.
+/// Asked for: a day of 24 steps goes over the air in 130 bytes, for every drug up to its hard limit.
 #[test]
 fn a_program_of_24_steps_is_short() {
     let request = |per, dose_ng: u32, concentration_ng_per_ml| {

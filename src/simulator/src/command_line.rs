@@ -31,7 +31,7 @@ pub enum Command {
     Log(LogArguments),
     /// Do a clinician's sums: rate, prime, bridge, refill and the like, exactly and with the formula used (docs/calc.md)
     #[command(after_help = CALC_STATUS)]
-    Calc(calculator::Arguments),
+    Calc(Box<calculator::Arguments>),
 }
 
 /// How `thecal calc` ends.

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 /// # Errors
 /// A scenario that is wrong, a folder that is taken, a run that fails.
 pub fn run(arguments: &RunArguments) -> Result<()> {
+    // An expectation that does not hold is an error, told when the report is written.
     let scenario = Scenario::load(&arguments.scenario)?;
     let destination = match &arguments.report {
         Some(path) => Destination::Folder {
@@ -37,6 +38,20 @@ pub fn run(arguments: &RunArguments) -> Result<()> {
     println!("{}", summary.in_short());
     for name in FILES {
         println!("  {}", folder.join(name).display());
+    }
+    let broken: Vec<String> = outcome
+        .judged
+        .iter()
+        .filter(|judged| !judged.holds)
+        .map(run::Judged::in_words)
+        .collect();
+    if !broken.is_empty() {
+        bail!(
+            "{} of {} expectations do not hold: {}",
+            broken.len(),
+            outcome.judged.len(),
+            broken.join("; ")
+        );
     }
     Ok(())
 }

@@ -107,6 +107,11 @@ impl Ledger {
         }
     }
 
+    /// Volume in the reservoir; none as long as nobody has said.
+    pub(crate) fn left(&self) -> Option<Volume> {
+        self.left
+    }
+
     /// Volume delivered so far.
     pub(crate) fn delivered(&self) -> Volume {
         self.delivered

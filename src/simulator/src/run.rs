@@ -3,16 +3,18 @@
 mod timeline;
 
 use crate::ledger::{Contents, Ledger};
-use crate::phone::{Phone, Programmed};
-use crate::scenario::{self, Happening, Scenario, ScenarioEvent};
+use crate::phone::{NotDone, Phone, Programmed};
+use crate::scenario::{self, Expectation, Expected, Happening, Scenario, ScenarioEvent};
+use crate::words::{component_words, listed};
 use crate::world::{Build, Carrier, LogEntry, Usage, Wear, World};
 use anyhow::{Context, Result, anyhow};
+use drivers::motor::{DriveLevel, RotorParameters};
 use journal::VirtualFlash;
-use protocol::{Mtu, Status};
+use protocol::{Command, Mtu, SetZone, Status};
 use std::collections::BTreeMap;
 use therapy::Bounds;
 use timeline::{Step, timeline};
-use units::{Drug, Duration, Flow, Mass, Volume};
+use units::{Date, Drug, Duration, Flow, Mass, OverrideReason, Volume};
 
 /// How often progress is told in a run, at least.
 const STRIDES: u64 = 500;
@@ -49,6 +51,34 @@ pub struct Outcome {
     pub flash: Usage,
     /// The same for each partition.
     pub wear: Vec<Wear>,
+    /// What was expected, and whether it held.
+    pub judged: Vec<Judged>,
+}
+
+/// An expectation, and whether it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// When.
+    pub at: Duration,
+    /// The field of the file.
+    pub field: String,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+    /// Whether that is it.
+    pub holds: bool,
+}
+
+impl Judged {
+    /// In one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!(
+            "{}, after {}: expected {}, found {}",
+            self.field, self.at, self.expected, self.found
+        )
+    }
 }
 
 /// Runs a scenario. `progress` is told how far it has come.
@@ -65,9 +95,11 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
         phone: None,
         ledger: Ledger::new(scenario.bounds.step_volume),
         bounds: scenario.bounds,
+        judged: Vec::new(),
     };
     run.world.power_on()?;
     run.connect()?;
+    run.prepare(scenario)?;
     run.program(&scenario.program).context("program")?;
     let mut samples = vec![run.sample()?];
     let stride = Duration::from_micros(scenario.duration.micros() / STRIDES);
@@ -79,6 +111,7 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
         }
         match step {
             Step::Event(event) => run.happen(event).with_context(|| event.field.clone())?,
+            Step::Expect(expectation) => run.judge(expectation)?,
             Step::PowerOn => run.power_on()?,
             Step::Sample => {
                 samples.push(run.sample()?);
@@ -91,6 +124,7 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
         boots: run.world.boots(),
         flash: run.world.flash_usage(),
         wear: run.world.wear(),
+        judged: run.judged,
     })
 }
 
@@ -100,6 +134,7 @@ struct Run {
     phone: Option<Phone>,
     ledger: Ledger,
     bounds: Bounds,
+    judged: Vec<Judged>,
 }
 
 impl Run {
@@ -108,7 +143,156 @@ impl Run {
         Ok(())
     }
 
+    /// What a clinician tells a new pump before it is programmed.
+    fn prepare(&mut self, scenario: &Scenario) -> Result<()> {
+        let phone = self.phone.as_mut().context("the pump has no power")?;
+        let world = &mut self.world;
+        if let Some((wall, offset_min)) = scenario.clock {
+            let uncertainty = Duration::from_seconds(2);
+            phone.set_clock(world, wall, uncertainty, None)?;
+            let zone = SetZone {
+                offset_min,
+                reason: Some(OverrideReason::InNotes),
+            };
+            phone
+                .order(world, &Command::SetZone(zone))
+                .context("zone")?;
+        }
+        if let Some(catheter) = scenario.catheter {
+            phone
+                .order(world, &Command::SetCatheter(catheter))
+                .context("catheter")?;
+        }
+        Ok(())
+    }
+
+    /// What happens, and whether the pump refuses it if that is expected.
     fn happen(&mut self, event: &ScenarioEvent) -> Result<()> {
+        let done = self.do_it(event);
+        let Some(expected) = &event.refused else {
+            return done;
+        };
+        let found = match done {
+            Ok(()) => "done".to_owned(),
+            Err(error) => match error.downcast::<NotDone>() {
+                Ok(NotDone(why)) => why,
+                Err(other) => return Err(other),
+            },
+        };
+        self.judged.push(Judged {
+            at: self.world.now(),
+            field: format!("{}.refused", event.field),
+            holds: found.contains(expected.as_str()),
+            expected: format!("refused: {expected}"),
+            found,
+        });
+        Ok(())
+    }
+
+    fn order(&mut self, command: &Command) -> Result<()> {
+        let phone = self.phone.as_mut().context("the pump has no power")?;
+        let mut command = command.clone();
+        match &mut command {
+            Command::PatientBolus { number } => *number = phone.next_number(&mut self.world)?,
+            Command::ClinicianBolus(order) => order.number = phone.next_number(&mut self.world)?,
+            Command::Prime(order) => order.number = phone.next_number(&mut self.world)?,
+            _ => {}
+        }
+        phone.order(&mut self.world, &command)
+    }
+
+    /// Looks whether something that is expected holds.
+    fn judge(&mut self, expectation: &Expectation) -> Result<()> {
+        let world = &mut self.world;
+        self.ledger.reckon(world.turned_steps());
+        let mut phone = self.phone.as_mut();
+        let mut phone = || phone.take().context("the pump has no power");
+        let (expected, found, holds) = match &expectation.expected {
+            Expected::Volume(least, most) => {
+                let volume = self.ledger.delivered();
+                let holds = (*least..=*most).contains(&volume);
+                let expected = format!("{least} to {most} delivered");
+                (expected, volume.to_string(), holds)
+            }
+            Expected::Mass(drug, least, most) => {
+                let dose = self.ledger.dose().get(drug).copied();
+                let mass = dose.unwrap_or(Mass::from_zeptograms(0));
+                let holds = (*least..=*most).contains(&mass);
+                let expected = format!("{least} to {most} of {drug} delivered");
+                (expected, mass.to_string(), holds)
+            }
+            Expected::Alarm(alarm, on) => {
+                let alarms = phone()?.therapy(world)?.alarms;
+                let there = alarms.iter().any(|state| state.alarm == *alarm);
+                let names = listed(alarms.iter().map(|state| state.alarm));
+                let expected = format!("alarm {} \"{alarm}\"", if *on { "on" } else { "off" });
+                (expected, format!("on: {names}"), there == *on)
+            }
+            Expected::Delivery(text) => {
+                let found = phone()?.interrogate(world)?.delivery.text().to_owned();
+                (format!("delivery: {text}"), found.clone(), found == *text)
+            }
+            Expected::Response(text) => {
+                let found = phone()?.therapy(world)?.response.text().to_owned();
+                (format!("response: {text}"), found.clone(), found == *text)
+            }
+            Expected::Flow(flow) => {
+                let found = phone()?.interrogate(world)?.flow_nl_per_day;
+                let expected = format!("flow: {flow} nL/day");
+                (
+                    expected,
+                    format!("{found} nL/day"),
+                    u64::from(found) == *flow,
+                )
+            }
+            Expected::Tip(text) => {
+                let path = phone()?.path(world)?;
+                let found = path.slugs.first().map_or_else(
+                    || "unknown".to_owned(),
+                    |slug| {
+                        if slug.components.is_empty() {
+                            "no drug".to_owned()
+                        } else {
+                            listed(slug.components.iter().map(component_words))
+                        }
+                    },
+                );
+                (format!("at the tip: {text}"), found.clone(), found == *text)
+            }
+            Expected::Job(text) => {
+                let job = phone()?.therapy(world)?.job;
+                let found = job.map_or("none", |job| job.kind.name()).to_owned();
+                (format!("job: {text}"), found.clone(), found == *text)
+            }
+            Expected::RefillDate(text) => {
+                let dates = phone()?.therapy(world)?.refill;
+                let found = dates
+                    .and_then(|dates| dates.with_boluses_day)
+                    .map_or_else(|| "unknown".to_owned(), day_words);
+                (format!("refill by {text}"), found.clone(), found == *text)
+            }
+            Expected::BolusDenied(text) => {
+                let bolus = phone()?.therapy(world)?.bolus;
+                let denial = bolus.and_then(|bolus| bolus.denial);
+                let found = denial.map_or_else(|| "no".to_owned(), |denial| denial.to_string());
+                (
+                    format!("bolus denied: {text}"),
+                    found.clone(),
+                    found.contains(text.as_str()),
+                )
+            }
+        };
+        self.judged.push(Judged {
+            at: expectation.at,
+            field: expectation.field.clone(),
+            expected,
+            found,
+            holds,
+        });
+        Ok(())
+    }
+
+    fn do_it(&mut self, event: &ScenarioEvent) -> Result<()> {
         match &event.happening {
             Happening::Program(program) => self.program(program)?,
             Happening::Restart { .. } => {
@@ -123,10 +307,29 @@ impl Run {
                 self.ledger.power_on(self.world.now());
                 self.connect()?;
             }
-            Happening::SetClock { wall, uncertainty } => {
+            Happening::SetClock {
+                wall,
+                uncertainty,
+                reason,
+            } => {
                 let phone = self.phone.as_mut().context("the pump has no power")?;
-                phone.set_clock(&mut self.world, *wall, *uncertainty, None)?;
+                phone.set_clock(&mut self.world, *wall, *uncertainty, *reason)?;
             }
+            Happening::Order(command) => self.order(command)?,
+            Happening::Reverse => self.world.change_rotor(|rotor| rotor.reversed = true),
+            Happening::LosePulses { one_in } => self
+                .world
+                .change_rotor(|rotor| rotor.lost_pulse_one_in = *one_in),
+            Happening::Runaway { every } => self
+                .world
+                .change_rotor(|rotor| rotor.runaway_period_us = every.micros()),
+            Happening::Jam { level } => self
+                .world
+                .change_rotor(|rotor| rotor.jammed_below = DriveLevel::from_number(*level)),
+            Happening::RepairMotor => self
+                .world
+                .change_rotor(|rotor| *rotor = RotorParameters::faultless(rotor.seed)),
+            Happening::Battery { millivolts } => self.world.set_supply(*millivolts),
             Happening::Stall => self.world.change_rotor(|rotor| rotor.stalled = true),
             Happening::ClearStall => self.world.change_rotor(|rotor| rotor.stalled = false),
             Happening::Slip { one_in } => {
@@ -150,7 +353,11 @@ impl Run {
         let kind = self.world.commissioning().kind;
         let prescription = pump::to_prescription(program, &self.bounds, kind)
             .map_err(|refused| anyhow!("{refused}"))?;
-        let flow = prescription.flow();
+        // Of a week the mean: boluses and the hours of the day are the pump's own.
+        let flow = match prescription.week() {
+            Some(_) => prescription.mean_flow(),
+            None => prescription.flow(),
+        };
         self.ledger
             .prescribe(if flow > Flow::ZERO { confirmed } else { sent }, flow);
         let contents: Contents = prescription
@@ -158,9 +365,14 @@ impl Run {
             .ingredients()
             .map(|ingredient| (ingredient.drug, ingredient.concentration))
             .collect();
-        let fill = program
-            .fill
-            .map(|fill| Volume::from_nanolitres(fill.volume_nl));
+        let fill = program.fill.map(|fill| {
+            let there = if fill.top_up {
+                self.ledger.left().unwrap_or(Volume::ZERO)
+            } else {
+                Volume::ZERO
+            };
+            there.saturating_add(Volume::from_nanolitres(fill.volume_nl))
+        });
         self.ledger.fill(self.world.turned_steps(), contents, fill);
         Ok(())
     }
@@ -183,4 +395,10 @@ impl Run {
             pump,
         })
     }
+}
+
+/// A day that the wire counts from 2020-01-01.
+pub(crate) fn day_words(day: u16) -> String {
+    let (year, month, day) = Date::FIRST.saturating_add_days(day.into()).year_month_day();
+    format!("{year:04}-{month:02}-{day:02}")
 }

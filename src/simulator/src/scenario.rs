@@ -14,7 +14,7 @@ use checker::Checker;
 use pump::{CommissioningRecord, ResetCause};
 use std::path::Path;
 use therapy::Bounds;
-use units::{Duration, OverrideReason, WallTime};
+use units::{AlarmKind, Drug, Duration, Mass, OverrideReason, Volume, WallTime};
 
 /// Largest scenario file, bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -42,6 +42,48 @@ pub struct Scenario {
     pub program: Programmed,
     /// What happens later, in order of time.
     pub events: Vec<ScenarioEvent>,
+    /// The time of day at power-on, and local time minus UTC, minutes; none: the pump is not told.
+    pub clock: Option<(WallTime, i16)>,
+    /// The path from the pump to the tip; none: the pump is not told.
+    pub catheter: Option<protocol::Catheter>,
+    /// What has to hold, in order of time.
+    pub expectations: Vec<Expectation>,
+}
+
+/// What has to hold at a time.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// Since power-on; what happens at that time comes before.
+    pub at: Duration,
+    /// The field of the file that asks for it, for messages.
+    pub field: String,
+    /// What is expected.
+    pub expected: Expected,
+}
+
+/// One thing that is expected.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// The rotor has delivered no less and no more.
+    Volume(Volume, Volume),
+    /// Of a drug, no less and no more.
+    Mass(Drug, Mass, Mass),
+    /// The alarm is there, or is not.
+    Alarm(AlarmKind, bool),
+    /// What the pump is doing, in the words of an interrogation.
+    Delivery(String),
+    /// How it follows its program.
+    Response(String),
+    /// The flow in force, nL/day, rounded down.
+    Flow(u64),
+    /// What is at the tip: drugs with concentrations, or `no drug`.
+    Tip(String),
+    /// The bolus or prime under way, or `none`.
+    Job(String),
+    /// The refill date to book, with boluses.
+    RefillDate(String),
+    /// Why a patient's bolus would be denied, in part, or `no`.
+    BolusDenied(String),
 }
 
 /// A program, and why it goes over soft limits if it does.
@@ -62,10 +104,13 @@ pub struct ScenarioEvent {
     pub field: String,
     /// What happens.
     pub happening: Happening,
+    /// The pump refuses it, and says this among other things; none: it does it.
+    pub refused: Option<String>,
 }
 
 /// What can happen in a scenario.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a scenario has few of them")]
 pub enum Happening {
     /// A phone programs the pump.
     Program(Programmed),
@@ -85,6 +130,34 @@ pub enum Happening {
         wall: WallTime,
         /// How far off that may be.
         uncertainty: Duration,
+        /// Why it is corrected by more than two minutes.
+        reason: Option<OverrideReason>,
+    },
+    /// A phone orders something. The number of a bolus or prime is filled in when it is ordered.
+    Order(Box<protocol::Command>),
+    /// The motor turns backwards.
+    Reverse,
+    /// One encoder pulse in so many is never seen.
+    LosePulses {
+        /// 1 or more.
+        one_in: u32,
+    },
+    /// The motor runs by itself, two steps at a time.
+    Runaway {
+        /// Time between them.
+        every: Duration,
+    },
+    /// The rotor is jammed, and gives way to a drive level.
+    Jam {
+        /// 2 or 3.
+        level: u8,
+    },
+    /// The motor is without any fault again.
+    RepairMotor,
+    /// The battery gives another voltage.
+    Battery {
+        /// In mV.
+        millivolts: u16,
     },
     /// The rotor no longer turns.
     Stall,

@@ -140,7 +140,7 @@ fn concentration(component: &Component) -> Option<Concentration> {
 }
 
 fn seconds(seconds: u32) -> Duration {
-    Duration::from_seconds(seconds.into())
+    Duration::from_seconds(seconds)
 }
 
 /// `06:00`.

@@ -85,7 +85,7 @@ fn doses() {
     );
     is(
         dose("dosage = \"250 mcg/day\""),
-        "line 13: program.dosage: unknown field, expected one of `drug`, `concentration`, `fill`, `mode`, `dose`, `reason`",
+        "line 13: program.dosage: unknown field, expected one of `drug`, `concentration`, `fill`, `mode`, `dose`, `reason`, `with`, `week`, `bolus`, `over`, `every`, `first_after`, `patient_bolus`, `bridge`, `top_up`, `low_mark`, `on_fault`",
     );
     is(
         dose("dose = \"10 mcg/day\""),
@@ -132,7 +132,7 @@ fn drugs_concentrations_fills_and_modes() {
     );
     is(
         changed("\"simple continuous\"", "\"simple\""),
-        "line 12: program.mode: \"simple\": expected `simple continuous` or `stopped`",
+        "line 12: program.mode: \"simple\": expected one of `simple continuous`, `stopped`, `minimum rate`, `flex`, `periodic bolus`, `single bolus`",
     );
     is(
         changed("\"simple continuous\"", "\"stopped\""),
@@ -144,7 +144,7 @@ fn drugs_concentrations_fills_and_modes() {
 fn pumps() {
     is(
         changed("[pump]", "[pmp]"),
-        "line 5: pmp: unknown field, expected one of `name`, `title`, `description`, `duration`, `seed`, `sample_interval`, `pump`, `program`, `event`",
+        "line 5: pmp: unknown field, expected one of `name`, `title`, `description`, `duration`, `seed`, `sample_interval`, `time`, `zone`, `catheter`, `pump`, `program`, `event`, `expect`",
     );
     is(
         changed("programmable-implant", "external"),
@@ -236,7 +236,7 @@ fn events() {
     );
     is(
         with_event("at = \"1 day\"\naction = \"explode\""),
-        "line 17: event[0].action: \"explode\": expected one of `restart`, `reset`, `set clock`, `stall`, `clear stall`, `slip`, `clear slip`",
+        "line 17: event[0].action: \"explode\": expected one of `restart`, `reset`, `set clock`, `stall`, `clear stall`, `slip`, `clear slip`, `reverse`, `lose pulses`, `runaway`, `jam`, `repair motor`, `battery`, `set zone`, `open refill`, `draw out`, `nothing changed`, `patient bolus`, `clinician bolus`, `cancel bolus`, `prime`, `acknowledge alarm`, `silence alarm`, `MRI mode`, `emergency minimum rate`, `extend trial`, `diary`",
     );
     is(
         with_event("action = \"stall\""),

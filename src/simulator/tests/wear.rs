@@ -42,6 +42,7 @@ concentration = "50 mcg/mL"
 fill = "20 mL"
 mode = "simple continuous"
 dose = "{dose}"
+reason = "in notes"
 {events}"#
     )
 }
@@ -63,11 +64,12 @@ fn every(hours: usize, days: u32, happening: impl Fn(usize) -> String) -> String
 
 fn program(micrograms: usize) -> String {
     format!(
-        "program = {{ drug = \"baclofen\", concentration = \"50 mcg/mL\", mode = \"simple continuous\", dose = \"{micrograms} mcg/day\" }}"
+        "program = {{ drug = \"baclofen\", concentration = \"50 mcg/mL\", mode = \"simple continuous\", dose = \"{micrograms} mcg/day\", reason = \"in notes\" }}"
     )
 }
 
-const SET_CLOCK: &str = "action = \"set clock\"\ntime = \"2026-01-05T10:00:00Z\"";
+const SET_CLOCK: &str =
+    "action = \"set clock\"\nreason = \"in notes\"\ntime = \"2026-01-05T10:00:00Z\"";
 
 /// Days until the page that is used most has been erased 10,000 times, the least of all parts.
 fn days_of_life(outcome: &Outcome, days: u32, what: &str) -> u64 {

@@ -69,7 +69,7 @@ pub(super) enum Programming {
 
 impl Pump {
     pub(super) fn stage(&mut self, now: Now, session: SessionId, program: &Program) -> Outcome {
-        if matches!(self.programming, Programming::Committing(_)) || self.pending.is_some() {
+        if matches!(self.programming, Programming::Committing(_)) {
             return Outcome::Refused(Refused::Busy);
         }
         // A refused program leaves nothing staged: what would be committed is always what was staged last.
@@ -457,7 +457,8 @@ impl Pump {
             Programming::Staged(proposal) if proposal.session == session => proposal.clone(),
             Programming::Staged(_) | Programming::Idle => return refused(Refused::NothingStaged),
         };
-        if self.pending.is_some() {
+        if self.pending.is_some() && !proposal.prescription.is_stopped() {
+            // Only a stop waits for nothing.
             return refused(Refused::Busy);
         }
         let mut give_up = |why| {

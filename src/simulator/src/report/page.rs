@@ -49,6 +49,7 @@ pub(super) fn html(scenario: &Scenario, outcome: &Outcome, summary: &Summary) ->
     pictures(&mut page, scenario, outcome)?;
     totals(&mut page, scenario.bounds.step_volume, outcome, summary)?;
     happenings(&mut page, scenario)?;
+    expectations(&mut page, outcome)?;
     journal(&mut page, outcome)?;
     footer(&mut page, scenario)?;
     page.push_str("</main>\n</body>\n</html>\n");
@@ -139,14 +140,14 @@ fn figures(
     let off = summary.steps.turned_minus_prescribed;
     figure(
         page,
-        "Off the prescription",
+        "Beside the basal rate",
         &if off == 0 {
             "0".to_owned()
         } else {
             signed(off)
         },
         &format!(
-            "of {} motor steps",
+            "of {} motor steps; boluses, primes and bridges count here",
             grouped(summary.steps.prescribed.into())
         ),
     )?;
@@ -186,7 +187,7 @@ fn totals(
         (
             "Prescribed",
             steps.prescribed,
-            "what the program asks for, reckoned apart from the pump",
+            "the basal rate that the program asks for, reckoned apart from the pump",
         ),
         (
             "Delivered",
@@ -260,14 +261,104 @@ fn happening_in_words(event: &ScenarioEvent) -> String {
             "The processor is reset ({}), and keeps its power.",
             cause_words(*cause)
         ),
-        Happening::SetClock { wall, uncertainty } => {
+        Happening::SetClock {
+            wall, uncertainty, ..
+        } => {
             format!("A phone sets the clock to {wall}, give or take {uncertainty}.")
+        }
+        Happening::Order(command) => order_in_words(command),
+        Happening::Reverse => "The motor turns backwards from now on.".to_owned(),
+        Happening::LosePulses { one_in } => {
+            format!("One encoder pulse in {one_in} is lost from now on.")
+        }
+        Happening::Runaway { every } => {
+            format!("The motor runs by itself, two steps every {every}.")
+        }
+        Happening::Jam { level } => {
+            format!("The rotor is jammed and gives way to drive level {level}.")
+        }
+        Happening::RepairMotor => "The motor is without fault again.".to_owned(),
+        Happening::Battery { millivolts } => {
+            format!(
+                "The battery gives {} V.",
+                words::decimal((*millivolts).into(), 3)
+            )
         }
         Happening::Stall => "The rotor stalls.".to_owned(),
         Happening::ClearStall => "The rotor turns again.".to_owned(),
         Happening::Slip { one_in } => format!("From now on one step in {one_in} slips, by chance."),
         Happening::ClearSlip => "Steps slip no more.".to_owned(),
     }
+}
+
+/// What a phone orders, as a sentence.
+fn order_in_words(command: &protocol::Command) -> String {
+    use protocol::Command;
+    match command {
+        Command::SetZone(zone) => {
+            format!(
+                "A phone sets local time to {} min from UTC.",
+                zone.offset_min
+            )
+        }
+        Command::OpenRefill => "A clinician opens a refill.".to_owned(),
+        Command::RefillAspirated { volume_nl } => format!(
+            "{} are drawn out of the reservoir.",
+            Volume::from_nanolitres(*volume_nl)
+        ),
+        Command::CloseRefill => "The refill is ended with nothing changed.".to_owned(),
+        Command::PatientBolus { .. } => "The patient asks for a bolus.".to_owned(),
+        Command::ClinicianBolus(order) => format!(
+            "A clinician orders a bolus of {} over {}.",
+            units::Mass::from_nanograms(order.dose_ng),
+            Duration::from_seconds(order.duration_s)
+        ),
+        Command::CancelBolus => "A clinician cancels the bolus.".to_owned(),
+        Command::Prime(order) => format!("A clinician primes the {}.", order.kind),
+        Command::AcknowledgeAlarm { alarm } => {
+            format!("A clinician takes note of the alarm \"{alarm}\".")
+        }
+        Command::SilenceAlarm { alarm } => format!("The alarm \"{alarm}\" is silenced."),
+        Command::MriMode { minutes } => {
+            format!("A clinician sets MRI mode for {minutes} min.")
+        }
+        Command::EmergencyMinimumRate => "Emergency: minimum rate.".to_owned(),
+        Command::ExtendTrial { days } => format!("The trial is extended by {days} days."),
+        Command::DiaryEntry(entry) => format!(
+            "The patient enters a score of {}{}.",
+            entry.score,
+            if entry.baseline {
+                " from before the trial"
+            } else {
+                ""
+            }
+        ),
+        other => format!("A phone orders: {}.", other.kind()),
+    }
+}
+
+/// What was expected and what was found.
+fn expectations(page: &mut String, outcome: &Outcome) -> Result<()> {
+    if outcome.judged.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<section>\n<h2>What is expected</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">After</th><th scope=\"col\">Expected</th><th scope=\"col\">Found</th><th scope=\"col\">Holds</th></tr></thead>\n<tbody>\n");
+    for judged in &outcome.judged {
+        writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            spelled(judged.at),
+            escape(&judged.expected),
+            escape(&judged.found),
+            if judged.holds {
+                "yes"
+            } else {
+                "<strong>no</strong>"
+            }
+        )?;
+    }
+    page.push_str("</tbody>\n</table></div>\n</section>\n");
+    Ok(())
 }
 
 fn journal(page: &mut String, outcome: &Outcome) -> Result<()> {

@@ -1,6 +1,6 @@
 //! When things happen in a scenario and when it is looked at.
 
-use crate::scenario::{Happening, Scenario, ScenarioEvent};
+use crate::scenario::{Expectation, Happening, Scenario, ScenarioEvent};
 use units::Duration;
 
 /// One stop on the way.
@@ -10,6 +10,8 @@ pub(super) enum Step<'a> {
     Event(&'a ScenarioEvent),
     /// The end of a time without power.
     PowerOn,
+    /// Something is expected.
+    Expect(&'a Expectation),
     /// A row of `delivery.csv`.
     Sample,
 }
@@ -22,6 +24,9 @@ pub(super) fn timeline(scenario: &Scenario) -> Vec<(Duration, Step<'_>)> {
         if let Happening::Restart { off } = event.happening {
             steps.push((event.at.saturating_add(off), Step::PowerOn));
         }
+    }
+    for expectation in &scenario.expectations {
+        steps.push((expectation.at, Step::Expect(expectation)));
     }
     let interval = scenario.sample_interval;
     let mut at = interval;

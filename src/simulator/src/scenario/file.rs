@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
 use units::{
-    Concentration, DoseRate, Drug, Duration, FlowRate, OverrideReason, PumpKind, StepVolume, Volume,
+    Concentration, DoseRate, Drug, Duration, FlowRate, Mass, OverrideReason, PumpKind, StepVolume,
+    Volume,
 };
 
 #[derive(Debug, Deserialize)]
@@ -17,10 +18,104 @@ pub(super) struct File {
     pub(super) duration: Duration,
     pub(super) seed: Option<Whole>,
     pub(super) sample_interval: Option<Duration>,
+    pub(super) time: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) catheter: Option<Catheter>,
     pub(super) pump: Pump,
     pub(super) program: Program,
     #[serde(default)]
     pub(super) event: Vec<Event>,
+    #[serde(default)]
+    pub(super) expect: Vec<Expect>,
+}
+
+/// The path from the pump to the tip.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Catheter {
+    pub(super) tubing: Volume,
+    pub(super) length_mm: u16,
+    pub(super) per_cm: Volume,
+    pub(super) port: Option<Volume>,
+}
+
+/// What has to hold at a time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    pub(super) at: Duration,
+    pub(super) volume: Option<[Volume; 2]>,
+    pub(super) drug: Option<Drug>,
+    pub(super) mass: Option<[Mass; 2]>,
+    #[serde(default)]
+    pub(super) alarms_on: Vec<String>,
+    #[serde(default)]
+    pub(super) alarms_off: Vec<String>,
+    pub(super) delivery: Option<String>,
+    pub(super) response: Option<String>,
+    pub(super) flow: Option<FlowRate>,
+    pub(super) tip: Option<String>,
+    pub(super) job: Option<String>,
+    pub(super) refill_date: Option<String>,
+    pub(super) bolus_denied: Option<String>,
+}
+
+/// Another drug of a mixture.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secondary {
+    pub(super) drug: Drug,
+    pub(super) concentration: Concentration,
+}
+
+/// A pattern of a flex week.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pattern {
+    pub(super) days: Vec<Day>,
+    /// Each a time of day and a dose: `06:00 40 mcg/h`.
+    pub(super) steps: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// What the patient may add.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatientBolus {
+    pub(super) dose: Mass,
+    pub(super) over: Duration,
+    pub(super) lockout: Duration,
+    pub(super) per_day: u8,
+    pub(super) day_cap: Option<Mass>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Policy {
+    #[serde(rename = "hold last")]
+    HoldLast,
+    #[serde(rename = "stop")]
+    Stop,
+}
+
+/// What a prime fills.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Fills {
+    #[serde(rename = "pump and catheter")]
+    PumpAndCatheter,
+    #[serde(rename = "pump only")]
+    PumpOnly,
+    #[serde(rename = "catheter only")]
+    CatheterOnly,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +161,19 @@ pub(super) struct Program {
     pub(super) mode: Mode,
     pub(super) dose: Option<DoseRate>,
     pub(super) reason: Option<Reason>,
+    #[serde(default)]
+    pub(super) with: Vec<Secondary>,
+    #[serde(default)]
+    pub(super) week: Vec<Pattern>,
+    pub(super) bolus: Option<Mass>,
+    pub(super) over: Option<Duration>,
+    pub(super) every: Option<Duration>,
+    pub(super) first_after: Option<Duration>,
+    pub(super) patient_bolus: Option<PatientBolus>,
+    pub(super) bridge: Option<DoseRate>,
+    pub(super) top_up: Option<bool>,
+    pub(super) low_mark: Option<Volume>,
+    pub(super) on_fault: Option<Policy>,
 }
 
 /// Why somebody goes over a soft limit.
@@ -107,6 +215,14 @@ pub(super) enum Mode {
     SimpleContinuous,
     #[serde(rename = "stopped")]
     Stopped,
+    #[serde(rename = "minimum rate")]
+    MinimumRate,
+    #[serde(rename = "flex")]
+    Flex,
+    #[serde(rename = "periodic bolus")]
+    PeriodicBolus,
+    #[serde(rename = "single bolus")]
+    SingleBolus,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,6 +236,23 @@ pub(super) struct Event {
     pub(super) cause: Option<Cause>,
     pub(super) time: Option<String>,
     pub(super) uncertainty: Option<Duration>,
+    /// The pump refuses it, and says this among other things.
+    pub(super) refused: Option<String>,
+    pub(super) reason: Option<Reason>,
+    pub(super) zone: Option<String>,
+    pub(super) volume: Option<Volume>,
+    pub(super) dose: Option<Mass>,
+    pub(super) over: Option<Duration>,
+    pub(super) alarm: Option<String>,
+    pub(super) fills: Option<Fills>,
+    pub(super) aspirated: Option<bool>,
+    pub(super) disconnected: Option<bool>,
+    pub(super) days: Option<u8>,
+    pub(super) score: Option<u8>,
+    pub(super) baseline: Option<bool>,
+    pub(super) millivolts: Option<u16>,
+    pub(super) level: Option<u8>,
+    pub(super) every: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -138,6 +271,46 @@ pub(super) enum Action {
     Slip,
     #[serde(rename = "clear slip")]
     ClearSlip,
+    #[serde(rename = "reverse")]
+    Reverse,
+    #[serde(rename = "lose pulses")]
+    LosePulses,
+    #[serde(rename = "runaway")]
+    Runaway,
+    #[serde(rename = "jam")]
+    Jam,
+    #[serde(rename = "repair motor")]
+    RepairMotor,
+    #[serde(rename = "battery")]
+    Battery,
+    #[serde(rename = "set zone")]
+    SetZone,
+    #[serde(rename = "open refill")]
+    OpenRefill,
+    #[serde(rename = "draw out")]
+    DrawOut,
+    #[serde(rename = "nothing changed")]
+    NothingChanged,
+    #[serde(rename = "patient bolus")]
+    PatientBolus,
+    #[serde(rename = "clinician bolus")]
+    ClinicianBolus,
+    #[serde(rename = "cancel bolus")]
+    CancelBolus,
+    #[serde(rename = "prime")]
+    Prime,
+    #[serde(rename = "acknowledge alarm")]
+    AcknowledgeAlarm,
+    #[serde(rename = "silence alarm")]
+    SilenceAlarm,
+    #[serde(rename = "MRI mode")]
+    MriMode,
+    #[serde(rename = "emergency minimum rate")]
+    Emergency,
+    #[serde(rename = "extend trial")]
+    ExtendTrial,
+    #[serde(rename = "diary")]
+    Diary,
 }
 
 /// Why a processor is reset that keeps its power.

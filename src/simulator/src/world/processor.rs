@@ -25,6 +25,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(1);
 
 /// Something that waits for the processor.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few wait at a time")]
 pub(super) enum Incoming {
     /// The pump's own business.
     Event(Event),
