@@ -39,8 +39,9 @@ pub const STATE_BYTES: usize = 16;
 pub const KEY_BYTES: usize = 32;
 /// From one anchor to the next there are at most so many records.
 pub const ANCHOR_EVERY: u32 = 128;
-/// After so many bytes of flash the next record bears an anchor. A page holds 4,088 bytes; it is left when the next record, of 480 bytes at
-/// most, does not fit, and the last one on it can be as long: a record begins in every page this far behind one on the page before.
+/// After so many bytes of flash the next record bears an anchor. A page holds 4,088 bytes; it is left when the next record does not fit, and
+/// the last one on it can be as long. Log records of up to 480 bytes (the pump's have 96 at most) therefore begin in every page this far
+/// behind one on the page before.
 const ANCHOR_BYTES_APART: usize = 3_000;
 
 /// What ties a head's signature to its purpose.
