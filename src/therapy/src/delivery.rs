@@ -244,9 +244,12 @@ impl Delivery {
         self.dropped_at.is_some()
     }
 
-    /// Steps were given to the driver beside what is delivered here, to a rotor that stands still: they are no steps of a job.
-    pub fn made_outside(&mut self, steps: u64) {
-        self.handed = self.handed.saturating_add(steps);
+    /// An order was given to the driver beside what is delivered here, to a rotor that stands still: its steps are no steps of a job. What comes
+    /// here next begins behind it, with a number of its own: the rotor may turn again before the order is over.
+    pub fn made_outside(&mut self, order: &StepOrder) {
+        self.handed = self.handed.saturating_add(u64::from(order.steps));
+        self.newest_ends = self.newest_ends.max(Some(order.last_at()));
+        self.next_order_id = order.id.checked_add(1).unwrap_or(1);
     }
 
     /// The driver's count of steps made, after it has dropped its orders. What it had made counts, and what it had not comes again.

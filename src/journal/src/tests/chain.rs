@@ -732,7 +732,7 @@ fn an_unreadable_log_is_not_continued() {
     world.apply(&Step::Critical(b"event".to_vec()));
     for offset in [0, 0x4000] {
         let mut flash = world.flash();
-        flash.damage(Partition::Journal, offset, &[0x5A; 600]);
+        flash.damage(Partition::Journal, offset, &[0x5A; 1_000]);
         let (_, opening) = Journal::open(flash).unwrap();
         let unreadable =
             [opening.events, opening.critical].map(|one| one == RingCondition::Unreadable);

@@ -763,7 +763,7 @@ impl Pump {
             };
             self.next_order = self.next_order.checked_add(1).unwrap_or(1);
             self.totals.order(retry.steps);
-            self.delivery.made_outside(u64::from(retry.steps));
+            self.delivery.made_outside(&order);
             actions.push(Action::Order {
                 order,
                 level: retry.level,

@@ -1050,15 +1050,38 @@ fn two_orders_in_hand() -> Delivery {
 }
 
 #[test]
-fn steps_behind_the_orders_in_hand_are_left_out_only_after_the_handover() {
-    let mut delivery = two_orders_in_hand();
-    let at = PumpTime::from_micros(10_100_000);
-    assert!(delivery.next_order(at).is_some());
-    assert_eq!(delivery.deficit(), 0);
-    let mut delivery = two_orders_in_hand();
-    let at = PumpTime::from_micros(10_100_001);
-    assert!(delivery.next_order(at).is_some());
-    assert_eq!(delivery.deficit(), 10);
+fn steps_behind_the_orders_in_hand_are_left_out_once_they_are_past() {
+    // Their last step is made at 10 s, the next one is due at 10.01 s: it is late from then on, and each 0.01 s another one.
+    for (at, left_out) in [
+        (10_000_000, 0),
+        (10_010_000, 0),
+        (10_010_001, 1),
+        (10_100_000, 9),
+        (10_100_001, 10),
+    ] {
+        let mut delivery = two_orders_in_hand();
+        let order = delivery.next_order(PumpTime::from_micros(at));
+        assert!(order.is_some_and(|order| order.first_at >= PumpTime::from_micros(at)));
+        assert_eq!(delivery.deficit(), left_out, "{at}");
+    }
+}
+
+/// A retry of a rotor that stands still lasts 4 s, and the rotor turns at once: the job goes on behind the retry.
+#[test]
+fn a_job_goes_on_behind_an_order_beside_it() {
+    let mut delivery = Case::flowing("0.9 mL/h", 2_500_000).start(0);
+    let retry = StepOrder {
+        id: 7,
+        first_at: seconds(1),
+        period_ns: 100_000_000,
+        steps: 40,
+    };
+    delivery.made_outside(&retry);
+    assert_eq!(delivery.ordered(), 40);
+    let order = delivery.next_order(seconds(2)).unwrap();
+    assert_eq!(order.id, 8);
+    // One shortest period behind the retry's last step.
+    assert_eq!(order.first_at, PumpTime::from_micros(4_907_808));
 }
 
 #[test]
