@@ -27,7 +27,7 @@ drug = "morphine"
 concentration = "20 mg/mL"
 fill = "40 mL"
 mode = "flex"
-week = [{{ days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], steps = ["00:00 50 mcg/h", "08:00 100 mcg/h", "20:00 60 mcg/h"] }}]
+week = [{{ days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], steps = ["00:00 40 mcg/h", "08:00 80 mcg/h", "20:00 50 mcg/h"] }}]
 patient_bolus = {{ dose = "100 mcg", over = "10 min", lockout = "4 h", per_day = 4 }}
 "#
     );

@@ -4,7 +4,7 @@ use super::{LogEntry, Memory, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order};
 use journal::{Envelope, Journal, Log, Partition, Stamp};
-use protocol::{Answer, Lifecycle, Mtu, Policy, Received, Session, SessionId, Situation};
+use protocol::{Answer, Mtu, Policy, Received, Session, SessionId, Situation};
 use pump::{
     Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
     ResetCause, Retained, STATE_BYTES, Start, StateKind, StorageReport, storage,
@@ -13,11 +13,6 @@ use std::collections::VecDeque;
 use therapy::{Sound, StepOrder};
 use units::{CarrierTime, Duration, Now, PumpTime};
 
-/// A pump in use, whose presence window is closed.
-const SITUATION: Situation = Situation {
-    lifecycle: Lifecycle::InService,
-    armed: false,
-};
 /// Between two readings of the battery.
 const SUPPLY_INTERVAL: Duration = Duration::from_hours(1);
 /// Between two calls for which there is no other reason than that the pump asked for it.
@@ -103,6 +98,7 @@ impl Processor {
             retained: memory.retained,
         };
         let pump = Pump::new(recovered, start);
+        let situation = situation(&pump);
         let mut processor = Self {
             flags: pump.status_changed(),
             pump,
@@ -111,7 +107,7 @@ impl Processor {
             journal,
             retained: memory.retained,
             one_time: burn.or(memory.one_time),
-            session: Session::new(Policy::Insecure, SITUATION),
+            session: Session::new(Policy::Insecure, situation),
             inbox: VecDeque::new(),
             next_call: PumpTime::MAX,
             supply_at: PumpTime::ZERO,
@@ -187,6 +183,7 @@ impl Processor {
             carrier: bench.carrier,
         };
         let actions = self.pump.handle(now, event);
+        self.session.set_situation(situation(&self.pump));
         self.retained = Some(self.pump.retained());
         self.next_call = actions
             .next_call()
@@ -354,7 +351,7 @@ impl Processor {
     }
 
     pub(super) fn situation(&self) -> Situation {
-        SITUATION
+        situation(&self.pump)
     }
 
     /// The processor stops: what its memories hold then.
@@ -440,5 +437,13 @@ fn refusal(error: MotorError) -> OrderRefusal {
         MotorError::NotArmed => OrderRefusal::NotArmed,
         MotorError::Ceiling | MotorError::Allowance => OrderRefusal::OverCeiling,
         MotorError::Absent | MotorError::Unexpected => OrderRefusal::Failed,
+    }
+}
+
+/// What the link has to know. There is no magnet to arm the pump with yet.
+fn situation(pump: &Pump) -> Situation {
+    Situation {
+        lifecycle: pump.lifecycle(),
+        armed: false,
     }
 }
