@@ -544,6 +544,7 @@ fn a_committed_program_delivers_the_day_that_was_prescribed() {
     assert_eq!(status.filled_fl, Some(20_000_000_000_000));
 }
 
+/// Requirement: TH-durability
 #[test]
 fn nothing_is_ordered_before_the_program_is_durable() {
     let mut bench = Bench::fresh();
@@ -744,6 +745,7 @@ fn a_refused_program_leaves_nothing_staged_and_names_the_field() {
     }
 }
 
+/// Requirement: TH-durability
 #[test]
 fn a_stop_does_not_wait_for_the_journal() {
     let mut bench = Bench::fresh();

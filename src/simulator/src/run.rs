@@ -226,7 +226,12 @@ impl Run {
                 let there = alarms.iter().any(|state| state.alarm == *alarm);
                 let names = listed(alarms.iter().map(|state| state.alarm));
                 let expected = format!("alarm {} \"{alarm}\"", if *on { "on" } else { "off" });
-                (expected, format!("on: {names}"), there == *on)
+                let found = if names.is_empty() {
+                    "none is on".to_owned()
+                } else {
+                    format!("on: {names}")
+                };
+                (expected, found, there == *on)
             }
             Expected::Delivery(text) => {
                 let found = phone()?.interrogate(world)?.delivery.text().to_owned();

@@ -404,7 +404,16 @@ fn a_new_program_takes_over_at_its_time_and_a_stop_stops() {
 
 #[test]
 fn dose_is_what_the_rotor_moved_of_what_was_in_the_reservoir() {
-    let events = "[[event]]\nat = \"12 h\"\nprogram = { drug = \"baclofen\", concentration = \"2 mg/mL\", fill = \"20 mL\", mode = \"simple continuous\", dose = \"500 mcg/day\", reason = \"drug change\" }\n";
+    // A bridge at the rate of before and after, so that the rotor goes on as it did.
+    let events = r#"
+[catheter]
+tubing = "0.1 mL"
+length_mm = 500
+per_cm = "2200 nL"
+[[event]]
+at = "12 h"
+program = { drug = "baclofen", concentration = "2 mg/mL", fill = "20 mL", mode = "simple continuous", dose = "500 mcg/day", bridge = "2.5 mg/day", reason = "drug change" }
+"#;
     let outcome = play(&morphine("1 day", 1, events));
     let end = last(&outcome);
     let dose: Vec<String> = end

@@ -22,7 +22,7 @@ fn a_patient_bolus_gives_its_whole_steps_beside_basal_and_ends() {
     assert_eq!(bench.status().deficit_steps, 0);
 }
 
-/// Requirement: AC-8
+/// Requirement: AC-8, TH-durability
 #[test]
 fn no_step_of_a_bolus_is_ordered_before_its_record_is_durable() {
     let mut bench = at_home();
