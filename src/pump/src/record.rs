@@ -111,7 +111,7 @@ records! {
         /// Steps that can have been delivered at most before this boot.
         at_most_steps: u64,
     }
-    /// A program took effect. The whole of it is in the [`Record::ProgramPart`]s behind.
+    /// A program took effect. The whole of it is in the program parts behind it.
     2 PROGRAM_COMMITTED ProgramCommitted Critical "program committed" {
         /// Its number.
         number: u32,

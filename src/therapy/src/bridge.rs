@@ -4,7 +4,7 @@
 //! give a wrong dose of it: at half the concentration twice the dose, for days. A bridge is one constant flow that carries a chosen
 //! dose of the *old* primary drug until the old liquid has passed (clinical reference, 2.3).
 //!
-//! A [`Bridge`] is the plan that is shown and committed. What runs is the queue of slugs in [`Path`](crate::Path), each with its own [`Target`]:
+//! A [`Bridge`] is the plan that is shown and committed. What runs is the queue of slugs in [`Path`], each with its own [`Target`]:
 //!
 //! | event | what happens |
 //! |---|---|
