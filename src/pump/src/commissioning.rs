@@ -46,8 +46,14 @@ impl CommissioningRecord {
     /// # Errors
     /// Why no pump is so; [`None`] of a trial that another kind has, or that the external kind lacks.
     pub fn bounds(&self) -> Result<Bounds, Option<CalibrationRefusal>> {
-        let trial = self.kind == PumpKind::ExternalTrial;
-        if trial != self.trial_days.is_some_and(|days| days > 0) {
+        let possible = match self.trial_days {
+            Some(days) => {
+                self.kind == PumpKind::ExternalTrial
+                    && (1..=therapy::LONGEST_TRIAL_DAYS).contains(&u32::from(days))
+            }
+            None => self.kind != PumpKind::ExternalTrial,
+        };
+        if !possible {
             return Err(None);
         }
         let step_volume = StepVolume::new(self.step_volume_fl).ok_or(None)?;
@@ -188,7 +194,7 @@ mod tests {
             trial_days: Some(7),
         };
         assert!(external.bounds().is_ok());
-        for trial_days in [None, Some(0)] {
+        for trial_days in [None, Some(0), Some(31), Some(u8::MAX)] {
             let record = CommissioningRecord {
                 trial_days,
                 ..external

@@ -42,8 +42,8 @@ use protocol::{Answer, DeliveryState, Field, Outcome, Refused, Request, SessionI
 use serde::{Deserialize, Serialize};
 use therapy::{
     AlarmSet, Alarms, Bounds, ClockChange, ClockSetter, Content, Delivery, Diary, DiaryKind,
-    DiaryScale, Fault, Faults, Jobs, Library, Mri, Prescription, Prime, Response, ServiceLife,
-    Supervision, SupervisionRecord, Target, Trial, ZoneOffset, judge_correction,
+    DiaryScale, Fault, Faults, Jobs, Library, Mri, PeriodicClock, Prescription, Prime, Response,
+    ServiceLife, Supervision, SupervisionRecord, Target, Trial, ZoneOffset, judge_correction,
 };
 use units::{Clock, Duration, Flow, Now, PoweredTime, PumpKind, PumpTime, Volume};
 
@@ -140,6 +140,8 @@ pub struct Pump {
     recent: Deque<(u32, u32), RECENT_ORDERS>,
     totals: Totals,
     totals_source: TotalsSource,
+    /// Boluses, refill or latched faults could not be read in this boot, and no program was committed since.
+    state_lost: bool,
     deficit_seen: u64,
     clock: Timekeeper,
     programming: Programming,
@@ -321,6 +323,9 @@ impl Pump {
             faults |= fault::STORAGE;
             forget_fill = true;
         }
+        // One may have been open: what is in the reservoir nobody knows.
+        let (refills, refills_lost) = recovered.refills.or_default();
+        forget_fill |= refills_lost;
         if forget_fill && committed.fill.take().is_some() {
             dirty.insert(StateKind::Program);
         }
@@ -349,15 +354,38 @@ impl Pump {
             Counters::count(&mut counters.restarts_by_fault);
         }
         let powered = PoweredTime::from_micros(before.powered_s.saturating_mul(1_000_000));
+        let in_use = committed.program.is_some();
         let (mut boluses, boluses_lost) = recovered.boluses.or_default();
-        if boluses_lost || clock_lost && committed.program.is_some() {
+        if boluses_lost {
+            // In doubt all that could be given was given, and just now.
+            boluses.window.lost(powered);
+            boluses.single_done = committed.number;
+            boluses.last_periodic = Some(powered);
+            boluses.periodic = prescription
+                .as_ref()
+                .and_then(Prescription::periodic)
+                .map(|periodic| PeriodicClock::committed(powered, periodic, None, None));
+            dirty.insert(StateKind::Boluses);
+        } else if clock_lost && in_use {
             boluses.window.restart_lockout(powered);
             dirty.insert(StateKind::Boluses);
         }
-        let care = match recovered.care {
+        let care_lost = matches!(recovered.care, Recovery::Lost);
+        let mut care = match recovered.care {
             Recovery::Good(care) => care,
             Recovery::Absent | Recovery::Lost => new_care(kind, powered, &record),
         };
+        if care_lost && in_use {
+            // Nobody knows what was latched: not more than any of it would leave, but for what stops a pump whose patient cannot be without.
+            care.latched.set(Fault::ResumedAtMinimum, true);
+            dirty.insert(StateKind::Care);
+        }
+        if refills_lost && in_use {
+            care.latched.set(Fault::RefillNotConfirmed, true);
+            dirty.insert(StateKind::Care);
+            dirty.insert(StateKind::Refills);
+        }
+        let state_lost = in_use && (boluses_lost || care_lost || refills_lost);
         let (mut in_force, in_force_lost) = recovered.in_force.or_default();
         if in_force_lost || in_force.program_number < committed.number {
             // One commit behind: what the program's own record says is made up for.
@@ -369,7 +397,6 @@ impl Pump {
             in_force.program_number = committed.number;
             dirty.insert(StateKind::InForce);
         }
-        let (refills, _) = recovered.refills.or_default();
         let library = Library::restored(
             match recovered.library {
                 Recovery::Good(library) => Some(library),
@@ -425,6 +452,7 @@ impl Pump {
             recent: Deque::new(),
             totals: Totals::new(before),
             totals_source,
+            state_lost,
             deficit_seen: 0,
             clock,
             programming: Programming::Idle,
@@ -1266,6 +1294,12 @@ fn target_of(committed: &ProgramRecord) -> Option<Target> {
     Target::new(rate(dose)).ok()
 }
 
+/// What enters the path with a commit: nothing with a stop, whatever it names. Until the start the reservoir counts as what it was, so that the start
+/// needs the bridge.
+fn content_that_flows(prescription: &Prescription) -> Option<Content> {
+    content_of(prescription).filter(|_| !prescription.is_stopped())
+}
+
 /// Brings a path that has not seen the last commit up to it.
 fn catch_up(
     path: &mut PathRecord,
@@ -1277,7 +1311,7 @@ fn catch_up(
     let volume = bounds.step_volume.volume_of(made).unwrap_or(Volume::MAX);
     path.path.advance(volume);
     path.at_most_steps = path.at_most_steps.max(committed.at_most_steps);
-    if let Some(content) = content_of(valid) {
+    if let Some(content) = content_that_flows(valid) {
         // It was possible when it was committed.
         let _ = path.path.change(content, target_of(committed));
     }

@@ -15,6 +15,8 @@ use units::{Duration, Flow, Mass, PoweredTime, Ratio, Volume};
 use crate::bounds::Bounds;
 use crate::patient_bolus::{BolusWindow, whole_nanograms, whole_seconds};
 
+/// A clinician's bolus longer than this is an extended one \[P\] (GIP 1.4.5: a square bolus gives way to a normal one).
+pub const EXTENDED_FROM: Duration = Duration::from_minutes(30);
 /// How often clinicians may give a bolus without an override: so many within so long \[P\] (docs/therapy.md, "Limits").
 pub const CLINICIAN_BOLUS_LIMITS: [(u8, Duration); 2] =
     [(1, Duration::from_hours(1)), (4, Duration::from_hours(24))];

@@ -49,6 +49,10 @@ pub fn whole_steps(
     u32::try_from(step_volume.steps_in(volume)).ok()
 }
 
+/// The bolus of a program of one starts so long after its commit at the latest \[P\]: what forbids it may go with the commit itself. Later it
+/// is missed, because nobody looks at the patient any more.
+pub const SINGLE_BOLUS_WITHIN: Duration = Duration::from_minutes(1);
+
 /// What kind of job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobKind {

@@ -72,7 +72,7 @@ pub use catheter::{
 };
 pub use change::{Change, PercentChange, TotalsInForce};
 pub use clinician_bolus::{
-    CLINICIAN_BOLUS_LIMITS, ClinicianBolus, ClinicianBolusRefusal, check_total_flow,
+    CLINICIAN_BOLUS_LIMITS, ClinicianBolus, ClinicianBolusRefusal, EXTENDED_FROM, check_total_flow,
 };
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
 pub use dilution::Dilution;
@@ -82,7 +82,7 @@ pub use fault::{
 };
 pub use job::{
     CancelReason, Ended, Endings, How, Job, JobEvent, JobKind, JobOrder, JobRefusal, Jobs,
-    whole_steps,
+    SINGLE_BOLUS_WITHIN, whole_steps,
 };
 pub use kind::{Calibration, CalibrationRefusal, KindRules, constant_rate_concentration};
 pub use library::{
@@ -141,8 +141,8 @@ pub use supervision::{
     SupervisionRecord, TUBE_SET_LIMIT, Tolerance,
 };
 pub use trial::{
-    Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, TRIAL_LENGTH, Trial,
-    TrialPhase, TrialRefused, TrialVerdict, flow_near_the_end,
+    Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, LONGEST_TRIAL_DAYS,
+    TRIAL_LENGTH, Trial, TrialPhase, TrialRefused, TrialVerdict, flow_near_the_end,
 };
 pub use worst::{
     Allotment, BasalPlan, Binding as AllotmentLimit, WorstCase, interlock_allowance, worst_case,

@@ -880,6 +880,11 @@ impl BolusWindow {
         self.locked_from = Some(at);
     }
 
+    /// The window itself was lost: in doubt the patient has had all of it by `at`, so there is nothing for 24 hours and one lockout.
+    pub fn lost(&mut self, at: PoweredTime) {
+        self.locked_from = Some(seconds_rounded_up(at.saturating_add(DAY)));
+    }
+
     /// One lockout after any programming or refill \[S32\].
     pub fn programmed(&mut self, at: PoweredTime) {
         let at = seconds_rounded_up(at);

@@ -24,8 +24,10 @@ use units::{Duration, Flow, FlowRate, Per, PoweredTime, Volume};
 
 /// How long a trial lasts unless a clinician says otherwise.
 pub const TRIAL_LENGTH: Duration = Duration::from_days(7);
-/// The longest that may lie ahead of a trial.
-pub const LONGEST_TRIAL: Duration = Duration::from_days(30);
+/// The longest that may lie ahead of a trial, days.
+pub const LONGEST_TRIAL_DAYS: u32 = 30;
+/// [`LONGEST_TRIAL_DAYS`] as a time.
+pub const LONGEST_TRIAL: Duration = Duration::from_days(LONGEST_TRIAL_DAYS);
 /// The first warning.
 const DAY_BEFORE: Duration = Duration::from_hours(24);
 /// The second warning.

@@ -461,7 +461,10 @@ impl Pump {
         say(AlarmKind::ClockSuspect, self.clock.is_suspect(now.pump));
         say(AlarmKind::ClockLost, self.faults & fault::CLOCK != 0);
         say(AlarmKind::MotorDriver, self.faults & fault::MOTOR != 0);
-        say(AlarmKind::MemoryLost, self.totals_are_lost());
+        say(
+            AlarmKind::MemoryLost,
+            self.state_lost || self.totals_are_lost(),
+        );
         say(AlarmKind::DrugExpired, self.drug_has_expired(powered));
         present = present.with(self.motor_alarms);
         let judged = Self::judged();

@@ -371,6 +371,7 @@ impl Pump {
                 granted,
                 ..
             } => {
+                let granted = granted && !pending.cancelled;
                 self.start_job(now, &order, prime, granted, actions);
                 if pending.cancelled {
                     self.cancel_bolus(now, actions);
@@ -429,8 +430,11 @@ impl Pump {
                 self.boluses = before;
                 // Some may have ended meanwhile.
                 self.remember_jobs();
-                if order.kind() == JobKind::PeriodicBolus {
-                    self.count_periodic(now);
+                match order.kind() {
+                    JobKind::PeriodicBolus => self.count_periodic(now),
+                    // Certainly not done is not done later either.
+                    JobKind::SingleBolus => self.boluses.single_done = self.committed.number,
+                    _ => {}
                 }
             }
             Work::Path(before) => self.path = before,
@@ -652,8 +656,8 @@ impl Pump {
         }
         let dose = Mass::from_nanograms(wanted.dose_ng);
         let duration = Duration::from_seconds(wanted.duration_s);
-        // Longer than half an hour it is an extended one, and lets a patient's go before it.
-        let extended = duration > EXTENDED_FROM;
+        // It lets a patient's go before it.
+        let extended = duration > therapy::EXTENDED_FROM;
         let bolus =
             ClinicianBolus::new(dose, duration, extended).map_err(|refusal| match refusal {
                 ClinicianBolusRefusal::Duration { .. } => {
@@ -907,7 +911,7 @@ impl Pump {
         granted: bool,
         actions: &mut Actions,
     ) {
-        self.settle_running(now);
+        self.settle_job(now);
         let Ok(endings) = self.jobs.on(JobEvent::Start(*order), now.pump) else {
             return;
         };
@@ -952,33 +956,46 @@ impl Pump {
             return;
         }
         if let Some(order) = self.single_bolus_due() {
-            let volume = order.volume(self.bounds.step_volume);
-            if self
-                .situation(JobKind::SingleBolus, volume)
-                .denial()
-                .is_none()
-            {
-                let before = self.boluses.clone();
-                let masses = self.masses(volume);
-                let powered = self.powered(now.pump);
-                self.boluses
-                    .window
-                    .record_other(CountedBolus::Periodic, powered, &masses);
-                self.boluses.single_done = self.committed.number;
-                self.spend(&order, None);
-                let work = Work::Start {
-                    order,
-                    number: None,
-                    prime: None,
-                    // It comes once, on top of what ran in the hour before.
-                    granted: true,
-                    before,
-                };
-                self.pend(StateKind::Boluses, None, work, now, actions);
-            }
+            self.start_single(&order, now, actions);
             return;
         }
         self.start_periodic(now, actions);
+    }
+
+    /// The bolus of a program of one: with its commit, or not at all.
+    fn start_single(&mut self, order: &JobOrder, now: Now, actions: &mut Actions) {
+        let volume = order.volume(self.bounds.step_volume);
+        let powered = self.powered(now.pump);
+        if let Some(denial) = self.situation(JobKind::SingleBolus, volume).denial() {
+            let until = self
+                .committed
+                .at
+                .saturating_add(therapy::SINGLE_BOLUS_WITHIN);
+            if powered < until {
+                actions.call_by(self.pump_time_of(until, now.pump));
+                return;
+            }
+            self.boluses.single_done = self.committed.number;
+            self.dirty.insert(StateKind::Boluses);
+            deny(&denial, actions);
+            return;
+        }
+        let before = self.boluses.clone();
+        let masses = self.masses(volume);
+        self.boluses
+            .window
+            .record_other(CountedBolus::Periodic, powered, &masses);
+        self.boluses.single_done = self.committed.number;
+        self.spend(order, None);
+        let work = Work::Start {
+            order: *order,
+            number: None,
+            prime: None,
+            // It comes once, on top of what ran in the hour before.
+            granted: true,
+            before,
+        };
+        self.pend(StateKind::Boluses, None, work, now, actions);
     }
 
     fn start_periodic(&mut self, now: Now, actions: &mut Actions) {
@@ -1004,14 +1021,7 @@ impl Pump {
             // Missed, never caught up: the next comes a whole interval later.
             self.count_periodic(now);
             if let Some(denial) = denial {
-                append(
-                    None,
-                    Record::BolusDenied {
-                        id: 0,
-                        reason: wire_denial(&denial),
-                    },
-                    actions,
-                );
+                deny(&denial, actions);
             }
             return;
         };
@@ -1047,12 +1057,19 @@ impl Pump {
         self.dirty.insert(StateKind::Boluses);
     }
 
+    /// Of a bolus or prime that waits for its record comes not one step: taking away never waits for the journal. Whether there was one.
+    pub(super) fn void_waiting_bolus(&mut self) -> bool {
+        match &mut self.pending {
+            Some(pending) if matches!(pending.work, Work::Start { .. }) => {
+                pending.cancelled = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn cancel_bolus(&mut self, now: Now, actions: &mut Actions) -> Outcome {
-        if let Some(pending) = &mut self.pending
-            && matches!(pending.work, Work::Start { .. })
-        {
-            // Not one step of it: cancelling never waits for the journal.
-            pending.cancelled = true;
+        if self.void_waiting_bolus() {
             return Outcome::Done;
         }
         let Some(job) = self.jobs.running() else {
@@ -1062,7 +1079,7 @@ impl Pump {
             job.order().id(),
             job.order().kind() == JobKind::PeriodicBolus,
         );
-        self.settle_running(now);
+        self.settle_job(now);
         if let Ok(endings) = self.jobs.on(JobEvent::Cancel { id }, now.pump) {
             self.tell_endings(&endings, actions);
             self.drop_orders(now, actions);
@@ -1180,6 +1197,9 @@ impl Pump {
                         why: NotNow::NoAlarm,
                     });
                 }
+                if *alarm == AlarmKind::MemoryLost {
+                    self.state_lost = false;
+                }
                 if self.care.alarms.acknowledge(*alarm) {
                     append(
                         Some(session),
@@ -1238,7 +1258,7 @@ impl Pump {
                 };
                 let by = Duration::from_days(u32::from(*days));
                 let trial = trial.extended(powered, by).map_err(|_| {
-                    let longest = therapy::LONGEST_TRIAL.seconds_rounded_down() / 86_400;
+                    let longest = u64::from(therapy::LONGEST_TRIAL_DAYS);
                     out_of(Field::TrialDays, u64::from(*days), 1, longest)
                 })?;
                 self.care.trial = Some(trial);
@@ -1519,14 +1539,19 @@ impl Pump {
         );
         Ok(None)
     }
-
-    fn settle_running(&mut self, now: Now) {
-        self.settle_job(now);
-    }
 }
 
-/// A clinician's bolus longer than this is an extended one \[P\] (GIP 1.4.5: a square bolus gives way to a normal one).
-const EXTENDED_FROM: Duration = Duration::from_minutes(30);
+/// A bolus that the program asked for and that does not come.
+fn deny(denial: &Denial, actions: &mut Actions) {
+    append(
+        None,
+        Record::BolusDenied {
+            id: 0,
+            reason: wire_denial(denial),
+        },
+        actions,
+    );
+}
 
 pub(super) fn out_of(field: Field, value: u64, lowest: u64, highest: u64) -> Refused {
     Refused::OutOfRange {
@@ -1614,7 +1639,7 @@ fn commissioning_refused(wanted: &Commissioning, refusal: Option<CalibrationRefu
             u64::from(wanted.trial_days.unwrap_or(0)),
             u64::from(wanted.kind == units::PumpKind::ExternalTrial),
             if wanted.kind == units::PumpKind::ExternalTrial {
-                30
+                u64::from(therapy::LONGEST_TRIAL_DAYS)
             } else {
                 0
             },

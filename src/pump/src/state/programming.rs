@@ -16,9 +16,9 @@ use protocol::{
     RefillStep, Refused, SessionId, Shown, Staged,
 };
 use therapy::{
-    Bridge, BridgeRefusal, CancelReason, Change, Fault, Finding, JobKind, JobOrder, KindRules,
-    Overfill, PathRefusal, PercentChange, PeriodicClock, Prescription, RefillStage, Severity,
-    SoftFindings, Titration, binding_volume_24h, is_bridge_needed,
+    Bridge, BridgeRefusal, CancelReason, Change, Fault, Faults, Finding, JobKind, JobOrder,
+    KindRules, Overfill, PathRefusal, PercentChange, PeriodicClock, Prescription, RefillStage,
+    Severity, SoftFindings, Titration, binding_volume_24h, is_bridge_needed,
 };
 use units::{
     CarrierTime, Drug, Duration, Flow, Mass, Now, OverrideReason, PoweredTime, PumpTime, Volume,
@@ -35,6 +35,8 @@ pub(super) struct Proposal {
     staged: Judged,
     digest: Digest,
     expires: CarrierTime,
+    /// The faults that lasted when it was staged: those its clinician can have seen.
+    latched: Faults,
 }
 
 /// What the pump makes of a program.
@@ -119,6 +121,7 @@ impl Pump {
             program,
             staged: judged,
             expires: now.carrier.saturating_add(COMMIT_WINDOW),
+            latched: self.care.latched,
         })
     }
 
@@ -164,13 +167,13 @@ impl Pump {
                 .and_then(content_of)
                 .is_some_and(|old| !old.is_same_liquid(&content));
             // Nobody knows how long the old liquid still flows: the catheter has to be told first.
-            let can_bridge = KindRules::of(self.kind).bridge && !prescription.is_stopped();
-            return if changes && can_bridge {
+            return if changes && KindRules::of(self.kind).bridge {
                 Err(Refused::NoPath)
             } else {
                 Ok(None)
             };
         };
+        // What a stop names enters the path with the start behind it ([`Pump::change_path`]), and is bridged then.
         if prescription.is_stopped() || !is_bridge_needed(&record.path, &content, self.kind) {
             return Ok(None);
         }
@@ -486,6 +489,7 @@ impl Pump {
         let stops = proposal.prescription.is_stopped();
         if stops {
             // A stop never waits for the journal (docs/therapy.md, "Durability, asymmetric").
+            self.void_waiting_bolus();
             self.cancel_jobs(CancelReason::Stop, now, actions);
             self.prescription = Some(proposal.prescription.clone());
             self.programs = self.programs.wrapping_add(1);
@@ -581,9 +585,10 @@ impl Pump {
             prescription,
             program,
             staged,
+            latched,
             ..
         } = proposal;
-        self.end_faults(now);
+        self.end_faults(latched, now);
         let before_ng = staged.shown.old_day_total_ng;
         let changed = self.prescription.as_ref() != Some(&prescription);
         let bridged = staged.bridge.is_some();
@@ -628,6 +633,7 @@ impl Pump {
             self.latch(Fault::RefillNotConfirmed, false);
         }
         self.clear(fault::PROGRAM_LOST);
+        self.state_lost = false;
         self.status_changed |= changed::PROGRAM;
         self.programming = Programming::Idle;
         actions.answer(
@@ -662,8 +668,8 @@ impl Pump {
         }
     }
 
-    /// A clinician has decided: what lasted until then is over.
-    fn end_faults(&mut self, now: Now) {
+    /// A clinician has decided: what lasted when the program was staged is over.
+    fn end_faults(&mut self, seen: Faults, now: Now) {
         if self.faulted && self.start_stopped {
             // The interlock is open again since this boot.
             self.faulted = false;
@@ -672,14 +678,18 @@ impl Pump {
             self.clear(fault::INTERLOCK);
         }
         let powered = self.powered(now.pump);
-        if self.care.latched.contains(Fault::OverDelivery)
-            || self.care.latched.contains(Fault::ReverseDelivery)
+        let stops = [Fault::OverDelivery, Fault::ReverseDelivery];
+        let unseen = |fault: Fault| self.care.latched.contains(fault) && !seen.contains(fault);
+        if stops.iter().any(|fault| seen.contains(*fault))
+            && !stops.iter().any(|fault| unseen(*fault))
         {
             self.supervision.clear_stop(powered);
         }
-        self.supervision.clear_resumed_at_minimum();
+        if seen.contains(Fault::ResumedAtMinimum) {
+            self.supervision.clear_resumed_at_minimum();
+        }
         for fault in dosing::LATCHING {
-            if fault != Fault::RefillNotConfirmed {
+            if fault != Fault::RefillNotConfirmed && seen.contains(fault) {
                 self.latch(fault, false);
             }
         }
@@ -698,7 +708,7 @@ impl Pump {
             return;
         };
         path.program_number = record.number;
-        if let Some(content) = content_of(prescription) {
+        if let Some(content) = super::content_that_flows(prescription) {
             let was = path.path.is_bridging();
             // It was possible when it was staged; nothing has entered the path since that was not there then.
             let _ = path.path.change(content, target_of(record));

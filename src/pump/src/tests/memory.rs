@@ -530,9 +530,13 @@ fn assert_honest_after_power_loss(bench: Bench) -> Bench {
 fn a_loss_of_power_right_after_a_change_of_rate_forgets_no_step() {
     let slow = weak(2_500);
     let fast = weak(1_200_000);
+    let stop = Program {
+        mode: Mode::Stopped,
+        ..weak(1)
+    };
     for (first, then) in [
         (&fast, vec![&slow]),
-        (&fast, vec![&stopped()]),
+        (&fast, vec![&stop]),
         (&slow, vec![&fast]),
         (&slow, vec![&fast, &slow]),
     ] {

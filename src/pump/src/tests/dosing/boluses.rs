@@ -416,6 +416,85 @@ fn a_bolus_that_is_cancelled_before_it_is_durable_never_begins() {
     assert_eq!(bench.patient(1), Some(Outcome::AlreadyDone { number: 1 }));
 }
 
+/// A stop takes away what waits for its record, too: the record lands behind the stop, and not one step comes of it.
+///
+/// Requirement: TH-durability, TH-jobs
+#[test]
+fn a_stop_voids_a_bolus_that_waits_for_its_record() {
+    let clinicians = Command::ClinicianBolus(ClinicianBolus {
+        number: 1,
+        dose_ng: 200_000,
+        duration_s: 600,
+        reason: None,
+    });
+    let bench_with_path = || {
+        let mut bench = at_home();
+        bench.catheter();
+        bench
+    };
+    let ticket = |bench: &Bench, of: StateKind| {
+        let newest = bench.offered.iter().rfind(|(_, state, _)| *state == of);
+        newest.expect("a record").0
+    };
+    let of_the_program = || {
+        let mut bench = Bench::on_monday();
+        bench.program(&periodic());
+        bench.run(Duration::from_seconds(7_190));
+        bench
+    };
+    for (kind, mut bench, order) in [
+        (
+            JobKind::PatientBolus,
+            at_home(),
+            Some(Command::PatientBolus { number: 1 }),
+        ),
+        (
+            JobKind::ClinicianBolus { extended: false },
+            at_home(),
+            Some(clinicians),
+        ),
+        (
+            JobKind::Prime,
+            bench_with_path(),
+            Some(Command::Prime(Prime {
+                number: 1,
+                kind: PrimeKind::PumpOnly,
+                catheter_aspirated: true,
+                disconnected: false,
+                reason: Some(OverrideReason::InNotes),
+            })),
+        ),
+        (JobKind::PeriodicBolus, of_the_program(), None),
+    ] {
+        bench.journal = Journal::Silent;
+        match order {
+            Some(order) => assert_eq!(bench.ask(order), None, "{kind:?}"),
+            None => bench.run(Duration::from_seconds(12)),
+        }
+        let bolus = ticket(&bench, StateKind::Boluses);
+        let stop = bench.stage(&Program {
+            mode: Mode::Stopped,
+            ..morphine_at(10_000_000, 1)
+        });
+        assert_eq!(bench.commit(&stop), None, "{kind:?}");
+        let program = ticket(&bench, StateKind::Program);
+        let made = bench.made();
+        bench.journal = Journal::Keeps;
+        bench.tell(Event::Persisted(bolus));
+        bench.tell(Event::Persisted(program));
+        bench.run(Duration::from_hours(1));
+        assert_eq!(bench.made(), made, "{kind:?}");
+        assert_eq!(bench.ended(), [(kind, 1, JobEnd::Cancelled, 0)]);
+        assert!(
+            !bench
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::Grant { .. })),
+            "nothing is granted to what does not come: {kind:?}"
+        );
+    }
+}
+
 fn periodic() -> Program {
     Program {
         mode: Mode::PeriodicBolus(PeriodicBolus {
@@ -512,6 +591,103 @@ fn a_single_bolus_is_given_once_over_resets_and_the_pump_stops() {
     bench.program(&again);
     bench.run(Duration::from_hours(1));
     assert_eq!(bench.made(), u64::from(BOLUS_STEPS));
+}
+
+/// A single bolus starts with its commit or not at all: what forbade it must not end hours later with a bolus that nobody looks at.
+///
+/// Requirement: TH-denials
+#[test]
+fn a_single_bolus_that_is_denied_does_not_come_later() {
+    let single = Program {
+        mode: Mode::SingleBolus {
+            dose_ng: 200_000,
+            duration_s: 600,
+        },
+        ..morphine()
+    };
+    let mut bench = Bench::on_monday();
+    bench.ask(Command::MriMode { minutes: 60 });
+    bench.program(&single);
+    bench.run(Duration::from_hours(5));
+    assert_eq!(bench.made(), 0);
+    let denied = |record: &&&Record| {
+        matches!(
+            record,
+            Record::BolusDenied {
+                id: 0,
+                reason: BolusDenial::MriMode
+            }
+        )
+    };
+    assert_eq!(bench.log().iter().filter(denied).count(), 1);
+    // Nor when its record was not kept: that was certainly not done.
+    let mut bench = Bench::on_monday();
+    let staged = bench.stage(&single);
+    bench.journal = Journal::Mute;
+    bench.commit(&staged);
+    let program = bench.offered.last().expect("a record").0;
+    bench.tell(Event::Persisted(program));
+    bench.run(Duration::from_minutes(2));
+    bench.journal = Journal::Keeps;
+    bench.event(Event::Storage(StorageReport::default()));
+    bench.run(Duration::from_days(2));
+    assert_eq!(bench.made(), 0);
+}
+
+/// What is lost of boluses is taken for given.
+///
+/// Requirement: AC-20
+#[test]
+fn lost_boluses_are_taken_for_given() {
+    let lost = |bench: Bench| {
+        let mut flash = bench.flash();
+        flash.set(StateKind::Boluses, Recovery::Lost);
+        let mut bench = Bench::new(flash);
+        bench.set_clock();
+        assert!(bench.has_alarm(AlarmKind::MemoryLost));
+        bench
+    };
+    let mut bench = Bench::on_monday();
+    bench.program(&Program {
+        mode: Mode::SingleBolus {
+            dose_ng: 200_000,
+            duration_s: 600,
+        },
+        ..morphine()
+    });
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.made(), u64::from(BOLUS_STEPS));
+    let mut bench = lost(bench);
+    bench.run(Duration::from_days(2));
+    assert_eq!(bench.made(), 0, "not a second time");
+
+    let mut bench = Bench::on_monday();
+    bench.program(&periodic());
+    bench.run(Duration::from_hours(3));
+    let mut bench = lost(bench);
+    bench.ask(Command::AcknowledgeAlarm {
+        alarm: AlarmKind::MemoryLost,
+    });
+    bench.run(Duration::from_minutes(119));
+    assert_eq!(bench.started_jobs(), []);
+    bench.run(Duration::from_minutes(2));
+    assert_eq!(
+        bench.started_jobs().len(),
+        1,
+        "they go on, a whole interval later"
+    );
+
+    let mut bench = lost(at_home());
+    bench.ask(Command::AcknowledgeAlarm {
+        alarm: AlarmKind::MemoryLost,
+    });
+    bench.run(Duration::from_hours(24));
+    assert!(matches!(
+        denied(bench.patient(1)),
+        BolusDenial::Lockout { .. }
+    ));
+    bench.run(Duration::from_hours(1));
+    assert_eq!(bench.patient(1), STARTED);
 }
 
 /// The last boundary of what a commit cancels.

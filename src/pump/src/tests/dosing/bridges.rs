@@ -238,6 +238,67 @@ fn a_stop_freezes_a_bridge() {
     assert_eq!(bench.status().flow_nl_per_day, 500_000);
 }
 
+/// A stop is never refused for what it names, and the start behind it is bridged: the path still holds what was there.
+///
+/// Requirement: AC-13, TH-bridge
+#[test]
+fn a_start_behind_a_stop_with_another_liquid_needs_the_bridge() {
+    let stop = Program {
+        mode: Mode::Stopped,
+        bridge: None,
+        ..stronger()
+    };
+    for cut in [false, true] {
+        let mut bench = Bench::with_full_path();
+        bench.refill(&stop);
+        let made = bench.made();
+        bench.run(Duration::from_days(1));
+        assert_eq!(bench.made(), made);
+        if cut {
+            bench = bench.cut_and_go_on();
+        }
+        let start = Program {
+            fill: None,
+            ..stronger()
+        };
+        assert!(matches!(
+            refused(bench.ask(Command::Stage(Program {
+                bridge: None,
+                ..start.clone()
+            }))),
+            Refused::BridgeNeeded { .. }
+        ));
+        bench.program(&start);
+        let status = bench.status();
+        assert_eq!(status.delivery, DeliveryState::Bridging);
+        assert_eq!(
+            status.flow_nl_per_day, 500_000,
+            "the old one at the old dose"
+        );
+        bench.run(Duration::from_hours(15));
+        assert_eq!(bench.status().flow_nl_per_day, 250_000);
+    }
+}
+
+/// Without a catheter nobody knows how long the old liquid flows: not even a stop may name another one, for the start behind it would.
+///
+/// Requirement: TH-bridge
+#[test]
+fn without_a_catheter_a_stop_names_the_liquid_that_is_there() {
+    let mut bench = Bench::on_monday();
+    bench.program(&morphine());
+    let stop = |of| Program {
+        mode: Mode::Stopped,
+        ..morphine_at(of, 1)
+    };
+    assert_eq!(
+        refused(bench.ask(Command::Stage(stop(20_000_000)))),
+        Refused::NoPath
+    );
+    bench.program(&stop(10_000_000));
+    assert_eq!(bench.status().flow_nl_per_day, 0);
+}
+
 /// A catheter that could not be recorded is none, also when its record lands late.
 #[test]
 fn a_catheter_that_was_not_done_is_none_after_a_reset() {

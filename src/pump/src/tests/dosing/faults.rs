@@ -48,6 +48,70 @@ fn over_delivery_stops_over_resets_until_a_commit() {
     }
 }
 
+/// What is latched after a program was staged its clinician has not seen: that commit does not end it, and the next one does.
+///
+/// Requirement: TH-fault-table
+#[test]
+fn a_commit_ends_only_the_faults_that_were_there_when_it_was_staged() {
+    let mut bench = at_home();
+    let staged = bench.stage(&morphine_at(10_000_000, 6_000_000));
+    bench.journal = Journal::Silent;
+    assert_eq!(bench.commit(&staged), None);
+    let ticket = bench.offered.last().expect("a record").0;
+    bench.journal = Journal::Keeps;
+    assert_eq!(
+        bench.ask_from(SessionId(9), Command::EmergencyMinimumRate),
+        Some(Outcome::Done)
+    );
+    assert_eq!(bench.flow(), 6_000);
+    bench.tell(Event::Persisted(ticket));
+    bench.run(Duration::from_minutes(1));
+    assert_eq!(bench.flow(), 6_000);
+    assert!(bench.has_alarm(AlarmKind::EmergencyMinimumRate));
+    bench.program(&morphine_at(10_000_000, 5_000_000));
+    assert_eq!(bench.flow(), 500_000);
+}
+
+/// Faults are latched on flash. Where that is lost in both copies, nobody knows which there were.
+///
+/// Requirement: AC-20, TH-fault-table
+#[test]
+fn lost_latches_are_minimum_rate_until_a_commit() {
+    for over in [false, true] {
+        let mut bench = at_home();
+        if over {
+            bench.runs_ahead(500);
+            assert_eq!(bench.flow(), 0);
+        }
+        let mut flash = bench.flash();
+        flash.set(StateKind::Care, Recovery::Lost);
+        let mut bench = Bench::new(flash);
+        bench.set_clock();
+        assert_eq!(bench.flow(), 6_000);
+        assert!(bench.has_alarm(AlarmKind::MemoryLost));
+        let mut bench = bench.cut_and_go_on();
+        assert_eq!(bench.flow(), 6_000);
+        bench.program(&morphine_at(10_000_000, 5_000_000));
+        assert_eq!(bench.flow(), 500_000);
+    }
+}
+
+/// A refill that may have been open when its record was lost was not confirmed.
+///
+/// Requirement: AC-20, TH-refill-not-confirmed
+#[test]
+fn a_lost_refill_was_not_confirmed() {
+    let mut bench = at_home();
+    bench.empty();
+    let mut flash = bench.flash();
+    flash.set(StateKind::Refills, Recovery::Lost);
+    let mut bench = Bench::new(flash);
+    bench.set_clock();
+    assert!(bench.has_alarm(AlarmKind::RefillNotConfirmed));
+    assert_eq!(bench.status().reservoir_fl, None);
+    assert_eq!(denied(bench.patient(1)), BolusDenial::Alarm);
+}
+
 /// Requirement: AC-2
 #[test]
 fn a_rotor_that_turns_backwards_stops_the_pump_within_ten_seconds() {
