@@ -46,8 +46,8 @@ pub use record::{
 };
 pub use recovery::{Basis, Recovered, each_state};
 pub use state::{
-    CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, PERSIST_LIMIT, Pump, Recovery,
-    SCRUB_INTERVAL, Start,
+    CHECKPOINT_INTERVAL, COMMIT_WINDOW, COUNTERS_INTERVAL, INTERLOCK_DAY, INTERLOCK_HOUR,
+    PERSIST_LIMIT, Pump, Recovery, SCRUB_INTERVAL, Start,
 };
 pub use storage::StorageReport;
 pub use totals::{RETAINED_BYTES, Retained, Totals, TotalsRecord, TotalsSource, UNTIL_SUPERSEDED};

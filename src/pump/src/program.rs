@@ -299,6 +299,20 @@ pub(crate) fn check_fill(
     Ok(())
 }
 
+/// Whether a reservoir can come to count as low before it is empty.
+pub(crate) fn check_low_mark(low_mark_nl: Option<u32>, bounds: &Bounds) -> Result<(), Refused> {
+    let capacity = nanolitres(bounds.capacity);
+    match low_mark_nl {
+        Some(mark) if !(1..=capacity).contains(&mark) => Err(Refused::OutOfRange {
+            field: Field::LowMarkNanolitres,
+            value: u64::from(mark),
+            lowest: 1,
+            highest: u64::from(capacity),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn refused(program: &Program, bounds: &Bounds, refusal: &ProgramRefusal) -> Refused {
     match refusal {
         ProgramRefusal::Kind { kind } => Refused::KindForbids { kind: *kind },

@@ -20,6 +20,8 @@ mod orders;
 mod programming;
 mod telling;
 
+pub use dosing::{INTERLOCK_DAY, INTERLOCK_HOUR};
+
 use crate::actions::{Action, Actions};
 use crate::clock::{EARLIEST, END, TRUSTED_UNCERTAINTY, Timekeeper};
 use crate::commissioning::CommissioningRecord;

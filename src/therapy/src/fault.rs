@@ -22,7 +22,7 @@
 //! What the pump really delivers in a stall is up to [`crate::Supervision`]: its retries are all there is.
 
 use serde::{Deserialize, Serialize};
-use units::{AlarmKind, Duration, FaultPolicy, FlowRate, Per, PumpKind, Volume};
+use units::{AlarmKind, FaultPolicy, FlowRate, Per, PumpKind, Volume};
 
 use crate::alarm::AlarmSet;
 
@@ -31,18 +31,6 @@ pub const KEEP_VEIN_OPEN: FlowRate = FlowRate::new(Volume::from_microlitres(100)
 
 /// Below this much an external pump keeps the vein open: 1 mL, R5.8.0(9) \[S43\].
 pub const KEEP_VEIN_OPEN_BELOW: Volume = Volume::from_millilitres(1);
-
-/// Resets blamed on the link within [`LINK_RESETS_WITHIN`] that switch the radio off \[P\].
-pub const LINK_RESETS: u8 = 3;
-
-/// See [`LINK_RESETS`].
-pub const LINK_RESETS_WITHIN: Duration = Duration::from_hours(1);
-
-/// Whether more was drawn beyond empty than 10 % of the last fill: [`Fault::Overdrawn`]. Exactly 10 % is not.
-#[must_use]
-pub fn is_overdrawn(overdrawn: Volume, filled: Volume) -> bool {
-    u128::from(overdrawn.femtolitres()).saturating_mul(10) > u128::from(filled.femtolitres())
-}
 
 /// What may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -513,18 +501,6 @@ mod tests {
         }
         let all = Fault::ALL.into_iter().fold(Faults::NONE, Faults::with);
         assert_eq!(all.alarms().iter().count(), 20);
-    }
-
-    /// 10 % of the last fill is allowed, a femtolitre more is not.
-    #[test]
-    fn a_reservoir_is_overdrawn_beyond_ten_percent() {
-        let filled = Volume::from_millilitres(20);
-        let tenth = Volume::from_millilitres(2);
-        assert!(!is_overdrawn(tenth, filled));
-        let more = tenth.saturating_add(Volume::from_femtolitres(1));
-        assert!(is_overdrawn(more, filled));
-        assert!(!is_overdrawn(Volume::ZERO, Volume::ZERO));
-        assert!(is_overdrawn(Volume::MAX, filled));
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Bounds {
     /// "Pump kinds").
     #[must_use]
     pub fn keep_open(programmed: Flow) -> Flow {
-        programmed.min(FlowRate::new(Volume::from_microlitres(100), Per::Hour).flow())
+        programmed.min(crate::fault::KEEP_VEIN_OPEN.flow())
     }
 }
 

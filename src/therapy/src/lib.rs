@@ -76,10 +76,7 @@ pub use clinician_bolus::{
 };
 pub use delivery::{Delivery, HANDOVER, HORIZON, MAXIMUM_STEPS_PER_ORDER, WINDOW};
 pub use dilution::Dilution;
-pub use fault::{
-    Fault, Faults, KEEP_VEIN_OPEN, KEEP_VEIN_OPEN_BELOW, LINK_RESETS, LINK_RESETS_WITHIN, Response,
-    is_overdrawn, respond,
-};
+pub use fault::{Fault, Faults, KEEP_VEIN_OPEN, KEEP_VEIN_OPEN_BELOW, Response, respond};
 pub use job::{
     CancelReason, Ended, Endings, How, Job, JobEvent, JobKind, JobOrder, JobRefusal, Jobs,
     SINGLE_BOLUS_WITHIN, whole_steps,
@@ -111,10 +108,7 @@ pub use patient_bolus::{
     PatientBolusDraft, PatientBolusRule, PeriodCap, RequestLine, RequestNumber, RequestNumbers,
     RequestOutcome, RuleRefusal, STUCK_AFTER, Situation,
 };
-pub use periodic::{
-    BOLUSES_A_DAY_UNCONFIRMED, LONGEST_INTERVAL, Periodic, PeriodicClock, PeriodicDraft,
-    PeriodicRefusal,
-};
+pub use periodic::{LONGEST_INTERVAL, Periodic, PeriodicClock, PeriodicDraft, PeriodicRefusal};
 pub use prescription::{Draft, Mode, Prescription, ProgramRefusal, check_flow};
 pub use prime::{
     Interrupted, PRIME_RATE, PRIME_WINDOW, Prime, PrimeRefusal, PrimeRequest, PrimeSituation,
@@ -142,7 +136,7 @@ pub use supervision::{
 };
 pub use trial::{
     Diary, DiaryKind, DiaryPeriod, DiaryRefused, DiaryScale, LONGEST_TRIAL, LONGEST_TRIAL_DAYS,
-    TRIAL_LENGTH, Trial, TrialPhase, TrialRefused, TrialVerdict, flow_near_the_end,
+    TRIAL_LENGTH, Trial, TrialPhase, TrialRefused, TrialVerdict,
 };
 pub use worst::{
     Allotment, BasalPlan, Binding as AllotmentLimit, WorstCase, interlock_allowance, worst_case,

@@ -41,9 +41,6 @@ use crate::schedule::{check_flow, mass_rate, parts_a_femtolitre};
 /// The longest interval \[P\].
 pub const LONGEST_INTERVAL: Duration = Duration::from_days(7);
 
-/// More boluses a day than this need a second confirmation \[P\] (clinical reference, 4.5 row 1).
-pub const BOLUSES_A_DAY_UNCONFIRMED: u32 = 24;
-
 /// Microseconds in a minute.
 const MINUTE: u64 = 60_000_000;
 /// Minutes in a day.
@@ -150,12 +147,6 @@ impl Periodic {
         boluses
             .and_then(|boluses| u32::try_from(boluses).ok())
             .unwrap_or(u32::MAX)
-    }
-
-    /// Whether so many boluses a day need a second confirmation.
-    #[must_use]
-    pub fn needs_second_confirmation(&self) -> bool {
-        self.boluses_a_day() > BOLUSES_A_DAY_UNCONFIRMED
     }
 
     /// The largest mass in any rolling 24 hours: basal and every bolus that can start in them, as entered and whole; `None` when it

@@ -20,7 +20,7 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use units::{Duration, Flow, FlowRate, Per, PoweredTime, Volume};
+use units::{Duration, PoweredTime};
 
 /// How long a trial lasts unless a clinician says otherwise.
 pub const TRIAL_LENGTH: Duration = Duration::from_days(7);
@@ -32,11 +32,6 @@ pub const LONGEST_TRIAL: Duration = Duration::from_days(LONGEST_TRIAL_DAYS);
 const DAY_BEFORE: Duration = Duration::from_hours(24);
 /// The second warning.
 const HOURS_BEFORE: Duration = Duration::from_hours(2);
-/// From here on the vein, or the catheter, is only kept open.
-const KEEP_OPEN_FROM: Volume = Volume::from_millilitres(1);
-/// The flow that keeps it open.
-const KEEP_OPEN_RATE: FlowRate = FlowRate::new(Volume::from_microlitres(100), Per::Hour);
-
 /// How far a trial has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TrialPhase {
@@ -136,17 +131,6 @@ impl fmt::Display for TrialRefused {
 }
 
 impl core::error::Error for TrialRefused {}
-
-/// The flow of an external pump near the end of its reservoir: as programmed above 1 mL, from there the lower of that and 0.1 mL/h, and
-/// nothing when empty.
-#[must_use]
-pub fn flow_near_the_end(level: Volume, programmed: Flow) -> Flow {
-    match level {
-        Volume::ZERO => Flow::ZERO,
-        level if level <= KEEP_OPEN_FROM => programmed.min(KEEP_OPEN_RATE.flow()),
-        _ => programmed,
-    }
-}
 
 /// What a diary is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -434,25 +418,6 @@ mod tests {
         let bytes = postcard::to_slice(&diary, &mut buffer).unwrap();
         assert_eq!(bytes.len(), 18);
         assert_eq!(postcard::from_bytes(bytes), Ok(diary));
-    }
-
-    /// Requirement: TH-keep-open
-    #[test]
-    fn the_end_of_the_reservoir_is_gentle() {
-        let flow = |text: &str| text.parse::<FlowRate>().unwrap().flow();
-        let (fast, slow) = (flow("5 mL/h"), flow("0.05 mL/h"));
-        let one = 1_000_000_000_000;
-        for (level, of_fast, of_slow) in [
-            (one + 1, fast, slow),
-            (one, flow("0.1 mL/h"), slow),
-            (1, flow("0.1 mL/h"), slow),
-            (0, Flow::ZERO, Flow::ZERO),
-        ] {
-            let level = Volume::from_femtolitres(level);
-            assert_eq!(flow_near_the_end(level, fast), of_fast);
-            assert_eq!(flow_near_the_end(level, slow), of_slow);
-            assert_eq!(flow_near_the_end(level, Flow::ZERO), Flow::ZERO);
-        }
     }
 
     fn diary(baseline: &[u8], trial: &[u8]) -> Diary {

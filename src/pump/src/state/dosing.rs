@@ -37,13 +37,11 @@ use crate::record::{JobEnd, Record};
 /// Steps of a retry come so far apart: slow enough for any rotor that can turn at all \[P\].
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
-/// How often supervision looks at the rotor while it is to turn: a rotor that turns backwards stops the pump within 10 s (docs/therapy.md, "Stall
-/// and recovery").
-const SUPERVISION_INTERVAL: Duration = Duration::from_seconds(10);
-
-/// What the interlock remembers of an hour and of a day: its buckets leave only when all of them is outside (docs/motor.md).
-const INTERLOCK_HOUR: Duration = Duration::from_seconds(3_750);
-const INTERLOCK_DAY: Duration = Duration::from_hours(25);
+/// What the interlock remembers of an hour: its buckets leave only when all of them is outside (docs/motor.md). Whoever has both compares it with
+/// what the C says.
+pub const INTERLOCK_HOUR: Duration = Duration::from_seconds(3_750);
+/// And of a day.
+pub const INTERLOCK_DAY: Duration = Duration::from_hours(25);
 
 /// Faults that are there until a clinician has dealt with them, also after a reset.
 pub(super) const LATCHING: [Fault; 6] = [
@@ -92,7 +90,7 @@ impl Pump {
         self.arm(actions);
         if self.wants_to_deliver() {
             // Every event comes behind a tick.
-            actions.call_by(now.pump.saturating_add(SUPERVISION_INTERVAL));
+            actions.call_by(now.pump.saturating_add(therapy::OBSERVE_EVERY));
         }
         self.sound(now, actions);
     }

@@ -6,7 +6,8 @@ use crate::counters::Counters;
 use crate::event::Ticket;
 use crate::kept::{FillRecord, ProgramRecord, StateKind};
 use crate::program::{
-    check_fill, nanolitres, over_limit, per_day, rate, seconds, to_prescription, to_wire,
+    check_fill, check_low_mark, nanolitres, over_limit, per_day, rate, seconds, to_prescription,
+    to_wire,
 };
 use crate::record::{ModeName, PROGRAM_PART_BYTES, Record};
 use protocol::program::{Amount, BridgePlan, DrugTotal, FINDINGS, Finding as WireFinding};
@@ -105,6 +106,7 @@ impl Pump {
                 why: NotNow::ClockLost,
             });
         }
+        check_low_mark(program.low_mark_nl, &self.bounds)?;
         self.check_refill(program.fill.as_ref(), prescription.is_stopped())?;
         let mut program = to_wire(&prescription, program);
         let bridge = self.plan_bridge(&program, &prescription)?;

@@ -2,7 +2,10 @@
 
 use super::{LogEntry, Memory, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
-use drivers::motor::{Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order};
+use drivers::motor::{
+    Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order,
+    REMEMBERED_OF_A_DAY, REMEMBERED_OF_AN_HOUR,
+};
 use journal::{Envelope, Journal, Log, Partition, Stamp};
 use protocol::{Answer, Mtu, Policy, Received, Session, SessionId, Situation};
 use pump::{
@@ -12,6 +15,12 @@ use pump::{
 use std::collections::VecDeque;
 use therapy::{Sound, StepOrder};
 use units::{CarrierTime, Duration, Now, PumpTime};
+
+/// The pump arms the interlock for as long as that remembers: else it would trip in the middle of what was prescribed.
+const _: () = assert!(
+    pump::INTERLOCK_HOUR.micros() == REMEMBERED_OF_AN_HOUR.micros()
+        && pump::INTERLOCK_DAY.micros() == REMEMBERED_OF_A_DAY.micros()
+);
 
 /// Between two readings of the battery.
 const SUPPLY_INTERVAL: Duration = Duration::from_hours(1);

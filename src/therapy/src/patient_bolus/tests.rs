@@ -931,7 +931,6 @@ fn every_key_has_its_numbers() {
 
 /// Clinical reference 4.5, row 23: one request for one press; held 60 s raises an alarm and gives no second bolus.
 ///
-/// Requirement: R-23
 #[test]
 fn a_line_that_is_held_asks_once() {
     let mut line = RequestLine::default();

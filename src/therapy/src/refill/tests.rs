@@ -203,7 +203,6 @@ fn without_a_confirmation_it_is_overdue_once_at_60_minutes() {
     assert!(late.filled(after(95), CAPACITY).is_ok());
 }
 
-/// Requirement: R-9
 #[test]
 fn the_patient_is_checked_30_minutes_after_the_needle_was_used() {
     for refill in [checking(), open().topped_up(OPENED).unwrap()] {

@@ -647,3 +647,27 @@ fn in_parts(library: &therapy::HospitalLibrary) -> Vec<protocol::order::Hospital
         })
         .collect()
 }
+
+/// A mark of nothing would be reached together with empty, one above the capacity by every fill.
+#[test]
+fn a_low_mark_lies_in_the_reservoir() {
+    let mut bench = Bench::on_monday();
+    let marked = |low_mark_nl| Program {
+        low_mark_nl: Some(low_mark_nl),
+        ..morphine()
+    };
+    for value in [0, 20_000_001] {
+        assert_eq!(
+            refused(bench.ask(Command::Stage(marked(value)))),
+            Refused::OutOfRange {
+                field: Field::LowMarkNanolitres,
+                value: u64::from(value),
+                lowest: 1,
+                highest: 20_000_000
+            }
+        );
+    }
+    for value in [1, 20_000_000] {
+        bench.stage(&marked(value));
+    }
+}
