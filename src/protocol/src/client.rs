@@ -1,6 +1,7 @@
 //! The phone's end of the link: commands in, frames out, and an honest account of what became of each command.
 //!
 //! ```text
+//! open(now, &info, &credentials, random) then write every next_frame() to Command, and the same until Welcome
 //! request(now, &command) -> id          then write every next_frame() to Command
 //! a read or an indication of Response -> receive(now, fragment) -> ClientEvent, then write every next_frame()
 //! every now and then                  -> tick(now)              -> ClientEvent, then write every next_frame()
@@ -21,15 +22,20 @@ use core::fmt;
 use units::{CarrierTime, Duration};
 
 use crate::codec::{self, Malformed};
+use crate::envelope::{
+    self, COUNTER_BYTES, Denied, HEADER_BYTES, Hello, Kind, Unopenable, Welcome,
+};
 use crate::fragmenter::Fragmenter;
 use crate::frame::{Dropped, Drops, Frame, Mtu, Parsed, Part};
+use crate::info::Info;
+use crate::keys::{Credentials, Secret, gate_key};
 use crate::message::{Answer, Command, Outcome, Request};
+use crate::noise::{Initiator, Split};
 use crate::program::Digest;
 use crate::reassembler::{Progress, Reassembler};
 use crate::refused::Refused;
 use crate::status::Status;
 use crate::therapy::TherapyStatus;
-use crate::transport::{Transport, UnknownVersion};
 
 /// How long the pump may be silent before a request is repeated: 3 s of carrier time without a new fragment \[P\].
 pub const REPEAT_AFTER: Duration = Duration::from_seconds(3);
@@ -78,12 +84,13 @@ impl Outcome {
             | Outcome::Path(_)
             | Outcome::Library(_)
             | Outcome::Refills(_)
-            | Outcome::AlreadyDone { .. } => Fate::Done,
+            | Outcome::AlreadyDone { .. }
+            | Outcome::Keys(_) => Fate::Done,
             Outcome::BolusRefused { .. } => Fate::CertainlyNot,
             // The number was used before, so its command may well have been done then.
-            Outcome::Refused(Refused::StaleIdentifier { .. }) => Fate::Unknown,
+            Outcome::Refused(Refused::NumberUsed { .. }) => Fate::Unknown,
             Outcome::Refused(
-                Refused::NotAllowed
+                Refused::NotAllowed { .. }
                 | Refused::NothingStaged
                 | Refused::DigestMismatch
                 | Refused::StageExpired
@@ -91,7 +98,6 @@ impl Outcome {
                 | Refused::Busy
                 | Refused::OutOfRange { .. }
                 | Refused::BadMessage(_)
-                | Refused::UnknownVersion { .. }
                 | Refused::OverLimit { .. }
                 | Refused::ReasonNeeded
                 | Refused::ShownDiffers { .. }
@@ -149,6 +155,8 @@ pub fn resolve_order(number: u32, therapy: &TherapyStatus) -> Fate {
 pub enum ClientEvent {
     /// Nothing to tell.
     Nothing,
+    /// The session is open. What is under way may be resolved by it: a command whose number is above the last one was certainly not done.
+    Welcome(Welcome),
     /// The answer to the request under way; [`Outcome::fate`] tells whether it was done.
     Answer(Answer),
     /// The request under way has ended without an answer.
@@ -183,8 +191,10 @@ pub enum Reason {
     Dropped(Option<Dropped>),
     /// The user gave up.
     Abandoned,
-    /// The pump refused a message that it could not read far enough to tell its number.
-    RefusedUnread(Refused),
+    /// The pump did not open the message, or the session.
+    Denied(Denied),
+    /// What answered is not the pump that was meant, or the answer was changed on the way.
+    NotThePump,
     /// The pump's answer could not be understood.
     Unreadable(Malformed),
     /// The pump answered in a protocol version that this programmer does not know.
@@ -204,7 +214,10 @@ impl fmt::Display for Reason {
             }
             Reason::Dropped(None) => out.write_str("the request did not reach the pump whole"),
             Reason::Abandoned => out.write_str("given up"),
-            Reason::RefusedUnread(refused) => write!(out, "{refused}"),
+            Reason::Denied(denied) => write!(out, "{denied}"),
+            Reason::NotThePump => out.write_str(
+                "what answered is not the pump that was meant, or the answer was changed on the way",
+            ),
             Reason::Unreadable(reason) => {
                 write!(out, "the pump's answer could not be understood: {reason}")
             }
@@ -223,6 +236,12 @@ impl fmt::Display for Reason {
 pub enum RequestError {
     /// There is no connection.
     NotOpen,
+    /// There is no session on this connection yet, or not any more.
+    NoSession,
+    /// There is a session already, or was one: connect again.
+    SessionUsed,
+    /// The key of the pump is none.
+    BadKey,
     /// The request before has not ended yet.
     UnderWay,
     /// The command does not fit into a message; no [`Command`] that exists is that long.
@@ -233,6 +252,9 @@ impl fmt::Display for RequestError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             RequestError::NotOpen => "there is no connection to the pump",
+            RequestError::NoSession => "there is no session with the pump; connect again",
+            RequestError::SessionUsed => "this connection has had its session; connect again",
+            RequestError::BadKey => "the pump's key is not a key",
             RequestError::UnderWay => "the request before has not ended yet",
             RequestError::TooLong => "the command does not fit into a message",
         })
@@ -241,10 +263,23 @@ impl fmt::Display for RequestError {
 
 impl core::error::Error for RequestError {}
 
+/// Where a connection stands.
+enum Door {
+    /// No session yet.
+    Closed,
+    /// The pump has been greeted.
+    Greeted(Initiator),
+    /// The session is open.
+    Open(Split),
+    /// It was.
+    Over,
+}
+
 /// The phone's end of one connection at a time. Some 2.5 KB, no heap.
-#[derive(Clone, Debug)]
 pub struct Client {
-    transport: Transport,
+    door: Door,
+    /// The last command number this key has used with this pump, as far as is known.
+    last_number: u32,
     mtu: Option<Mtu>,
     incoming: Reassembler,
     outgoing: Fragmenter,
@@ -290,7 +325,8 @@ impl Client {
     /// A client that waits for a connection. Its first request will bear number 1.
     pub const fn new() -> Client {
         Client {
-            transport: Transport::Plain,
+            door: Door::Closed,
+            last_number: 0,
             mtu: None,
             incoming: Reassembler::new(None),
             outgoing: Fragmenter::new(),
@@ -316,7 +352,7 @@ impl Client {
     /// The connection is gone; if a request was under way, this is its end.
     pub fn closed(&mut self) -> Option<Ended> {
         self.mtu = None;
-        self.transport = Transport::Plain;
+        self.door = Door::Closed;
         self.incoming.reset();
         self.outgoing.reset();
         self.urgent = None;
@@ -343,26 +379,75 @@ impl Client {
         &self.drops
     }
 
+    /// Opens a session at the time `now` with the pump whose Info was read on this connection; [`ClientEvent::Welcome`] when it is open.
+    /// `random` is fresh for every call.
+    ///
+    /// # Errors
+    /// [`RequestError`]; then nothing will be sent.
+    pub fn open(
+        &mut self,
+        now: CarrierTime,
+        info: &Info,
+        credentials: &Credentials,
+        random: Secret,
+    ) -> Result<(), RequestError> {
+        self.may_ask()?;
+        if !matches!(self.door, Door::Closed) {
+            return Err(RequestError::SessionUsed);
+        }
+        let (initiator, noise) = Initiator::begin(
+            &envelope::prologue(info),
+            (credentials.private(), credentials.public()),
+            credentials.pump(),
+            credentials.preshared(),
+            random,
+        )
+        .ok_or(RequestError::BadKey)?;
+        let hello = Hello::new(
+            credentials.slot(),
+            credentials.public(),
+            &gate_key(credentials.preshared()),
+            &info.nonce,
+            noise,
+        );
+        let loaded = self.outgoing.load(|buffer| {
+            hello
+                .write(envelope::begin(Kind::Hello, buffer)?)?
+                .checked_add(HEADER_BYTES)
+        });
+        if !loaded {
+            return Err(RequestError::TooLong);
+        }
+        self.door = Door::Greeted(initiator);
+        self.begin(now, 0);
+        Ok(())
+    }
+
+    /// The command number that the last command bore, for telling by a later [`Welcome`] what became of it.
+    pub fn last_number(&self) -> u32 {
+        self.last_number
+    }
+
     /// Begins a request at the time `now` and returns its number. Its frames come from [`Client::next_frame`].
     ///
     /// # Errors
     /// [`RequestError`]; then nothing will be sent.
     pub fn request(&mut self, now: CarrierTime, command: &Command) -> Result<u32, RequestError> {
-        if self.mtu.is_none() {
-            return Err(RequestError::NotOpen);
-        }
-        if self.under_way.is_some() {
-            return Err(RequestError::UnderWay);
-        }
-        // Four thousand million requests later the pump would refuse number 0; nobody gets there.
-        let id = self.last_id.wrapping_add(1);
+        self.may_ask()?;
+        let Door::Open(Split { requests, .. }) = &self.door else {
+            return Err(RequestError::NoSession);
+        };
+        // Four thousand million requests later the pump would take none any more; nobody gets there.
+        let id = self.last_id.saturating_add(1);
+        let numbered = command.kind().is_numbered();
+        let number = self.last_number.saturating_add(1);
         let request = Request {
             id,
+            number: if numbered { number } else { 0 },
             command: command.clone(),
         };
-        let transport = &mut self.transport;
         let loaded = self.outgoing.load(|buffer| {
-            transport.seal(buffer, |payload| {
+            envelope::seal(requests, id, buffer, |payload| {
                 codec::encode(&request, payload).map(<[u8]>::len)
             })
         });
@@ -370,6 +455,24 @@ impl Client {
             return Err(RequestError::TooLong);
         }
         self.last_id = id;
+        if numbered {
+            self.last_number = number;
+        }
+        self.begin(now, id);
+        Ok(id)
+    }
+
+    fn may_ask(&self) -> Result<(), RequestError> {
+        if self.mtu.is_none() {
+            return Err(RequestError::NotOpen);
+        }
+        if self.under_way.is_some() {
+            return Err(RequestError::UnderWay);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, now: CarrierTime, id: u32) {
         self.under_way = Some(UnderWay {
             id,
             attempts: 1,
@@ -378,7 +481,6 @@ impl Client {
             handed_out: false,
             possible: 0,
         });
-        Ok(id)
     }
 
     /// The next frame to write to Command; to be called until it gives `None`, after every other call. A frame given out counts as
@@ -468,28 +570,94 @@ impl Client {
     }
 
     fn message(&mut self) -> ClientEvent {
-        let read = match self.transport.open(self.incoming.message()) {
-            Ok(payload) => codec::decode::<Answer>(payload).map_err(Reason::Unreadable),
-            Err(UnknownVersion { version }) => Err(Reason::UnknownVersion { version }),
+        let kind = envelope::kind_of(self.incoming.message());
+        let event = match kind {
+            Ok(Kind::Welcome) => self.welcome(),
+            Ok(Kind::Sealed) => self.sealed(),
+            Ok(Kind::Denied) => self.denied(),
+            Ok(Kind::Hello) | Err(Unopenable::Kind) => {
+                self.finish(Fate::Unknown, Reason::Unreadable(Malformed::Undecodable))
+            }
+            Err(Unopenable::Version(version)) => {
+                self.finish(Fate::Unknown, Reason::UnknownVersion { version })
+            }
         };
         self.incoming.forget();
+        event
+    }
+
+    fn welcome(&mut self) -> ClientEvent {
+        if !matches!(self.door, Door::Greeted(_)) {
+            // Read again, or nobody's.
+            return ClientEvent::Nothing;
+        }
+        let Door::Greeted(initiator) = core::mem::replace(&mut self.door, Door::Over) else {
+            return ClientEvent::Nothing;
+        };
+        let body = self.incoming.message_mut().get_mut(HEADER_BYTES..);
+        let Some((split, payload)) = body.and_then(|body| initiator.finish(body)) else {
+            return self.finish(Fate::CertainlyNot, Reason::NotThePump);
+        };
+        match codec::decode::<Welcome>(payload) {
+            Ok(welcome) => {
+                self.door = Door::Open(split);
+                // A command that was given on an earlier connection and never arrived leaves a gap, which is allowed; a number that the pump has
+                // had from this key already is never used again.
+                self.last_number = welcome.last_number;
+                self.end();
+                ClientEvent::Welcome(welcome)
+            }
+            Err(reason) => self.finish(Fate::CertainlyNot, Reason::Unreadable(reason)),
+        }
+    }
+
+    fn sealed(&mut self) -> ClientEvent {
         let Some(under_way) = self.under_way else {
             return ClientEvent::Nothing;
+        };
+        let body = self.incoming.message_mut().get_mut(HEADER_BYTES..);
+        let Some((counter, sealed)) =
+            body.and_then(|body| body.split_first_chunk_mut::<COUNTER_BYTES>())
+        else {
+            return ClientEvent::Nothing;
+        };
+        if u32::from_le_bytes(*counter) != under_way.id {
+            // The answer to a request that has ended on this side.
+            return ClientEvent::Nothing;
+        }
+        let Door::Open(Split { answers, .. }) = &self.door else {
+            return ClientEvent::Nothing;
+        };
+        let read = match answers.open(under_way.id, sealed) {
+            Some(payload) => codec::decode::<Answer>(payload).map_err(Reason::Unreadable),
+            None => Err(Reason::NotThePump),
         };
         match read {
             Ok(answer) if answer.id == under_way.id => {
                 self.end();
                 ClientEvent::Answer(answer)
             }
-            // It may be about an earlier request of ours, so it proves nothing about this one.
-            Ok(Answer {
-                id: 0,
-                outcome: Outcome::Refused(refused),
-            }) => self.finish(Fate::Unknown, Reason::RefusedUnread(refused)),
-            // The answer to a request that has ended on this side.
-            Ok(_) => ClientEvent::Nothing,
+            Ok(_) => self.finish(Fate::Unknown, Reason::Unreadable(Malformed::Identifier)),
             Err(reason) => self.finish(Fate::Unknown, reason),
         }
+    }
+
+    /// Not authenticated, so it proves nothing about a request; a session that is denied is not there, whoever says so.
+    fn denied(&mut self) -> ClientEvent {
+        let body = self.incoming.message().get(HEADER_BYTES..).unwrap_or(&[]);
+        let reason = match codec::decode::<Denied>(body) {
+            Ok(denied) => Reason::Denied(denied),
+            Err(reason) => Reason::Unreadable(reason),
+        };
+        let fate = if matches!(self.door, Door::Open(_)) {
+            Fate::Unknown
+        } else {
+            Fate::CertainlyNot
+        };
+        if self.under_way.is_some() {
+            self.door = Door::Over;
+        }
+        self.finish(fate, reason)
     }
 
     fn aborted(

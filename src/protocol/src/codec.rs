@@ -23,8 +23,10 @@ pub enum Malformed {
         /// The number received, counted from 0 in the order of [`crate::CommandKind::ALL`].
         number: u32,
     },
-    /// Request number 0, which stands for "unknown" in answers.
-    IdentifierZero,
+    /// The request does not bear the counter with which it was sealed.
+    Identifier,
+    /// A command number where nothing is changed, so that nothing is to be remembered.
+    Numbered,
 }
 
 impl fmt::Display for Malformed {
@@ -39,7 +41,12 @@ impl fmt::Display for Malformed {
                 out,
                 "command number {number} does not exist in this version"
             ),
-            Malformed::IdentifierZero => out.write_str("its request number is 0"),
+            Malformed::Identifier => {
+                out.write_str("its request number is not the one with which it was sealed")
+            }
+            Malformed::Numbered => {
+                out.write_str("it has a command number, and changes nothing that needs one")
+            }
         }
     }
 }
@@ -83,15 +90,10 @@ pub(crate) fn feed<T: Serialize>(value: &T, sink: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// What can be told of a request that cannot be read as a whole: its number (0 when not even that) and that of its command.
-pub(crate) fn salvage_request(bytes: &[u8]) -> (u32, Option<u32>) {
-    match postcard::take_from_bytes::<(u32, u32)>(bytes) {
-        Ok(((id, number), _)) => (id, Some(number)),
-        Err(_) => (
-            postcard::take_from_bytes::<u32>(bytes).map_or(0, |(id, _)| id),
-            None,
-        ),
-    }
+/// The number of the command in a request that cannot be read as a whole, as far as it can be told.
+pub(crate) fn salvage_command(bytes: &[u8]) -> Option<u32> {
+    let read = postcard::take_from_bytes::<(u32, u32, u32)>(bytes);
+    read.ok().map(|((_, _, command), _)| command)
 }
 
 /// A flavour that compares what is written with what is expected; its output is whether they were equal.

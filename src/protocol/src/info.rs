@@ -30,7 +30,7 @@ pub struct Info {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub enum Lifecycle {
-    /// Not yet enrolled by a clinician.
+    /// Not yet made one of a kind ([`crate::Command::Commission`]).
     Factory,
     /// In use.
     InService,
@@ -64,19 +64,11 @@ impl fmt::Display for Lifecycle {
 
 /// Capability bits of [`Info::capabilities`].
 pub mod capability {
-    /// The pump takes programs over this link, not interrogation only.
-    pub const PROGRAMMING: u32 = 1 << 0;
-    /// Nobody is authenticated on this link (version 0): never a pump in a patient.
-    pub const INSECURE_LINK: u32 = 1 << 1;
     /// Motor and flash are emulated.
-    pub const VIRTUAL: u32 = 1 << 2;
+    pub const VIRTUAL: u32 = 1 << 0;
 
     /// Every capability with its text.
-    pub const ALL: [(u32, &str); 3] = [
-        (PROGRAMMING, "takes programs"),
-        (INSECURE_LINK, "insecure link"),
-        (VIRTUAL, "virtual pump"),
-    ];
+    pub const ALL: [(u32, &str); 1] = [(VIRTUAL, "virtual pump")];
 }
 
 /// Why an Info cannot be used.

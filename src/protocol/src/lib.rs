@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
-//! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
+//! | who is speaking | [`envelope`], [`noise`], [`seal`], [`keys`] | Noise_KKpsk0, ChaCha20-Poly1305 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
 //!
 //! Time is [`units::CarrierTime`] throughout: the pump's therapy may run on a faster virtual clock, the link never does.
@@ -41,15 +41,20 @@ extern crate self as protocol;
 #[cfg(test)]
 extern crate std;
 
+pub mod card;
 pub mod client;
 pub mod codec;
+pub mod envelope;
 pub mod fragmenter;
 pub mod frame;
 pub mod history;
 pub mod info;
+pub mod keys;
 pub mod list;
 pub mod message;
+pub mod noise;
 pub mod order;
+pub mod pack;
 pub mod program;
 pub mod reassembler;
 pub mod refused;
@@ -61,31 +66,40 @@ mod round_trips;
 mod samples;
 #[cfg(test)]
 mod schema;
+pub mod seal;
 pub mod session;
 pub mod status;
 pub mod therapy;
-pub mod transport;
 pub mod uuid;
 
+pub use card::{CARD_ALARMS, CARD_BYTES, CardBolus, EmergencyCard};
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
 pub use codec::Malformed;
+pub use envelope::{Denied, Welcome};
 pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
 pub use history::{LOG_PART_BYTES, LogBytes, LogHead, LogName, LogPart};
 pub use info::{Info, InfoError, Lifecycle};
+pub use keys::{
+    Credentials, ENROLMENT_SLOT, Fingerprint, KeyEntry, KeyGrant, Keyring, PublicKey,
+    RECOVERY_SLOT, SLOTS, Secret, Slot,
+};
 pub use list::{Bytes, List};
-pub use message::{Answer, Command, CommandKind, Outcome, Request, WhenUnknown};
+pub use message::{Answer, Command, CommandKind, KEYS, Outcome, Request, WhenUnknown};
 pub use order::{
     AlarmIntervals, Catheter, ClinicianBolus, Commissioning, Commit, DiaryEntry, HospitalLibrary,
     LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
 };
+pub use pack::{ImplantCard, KeyText, Pack, PackText, TextError};
 pub use program::{
     Amount, BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill,
     Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,
     Program, SECONDARIES, Staged, from_minutes,
 };
-pub use refused::{Field, LibraryFault, LimitKind, NotNow, RefillStep, Refused, ScheduleFault};
-pub use roles::{Role, Situation, permits};
-pub use session::{AnswerError, Policy, Received, Session, SessionId};
+pub use refused::{
+    Field, LibraryFault, LimitKind, NotAllowed, NotNow, RefillStep, Refused, ScheduleFault,
+};
+pub use roles::{Caller, Role, Situation, permission};
+pub use session::{AnswerError, HangUp, Received, Session, SessionId};
 pub use status::{DeliveryState, Limits, Status};
 pub use therapy::{
     ALARMS, AlarmState, BolusAvailability, BolusDenial, BridgeStatus, JobKind, JobStatus,
@@ -95,9 +109,9 @@ pub use therapy::{
 
 /// The protocol version this crate speaks, the first byte of [`Info`] and of every message.
 ///
-/// 0 is the wire before there are authenticated sessions. No build with sessions accepts it, and no build accepts a version
-/// it does not know: a refusal, never a guess. Recorded vectors of every message are kept from version 1 on.
-pub const VERSION: u8 = 0;
+/// 0 was the wire before there were authenticated sessions, and is refused like every version that a build does not know: a refusal,
+/// never a guess. Recorded vectors of every message are kept from version 1 on.
+pub const VERSION: u8 = 1;
 
 /// Fingerprint of every message's shape: names, order and types of all fields and variants.
 ///

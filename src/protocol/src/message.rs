@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use units::{AlarmKind, Clock, Drug};
 
 use crate::history::{LogHead, LogName, LogPart};
+use crate::keys::{KeyEntry, KeyGrant};
+use crate::list::List;
 use crate::order::{
     AlarmIntervals, Catheter, ClinicianBolus, Commissioning, Commit, DiaryEntry, HospitalLibrary,
     Prime, SetClock, SetZone,
@@ -20,9 +22,13 @@ use crate::therapy::{BolusDenial, LibraryEntry, PathStatus, Refills, TherapyStat
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub struct Request {
-    /// Chosen by the phone, 1 or more, strictly increasing within a connection. The last one may be repeated when its answer was
-    /// lost: the pump repeats the answer and does nothing again. An older one is refused ([`Refused::StaleIdentifier`]).
+    /// Chosen by the phone, 1 or more, strictly increasing within a session: the counter with which the request is sealed, and its answer.
+    /// The last one may be repeated when its answer was lost: the pump repeats the answer and does nothing again.
     pub id: u32,
+    /// The command number of the phone's key, for a command that changes something ([`CommandKind::is_numbered`]): above the last one it
+    /// has ever used with this pump ([`crate::Welcome::last_number`]). 0 for every other. The pump remembers it over connections and
+    /// resets, and does nothing for one that is not above it ([`Refused::NumberUsed`]).
+    pub number: u32,
     /// What is asked.
     pub command: Command,
 }
@@ -172,6 +178,16 @@ commands! {
         /// By how many days.
         days: u8,
     } "extend trial",
+    /// Let somebody's key in from now on; answered by [`Outcome::Done`] when it is durably stored. An enrolling phone grants its own, as a
+    /// clinician's, and with it ends its session and, if it came with it, the one-time secret.
+    GrantKey(KeyGrant) "grant key",
+    /// Let a key in no more; answered by [`Outcome::Done`]. Its session, if it has one, ends. Nobody revokes the key that asks.
+    RevokeKey {
+        /// Where it is, 0 to 7.
+        slot: u8,
+    } "revoke key",
+    /// Tell the keys that are let in; answered by [`Outcome::Keys`].
+    ReadKeys "read keys",
 }
 
 /// What a phone does when the fate of a command stays unknown ([`crate::Fate::Unknown`]).
@@ -219,7 +235,51 @@ impl CommandKind {
             | CommandKind::ReadTherapy
             | CommandKind::ReadPath
             | CommandKind::ReadLibrary
-            | CommandKind::ReadRefills => WhenUnknown::Repeat,
+            | CommandKind::ReadRefills
+            | CommandKind::GrantKey
+            | CommandKind::RevokeKey
+            | CommandKind::ReadKeys => WhenUnknown::Repeat,
+        }
+    }
+
+    /// Whether the command changes something that outlasts the session, so that it bears a number of its own ([`Request::number`]).
+    pub const fn is_numbered(self) -> bool {
+        match self {
+            CommandKind::Interrogate
+            | CommandKind::Stage
+            | CommandKind::ReadBack
+            | CommandKind::Cancel
+            | CommandKind::ReadLog
+            | CommandKind::SignLog
+            | CommandKind::TestTone
+            | CommandKind::ReadTherapy
+            | CommandKind::ReadPath
+            | CommandKind::ReadLibrary
+            | CommandKind::ReadRefills
+            | CommandKind::ReadKeys => false,
+            CommandKind::Commit
+            | CommandKind::ResetStatusChanged
+            | CommandKind::SetClock
+            | CommandKind::SetZone
+            | CommandKind::ClinicianBolus
+            | CommandKind::PatientBolus
+            | CommandKind::CancelBolus
+            | CommandKind::Prime
+            | CommandKind::SetCatheter
+            | CommandKind::OpenRefill
+            | CommandKind::RefillAspirated
+            | CommandKind::CloseRefill
+            | CommandKind::AcknowledgeAlarm
+            | CommandKind::SilenceAlarm
+            | CommandKind::SetAlarmIntervals
+            | CommandKind::MriMode
+            | CommandKind::EmergencyMinimumRate
+            | CommandKind::Commission
+            | CommandKind::LoadLibrary
+            | CommandKind::DiaryEntry
+            | CommandKind::ExtendTrial
+            | CommandKind::GrantKey
+            | CommandKind::RevokeKey => true,
         }
     }
 }
@@ -304,7 +364,12 @@ pub enum Outcome {
         /// Its number.
         number: u32,
     },
+    /// The keys that are let in, to [`Command::ReadKeys`].
+    Keys(List<KeyEntry, KEYS>),
 }
+
+/// Most keys in [`Outcome::Keys`].
+pub const KEYS: usize = 8;
 
 impl Outcome {
     /// The number of [`Outcome::Refused`] on the wire. With it a refusal is written without an [`Answer`], which is large.

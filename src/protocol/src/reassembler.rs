@@ -1,6 +1,7 @@
 //! Frames to message.
 use heapless::Vec;
 use units::{CarrierTime, Duration};
+use zeroize::Zeroize;
 
 use crate::frame::{CHECK_LENGTH, Dropped, MESSAGE_LIMIT, MESSAGE_MINIMUM, Part, check_of};
 
@@ -55,8 +56,9 @@ impl Reassembler {
         self.seen = None;
     }
 
-    /// Forgets the message but not the frame number.
+    /// Forgets the message but not the frame number. What was opened in place is wiped.
     pub fn forget(&mut self) {
+        self.message.as_mut_slice().zeroize();
         self.message.clear();
         self.state = State::Idle;
     }
@@ -82,6 +84,17 @@ impl Reassembler {
                 .split_last_chunk::<CHECK_LENGTH>()
                 .map_or(&[], |(message, _)| message),
             State::Idle | State::Collecting { .. } => &[],
+        }
+    }
+
+    /// As [`Reassembler::message`], to be opened where it lies. Its CRC is not looked at again.
+    pub fn message_mut(&mut self) -> &mut [u8] {
+        match self.state {
+            State::Complete => self
+                .message
+                .split_last_chunk_mut::<CHECK_LENGTH>()
+                .map_or(&mut [], |(message, _)| message),
+            State::Idle | State::Collecting { .. } => &mut [],
         }
     }
 

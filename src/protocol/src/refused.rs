@@ -5,15 +5,20 @@ use serde::{Deserialize, Serialize};
 use units::{Drug, Duration, PumpKind, WallTime};
 
 use crate::codec::Malformed;
+use crate::info::Lifecycle;
 use crate::order::Shown;
+use crate::roles::Role;
 use crate::therapy::Left;
 
-/// Why a request was not done. Each one but [`Refused::StaleIdentifier`] is certain: nothing has changed, and nothing will.
+/// Why a request was not done. Each one but [`Refused::NumberUsed`] is certain: nothing has changed, and nothing will.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub enum Refused {
-    /// This link or role may not do that, or not in the pump's present state.
-    NotAllowed,
+    /// The holder of this key may not do that, or not now.
+    NotAllowed {
+        /// What stands in the way.
+        because: NotAllowed,
+    },
     /// Nothing is staged, so there is nothing to show or commit.
     NothingStaged,
     /// The digest is not that of the staged program.
@@ -37,16 +42,9 @@ pub enum Refused {
     },
     /// The message could not be understood.
     BadMessage(Malformed),
-    /// The message is of a protocol version the pump does not speak.
-    UnknownVersion {
-        /// The version of the message.
-        version: u8,
-        /// The version the pump speaks.
-        known: u8,
-    },
-    /// The request's number was used before on this connection: not done now, perhaps done then. A phone that counts up never sees it.
-    StaleIdentifier {
-        /// The highest number received on this connection.
+    /// A command with this number, or a later one, was here before, on whatever connection: not done now, perhaps done then.
+    NumberUsed {
+        /// The last number of this key.
         last: u32,
     },
     /// A hard limit that no reason opens.
@@ -114,6 +112,46 @@ pub enum Refused {
         /// What is wrong.
         fault: LibraryFault,
     },
+}
+
+/// Why somebody may not do something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
+pub enum NotAllowed {
+    /// Nobody in this role ever may.
+    Role {
+        /// The role.
+        role: Role,
+    },
+    /// Not at this point of the pump's life.
+    Lifecycle {
+        /// Where in its life it is.
+        lifecycle: Lifecycle,
+    },
+    /// Only while the presence window is open.
+    Presence,
+    /// Not while a critical alarm is active.
+    Alarm,
+    /// An enrolling phone grants one key, and that of a clinician; nobody revokes the key that asks; slots are 0 to 7.
+    Key,
+}
+
+impl fmt::Display for NotAllowed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAllowed::Role { role } => write!(out, "the role {role} may not do that"),
+            NotAllowed::Lifecycle { lifecycle } => {
+                write!(out, "not with a pump whose lifecycle is: {lifecycle}")
+            }
+            NotAllowed::Presence => out.write_str(
+                "hold the magnet over the pump for 3 s; then it is possible for 5 min",
+            ),
+            NotAllowed::Alarm => out.write_str("not while a critical alarm is active"),
+            NotAllowed::Key => out.write_str(
+                "an enrolling phone grants one clinician's key; nobody revokes the key in use; slots are 0 to 7",
+            ),
+        }
+    }
 }
 
 /// The steps of a guided refill.
@@ -783,7 +821,7 @@ fn zone(out: &mut fmt::Formatter<'_>, value: u64) -> fmt::Result {
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::NotAllowed => out.write_str("not allowed on this link, for this role or in the pump's present state"),
+            Refused::NotAllowed { because } => write!(out, "{because}"),
             Refused::NothingStaged => out.write_str("no program is staged: stage it first"),
             Refused::DigestMismatch => {
                 out.write_str("the program confirmed is not the one staged in the pump: stage it and compare again")
@@ -801,11 +839,8 @@ impl fmt::Display for Refused {
                 field.quantity(*highest)
             ),
             Refused::BadMessage(reason) => write!(out, "the pump could not understand the message: {reason}"),
-            Refused::UnknownVersion { version, known } => {
-                write!(out, "the message is of protocol version {version}; the pump speaks version {known} only")
-            }
-            Refused::StaleIdentifier { last } => {
-                write!(out, "the request's number was used before on this connection (highest so far: {last})")
+            Refused::NumberUsed { last } => {
+                write!(out, "a command with this number was given before (the last was {last})")
             }
             Refused::OverLimit { limit_kind, drug, value, limit } => {
                 limit_kind.exceeded(out, *drug, *value, *limit)?;

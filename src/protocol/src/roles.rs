@@ -3,14 +3,18 @@
 //! Reading a log changes nothing, but it is the patient's history: for the clinician and the technical service alone.
 //! The table says who may ask; what the pump then bounds (a patient's phone moves the time zone by one hour at most and ends no bolus but
 //! the patient's own) stands with the commands.
+use serde::{Deserialize, Serialize};
+
 use crate::info::Lifecycle;
 use crate::message::CommandKind;
+use crate::refused::NotAllowed;
 
-/// In which role somebody speaks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+/// In which role somebody speaks. Whoever has no key has no role, and nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub enum Role {
-    /// Nobody in particular.
-    Unauthenticated,
+    /// Knows the secret of the sterile pack or of the implant card, and grants one clinician's key with it, with presence.
+    Enrolling,
     /// Programs the pump.
     Clinician,
     /// Asks, and takes boluses within what the clinician set.
@@ -22,9 +26,17 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role.
+    /// Every role, in wire order.
     pub const ALL: [Role; 5] = [
-        Role::Unauthenticated,
+        Role::Enrolling,
+        Role::Clinician,
+        Role::Patient,
+        Role::Emergency,
+        Role::Service,
+    ];
+
+    /// The roles that a key can be granted for.
+    pub const GRANTED: [Role; 4] = [
         Role::Clinician,
         Role::Patient,
         Role::Emergency,
@@ -34,12 +46,19 @@ impl Role {
     /// The name used in texts and tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Role::Unauthenticated => "unauthenticated",
+            Role::Enrolling => "enrolling",
             Role::Clinician => "clinician",
             Role::Patient => "patient",
             Role::Emergency => "emergency",
             Role::Service => "service",
         }
+    }
+
+    /// Whether a session in this role is there only while the presence window is open. Said once, here and in the [`TABLE`].
+    pub fn needs_presence(self) -> bool {
+        TABLE
+            .iter()
+            .all(|rule| rule.role != self || rule.presence == Presence::Required)
     }
 }
 
@@ -49,6 +68,15 @@ impl core::fmt::Display for Role {
     }
 }
 
+/// Who gives a command: what the pump's own rules need of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+pub struct Caller {
+    /// The slot of the key, or [`crate::keys::ENROLMENT_SLOT`], [`crate::keys::RECOVERY_SLOT`].
+    pub slot: u8,
+    /// The role it speaks in.
+    pub role: Role,
+}
+
 /// What a permission may depend on besides the role: facts about the pump at this moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Situation {
@@ -56,6 +84,8 @@ pub struct Situation {
     pub lifecycle: Lifecycle,
     /// The presence window is open.
     pub armed: bool,
+    /// A critical alarm is active.
+    pub alarm: bool,
 }
 
 /// Presence that a [`Rule`] asks for.
@@ -65,6 +95,15 @@ pub enum Presence {
     Any,
     /// Only while the presence window is open.
     Required,
+}
+
+/// Quiet that a [`Rule`] asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alarm {
+    /// With or without a critical alarm.
+    Any,
+    /// Only while no critical alarm is active.
+    NoneCritical,
 }
 
 /// Permissions of one role.
@@ -78,6 +117,8 @@ pub struct Rule {
     pub lifecycles: &'static [Lifecycle],
     /// With presence or regardless.
     pub presence: Presence,
+    /// During a critical alarm or not.
+    pub alarm: Alarm,
 }
 
 const ALWAYS: &[Lifecycle] = &Lifecycle::ALL;
@@ -87,13 +128,14 @@ const FACTORY: &[Lifecycle] = &[Lifecycle::Factory];
 
 /// Every permission there is.
 ///
-/// The flags of "status changed" are the clinician's to clear: a patient's phone that cleared them would hide from the clinic what happened.
+/// A test tone must not be taken for a critical alarm, nor the other way round. The flags of "status changed" are the clinician's to clear: a patient's phone that cleared them would hide from the clinic what happened.
 pub const TABLE: &[Rule] = &[
     Rule {
-        role: Role::Unauthenticated,
-        commands: &[CommandKind::Interrogate],
+        role: Role::Enrolling,
+        commands: &[CommandKind::GrantKey, CommandKind::ReadKeys],
         lifecycles: ALWAYS,
-        presence: Presence::Any,
+        presence: Presence::Required,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Clinician,
@@ -113,7 +155,6 @@ pub const TABLE: &[Rule] = &[
             CommandKind::AcknowledgeAlarm,
             CommandKind::SilenceAlarm,
             CommandKind::SetAlarmIntervals,
-            CommandKind::TestTone,
             CommandKind::MriMode,
             CommandKind::LoadLibrary,
             CommandKind::ReadTherapy,
@@ -121,9 +162,20 @@ pub const TABLE: &[Rule] = &[
             CommandKind::ReadLibrary,
             CommandKind::ReadRefills,
             CommandKind::DiaryEntry,
+            CommandKind::GrantKey,
+            CommandKind::RevokeKey,
+            CommandKind::ReadKeys,
         ],
         lifecycles: ALWAYS,
         presence: Presence::Any,
+        alarm: Alarm::Any,
+    },
+    Rule {
+        role: Role::Clinician,
+        commands: &[CommandKind::TestTone],
+        lifecycles: ALWAYS,
+        presence: Presence::Any,
+        alarm: Alarm::NoneCritical,
     },
     Rule {
         role: Role::Clinician,
@@ -139,12 +191,14 @@ pub const TABLE: &[Rule] = &[
         ],
         lifecycles: WHILE_SERVING,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Clinician,
         commands: &[CommandKind::Commission],
         lifecycles: FACTORY,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Patient,
@@ -157,24 +211,28 @@ pub const TABLE: &[Rule] = &[
         ],
         lifecycles: ALWAYS,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Patient,
         commands: &[CommandKind::PatientBolus],
         lifecycles: WHILE_SERVING,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Emergency,
         commands: &[CommandKind::Interrogate],
         lifecycles: ALWAYS,
         presence: Presence::Required,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Emergency,
         commands: &[CommandKind::EmergencyMinimumRate],
         lifecycles: WHILE_SERVING,
         presence: Presence::Required,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Service,
@@ -189,26 +247,44 @@ pub const TABLE: &[Rule] = &[
         ],
         lifecycles: ALWAYS,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
     Rule {
         role: Role::Service,
         commands: &[CommandKind::Commission],
         lifecycles: FACTORY,
         presence: Presence::Any,
+        alarm: Alarm::Any,
     },
 ];
 
 /// Whether `role` may do `command` in this `situation`: when a rule of the [`TABLE`] says so, and never otherwise.
-pub fn permits(role: Role, command: CommandKind, situation: &Situation) -> bool {
-    TABLE.iter().any(|rule| {
-        rule.role == role
-            && rule.commands.contains(&command)
-            && rule.lifecycles.contains(&situation.lifecycle)
-            && match rule.presence {
-                Presence::Any => true,
-                Presence::Required => situation.armed,
+///
+/// # Errors
+/// What stands in the way, the most lasting first.
+pub fn permission(
+    role: Role,
+    command: CommandKind,
+    situation: &Situation,
+) -> Result<(), NotAllowed> {
+    let mut why = NotAllowed::Role { role };
+    let rules = TABLE
+        .iter()
+        .filter(|rule| rule.role == role && rule.commands.contains(&command));
+    for rule in rules {
+        why = if !rule.lifecycles.contains(&situation.lifecycle) {
+            NotAllowed::Lifecycle {
+                lifecycle: situation.lifecycle,
             }
-    })
+        } else if rule.presence == Presence::Required && !situation.armed {
+            NotAllowed::Presence
+        } else if rule.alarm == Alarm::NoneCritical && situation.alarm {
+            NotAllowed::Alarm
+        } else {
+            return Ok(());
+        };
+    }
+    Err(why)
 }
 
 #[cfg(test)]
@@ -240,6 +316,12 @@ mod tests {
         Commissions,
         /// Changes something that gives no drug by itself.
         Clinical,
+        /// Sounds like an alarm.
+        Sounds,
+        /// Lets keys in, or tells which are.
+        Enrols,
+        /// Lets a key in no more.
+        Revokes,
     }
 
     fn does(command: CommandKind) -> Does {
@@ -262,6 +344,9 @@ mod tests {
             }
             CommandKind::EmergencyMinimumRate => Does::Emergency,
             CommandKind::Commission => Does::Commissions,
+            CommandKind::TestTone => Does::Sounds,
+            CommandKind::GrantKey | CommandKind::ReadKeys => Does::Enrols,
+            CommandKind::RevokeKey => Does::Revokes,
             CommandKind::Cancel
             | CommandKind::ResetStatusChanged
             | CommandKind::SetClock
@@ -272,50 +357,75 @@ mod tests {
             | CommandKind::AcknowledgeAlarm
             | CommandKind::SilenceAlarm
             | CommandKind::SetAlarmIntervals
-            | CommandKind::TestTone
             | CommandKind::MriMode
             | CommandKind::LoadLibrary => Does::Clinical,
         }
     }
 
-    /// Every cell of role x command x lifecycle x presence: who is not named is denied.
+    /// What stands in the way, written down independently of the table.
+    fn expected(role: Role, command: CommandKind, situation: &Situation) -> Result<(), NotAllowed> {
+        let Situation {
+            lifecycle,
+            armed,
+            alarm,
+        } = *situation;
+        let never = Err(NotAllowed::Role { role });
+        let when = |condition: bool, otherwise| if condition { Ok(()) } else { Err(otherwise) };
+        let serving = when(
+            lifecycle != Lifecycle::EndOfService,
+            NotAllowed::Lifecycle { lifecycle },
+        );
+        let new = when(
+            lifecycle == Lifecycle::Factory,
+            NotAllowed::Lifecycle { lifecycle },
+        );
+        let present = when(armed, NotAllowed::Presence);
+        match (role, does(command)) {
+            (Role::Enrolling, Does::Enrols) => present,
+            (Role::Enrolling, _) => never,
+            (Role::Emergency, Does::Summary) => present,
+            (Role::Emergency, Does::Emergency) => serving.and(present),
+            (Role::Emergency, _) => never,
+            (_, Does::Summary) => Ok(()),
+            (Role::Clinician | Role::Service, Does::Commissions) => new,
+            (Role::Clinician, Does::GivesDrug | Does::GivesAllotted | Does::Emergency) => serving,
+            (Role::Clinician, Does::Sounds) => when(!alarm, NotAllowed::Alarm),
+            (Role::Clinician, _) => Ok(()),
+            (Role::Patient, Does::GivesAllotted) => serving,
+            (Role::Patient, Does::TellsPatient | Does::PatientToo) => Ok(()),
+            (Role::Service, Does::Log | Does::Tells | Does::TellsPatient) => Ok(()),
+            (Role::Patient | Role::Service, _) => never,
+        }
+    }
+
+    /// Every cell of role x command x lifecycle x presence x alarm: who is not named is denied.
     #[test]
     fn the_whole_table_is_as_decided() {
         let mut permissions = 0;
         for role in Role::ALL {
             for command in CommandKind::ALL {
                 for lifecycle in Lifecycle::ALL {
-                    for armed in [false, true] {
-                        let serving = lifecycle != Lifecycle::EndOfService;
-                        let new = lifecycle == Lifecycle::Factory;
-                        let expected = match (role, does(*command)) {
-                            (Role::Emergency, Does::Summary) => armed,
-                            (Role::Emergency, Does::Emergency) => armed && serving,
-                            (Role::Emergency, _) => false,
-                            (_, Does::Summary) => true,
-                            (Role::Clinician | Role::Service, Does::Commissions) => new,
-                            (
-                                Role::Clinician,
-                                Does::GivesDrug | Does::GivesAllotted | Does::Emergency,
-                            ) => serving,
-                            (Role::Clinician, _) => true,
-                            (Role::Patient, Does::GivesAllotted) => serving,
-                            (Role::Patient, Does::TellsPatient | Does::PatientToo) => true,
-                            (Role::Service, Does::Log | Does::Tells | Does::TellsPatient) => true,
-                            (Role::Unauthenticated | Role::Patient | Role::Service, _) => false,
+                    for [armed, alarm] in
+                        [[false, false], [false, true], [true, false], [true, true]]
+                    {
+                        let situation = Situation {
+                            lifecycle,
+                            armed,
+                            alarm,
                         };
-                        let permitted = permits(role, *command, &Situation { lifecycle, armed });
+                        let found = permission(role, *command, &situation);
                         assert_eq!(
-                            permitted, expected,
-                            "{role}, {command}, {lifecycle}, armed: {armed}"
+                            found,
+                            expected(role, *command, &situation),
+                            "{role}, {command}, {situation:?}"
                         );
-                        permissions += u32::from(permitted);
+                        permissions += u32::from(found.is_ok());
                     }
                 }
             }
         }
-        // Unauthenticated 6; clinician 23 x 6 + 8 x 4 + 2; patient 5 x 6 + 4; emergency 3 + 2; service 7 x 6 + 2; of 5 x 32 x 6.
-        assert_eq!(permissions, 6 + 172 + 34 + 5 + 44);
+        // Enrolling 2 x 3 x 2; clinician 25 x 12 + 1 x 6 + 8 x 8 + 4; patient 5 x 12 + 8; emergency 6 + 4; service 7 x 12 + 4.
+        assert_eq!(permissions, 12 + 374 + 68 + 10 + 88);
     }
 
     #[test]
@@ -332,6 +442,15 @@ mod tests {
     }
 
     #[test]
+    fn only_enrolment_and_emergency_end_with_presence() {
+        let needing: std::vec::Vec<Role> = Role::ALL
+            .into_iter()
+            .filter(|role| role.needs_presence())
+            .collect();
+        assert_eq!(needing, [Role::Enrolling, Role::Emergency]);
+    }
+
+    #[test]
     fn no_permission_is_written_twice() {
         let all = || {
             TABLE
@@ -345,9 +464,6 @@ mod tests {
     #[test]
     fn every_name_differs() {
         let names: String = Role::ALL.iter().map(|role| format!("{role}/")).collect();
-        assert_eq!(
-            names,
-            "unauthenticated/clinician/patient/emergency/service/"
-        );
+        assert_eq!(names, "enrolling/clinician/patient/emergency/service/");
     }
 }

@@ -16,40 +16,34 @@
 //!   or nothing while it is still being worked on. Lower numbers are refused.
 //! - When a message is dropped, the fragment becomes an abort frame that names the reason and the frame, so that the phone knows at
 //!   once that this request has certainly not arrived.
-use units::CarrierTime;
+use units::{CarrierTime, Duration};
 
 use crate::VERSION;
 use crate::codec::{self, Malformed};
+use crate::envelope::{
+    self, COUNTER_BYTES, Denied, HEADER_BYTES, Hello, Kind, PROLOGUE_BYTES, Unopenable,
+    WELCOME_BYTES, Welcome,
+};
 use crate::fragmenter::Fragmenter;
 use crate::frame::{CHECK_LENGTH, Dropped, Drops, Frame, Mtu, Parsed, Part, check_of};
+use crate::info::Info;
+use crate::keys::{KEY_BYTES, Keyring, Secret};
 use crate::message::{Answer, CommandKind, Outcome, Request};
+use crate::noise::{Responder, Split};
 use crate::reassembler::{Progress, Reassembler, SILENCE};
 use crate::refused::Refused;
-use crate::roles::{Role, Situation, permits};
-use crate::transport::{Transport, UnknownVersion};
+use crate::roles::{Caller, Situation, permission};
+use crate::seal::{Sealer, TAG_BYTES};
+
+/// How long a session may be without a request before the pump ends it: 5 min of carrier time \[P\].
+pub const IDLE_LIMIT: Duration = Duration::from_seconds(300);
+
+/// How long a phone that was denied has for reading why, before the pump hangs up: 2 s of carrier time \[P\].
+pub const HANG_UP_AFTER: Duration = Duration::from_seconds(2);
 
 /// Names one connection, so that an answer never reaches another one than it was asked on. The carrier's owner counts them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct SessionId(pub u32);
-
-/// What a link without authentication is good for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Policy {
-    /// Interrogation and nothing else: real hardware, until sessions exist.
-    InterrogationOnly,
-    /// Whoever connects speaks as a clinician: native_sim with `CONFIG_THECAL_INSECURE_LINK`, and the virtual pump.
-    Insecure,
-}
-
-impl Policy {
-    /// The role in which somebody unauthenticated speaks.
-    pub const fn role(self) -> Role {
-        match self {
-            Policy::InterrogationOnly => Role::Unauthenticated,
-            Policy::Insecure => Role::Clinician,
-        }
-    }
-}
 
 /// What a frame led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,15 +51,19 @@ impl Policy {
 pub enum Received {
     /// Nothing for the pump: part of a message, an acknowledgement, a repetition.
     Nothing,
-    /// A request that this session's role may make. Answer it with [`Session::answer`].
+    /// Somebody known has opened a session.
+    Opened(Caller),
+    /// A request that this session's role may make, by [`Session::caller`]. Answer it with [`Session::answer`].
     Request(Request),
     /// A request was refused, and the answer that says so is already in place. For the log.
     Refused {
-        /// Number of the request, 0 when it could not be read.
+        /// Number of the request.
         id: u32,
         /// Why.
         refused: Refused,
     },
+    /// Somebody was not let in, or was let out; it is told why. For the log, and for the quota of those who are not let in.
+    Denied(Denied),
     /// The frame, or the message it belonged to, was dropped; already counted. For the log.
     Dropped(Dropped),
 }
@@ -100,18 +98,66 @@ pub struct Counters {
     pub requests: u32,
     /// Requests refused by the session itself.
     pub refused: u32,
+    /// Messages denied: nobody's, forged, repeated, or changed on the way.
+    pub denied: u32,
     /// Requests received again and not handed on.
     pub repeated: u32,
     /// Frames and messages dropped, by reason.
     pub drops: Drops,
 }
 
-/// The pump's end of one connection. Some 2.5 KB, no heap.
+/// Why the pump ends a connection by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HangUp {
+    /// The phone was not let in, or let out.
+    Denied,
+    /// There has been no request for [`IDLE_LIMIT`].
+    Idle,
+    /// The session was there only with presence, and that is over.
+    PresenceOver,
+    /// The key it spoke with has been taken away.
+    KeyGone,
+    /// An enrolment has done what it was for.
+    Enrolled,
+}
+
+impl core::fmt::Display for HangUp {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            HangUp::Denied => "the phone was denied",
+            HangUp::Idle => "nothing was asked for 5 min",
+            HangUp::PresenceOver => "the presence window has closed",
+            HangUp::KeyGone => "the key was taken away",
+            HangUp::Enrolled => "the enrolment is done",
+        })
+    }
+}
+
+/// Where a connection stands.
+#[derive(Clone, Debug)]
+enum Door {
+    /// Nobody has said who it is. What a handshake needs is ready, once.
+    Closed { ephemeral: Secret },
+    /// A handshake has gone wrong on this connection, or a session has ended.
+    Locked,
+    /// Somebody is in.
+    Open {
+        caller: Caller,
+        requests: Sealer,
+        answers: Sealer,
+    },
+}
+
+/// The pump's end of one connection. Some 3.5 KB, no heap.
 #[derive(Clone, Debug)]
 pub struct Session {
-    policy: Policy,
+    keyring: Keyring,
     situation: Situation,
-    transport: Transport,
+    door: Door,
+    prologue: [u8; PROLOGUE_BYTES],
+    nonce: [u8; 8],
+    idle_since: CarrierTime,
+    hang_up: Option<(CarrierTime, HangUp)>,
     open: Option<SessionId>,
     mtu: Mtu,
     incoming: Reassembler,
@@ -130,16 +176,6 @@ enum Showing {
     Nothing,
     Answer,
     Abort,
-}
-
-/// What becomes of a request.
-enum Admission {
-    /// It goes to the pump.
-    HandOn,
-    /// It was there before.
-    Repeated,
-    /// It is refused, and the answer that says so is in place.
-    Refused(Refused),
 }
 
 /// The request with the highest number on this connection.
@@ -161,12 +197,16 @@ enum Stage {
 }
 
 impl Session {
-    /// A session that waits for a connection.
-    pub const fn new(policy: Policy, situation: Situation) -> Session {
+    /// A session that waits for a connection, and lets nobody in before it has keys.
+    pub const fn new(situation: Situation) -> Session {
         Session {
-            policy,
+            keyring: Keyring::new(),
             situation,
-            transport: Transport::Plain,
+            door: Door::Locked,
+            prologue: [0; PROLOGUE_BYTES],
+            nonce: [0; 8],
+            idle_since: CarrierTime::from_micros(0),
+            hang_up: None,
             open: None,
             mtu: Mtu::LOWEST,
             incoming: Reassembler::new(Some(SILENCE)),
@@ -178,27 +218,72 @@ impl Session {
             counters: Counters {
                 requests: 0,
                 refused: 0,
+                denied: 0,
                 repeated: 0,
                 drops: Drops::NONE,
             },
         }
     }
 
-    /// A phone has connected. Nothing of an earlier connection remains but the counters.
-    pub fn opened(&mut self, id: SessionId, mtu: Mtu) {
+    /// The pump's keys, as soon as they are known and whenever one changes. A session whose key is gone ends.
+    pub fn keyring(&mut self) -> &mut Keyring {
+        &mut self.keyring
+    }
+
+    /// The keys have changed.
+    pub fn keys_changed(&mut self, now: CarrierTime) {
+        if let Door::Open { caller, .. } = &self.door
+            && self
+                .keyring
+                .get(caller.slot)
+                .is_none_or(|slot| slot.role != caller.role)
+        {
+            self.lock(now, HangUp::KeyGone);
+        }
+    }
+
+    /// A phone has connected. `info` is what it reads, with random bytes of this connection; `ephemeral` is 32 more of them. Nothing of an
+    /// earlier connection remains but the counters.
+    pub fn opened(&mut self, id: SessionId, mtu: Mtu, info: &Info, ephemeral: Secret) {
         self.closed();
         self.open = Some(id);
         self.mtu = mtu;
+        self.prologue = envelope::prologue(info);
+        self.nonce = info.nonce;
+        self.door = Door::Closed { ephemeral };
     }
 
     /// The connection is gone. The caller tells the pump, which discards what was staged.
     pub fn closed(&mut self) {
         self.open = None;
-        self.transport = Transport::Plain;
+        self.door = Door::Locked;
+        self.hang_up = None;
         self.incoming.reset();
         self.outgoing.reset();
         self.show(Frame::EMPTY, Showing::Nothing);
         self.last = None;
+    }
+
+    /// The reason why the connection is to be ended now, if it is. To be asked whenever time has passed.
+    pub fn hang_up(&mut self, now: CarrierTime) -> Option<HangUp> {
+        if let Door::Open { caller, .. } = &self.door {
+            if caller.role.needs_presence() && !self.situation.armed {
+                self.lock(now, HangUp::PresenceOver);
+            } else if now.saturating_since(self.idle_since) >= IDLE_LIMIT {
+                self.lock(now, HangUp::Idle);
+            }
+        }
+        self.hang_up
+            .filter(|(at, _)| now >= *at)
+            .map(|(_, reason)| reason)
+    }
+
+    /// The door closes for good, and the connection ends a little later.
+    fn lock(&mut self, now: CarrierTime, reason: HangUp) {
+        self.door = Door::Locked;
+        if self.hang_up.is_none() {
+            self.hang_up = Some((now.saturating_add(HANG_UP_AFTER), reason));
+        }
     }
 
     /// The MTU was negotiated anew; it holds from the next fragment on.
@@ -216,10 +301,11 @@ impl Session {
         self.open
     }
 
-    /// The role in which the phone speaks.
-    pub fn role(&self) -> Role {
-        match self.transport {
-            Transport::Plain => self.policy.role(),
+    /// Who speaks, once somebody does.
+    pub fn caller(&self) -> Option<Caller> {
+        match &self.door {
+            Door::Open { caller, .. } => Some(*caller),
+            Door::Closed { .. } | Door::Locked => None,
         }
     }
 
@@ -278,7 +364,7 @@ impl Session {
     /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
     pub fn answer(&mut self, to: SessionId, answer: &Answer) -> Result<(), AnswerError> {
         let last = self.asked(to, answer.id)?;
-        let loaded = self.put(answer);
+        let loaded = self.put(answer.id, answer);
         self.answered(last, loaded)
     }
 
@@ -294,7 +380,7 @@ impl Session {
         encoded: &[u8],
     ) -> Result<(), AnswerError> {
         let last = self.asked(to, id)?;
-        let loaded = self.put_bytes(encoded);
+        let loaded = self.put_bytes(id, encoded);
         self.answered(last, loaded)
     }
 
@@ -334,7 +420,7 @@ impl Session {
         }
         match self.incoming.receive(now, part) {
             Ok(Progress::Partial | Progress::Repeated) => Received::Nothing,
-            Ok(Progress::Complete) => self.message(),
+            Ok(Progress::Complete) => self.message(now),
             Err(reason) => {
                 self.drop_message(reason, Some(part.sequence));
                 Received::Dropped(reason)
@@ -342,92 +428,230 @@ impl Session {
         }
     }
 
-    fn message(&mut self) -> Received {
-        let message = self.incoming.message();
-        let check = check_of(message);
-        let payload = match self.transport.open(message) {
-            Ok(payload) => payload,
-            Err(UnknownVersion { version }) => {
-                self.incoming.forget();
-                let refused = Refused::UnknownVersion {
-                    version,
-                    known: VERSION,
-                };
-                self.refuse(0, refused);
-                return Received::Refused { id: 0, refused };
+    fn message(&mut self, now: CarrierTime) -> Received {
+        let received = match envelope::kind_of(self.incoming.message()) {
+            Ok(Kind::Hello) => self.hello(now),
+            Ok(Kind::Sealed) => self.sealed(now),
+            Ok(Kind::Welcome | Kind::Denied) | Err(Unopenable::Kind) => {
+                self.deny(Denied::Malformed)
             }
-        };
-        let read = codec::decode::<Request>(payload);
-        // Looked at where it is, like everything here. The number is known even of some requests that cannot be read.
-        let (id, malformed) = match &read {
-            Ok(request) if request.id == 0 => (0, Some(Malformed::IdentifierZero)),
-            Ok(request) => (request.id, None),
-            Err(reason) => {
-                let (id, reason) = unreadable(payload, *reason);
-                (id, Some(reason))
-            }
+            Err(Unopenable::Version(version)) => self.deny(Denied::UnknownVersion {
+                version,
+                known: VERSION,
+            }),
         };
         self.incoming.forget();
+        received
+    }
+
+    /// Somebody says who it is. Whatever is wrong with that ends the connection: there is one try.
+    fn hello(&mut self, now: CarrierTime) -> Received {
+        let message = self.incoming.message();
+        let check = check_of(message);
+        if let Some(last) = self.last
+            && last.id == 0
+            && last.check == check
+        {
+            // Its answer was lost on the way.
+            return match self.repeated(last) {
+                Ok(()) => Received::Nothing,
+                Err(denied) => self.deny(denied),
+            };
+        }
+        let body = message.get(HEADER_BYTES..).unwrap_or(&[]);
+        let hello = Hello::from_bytes(body);
+        let ephemeral = match core::mem::replace(&mut self.door, Door::Locked) {
+            Door::Closed { ephemeral } => ephemeral,
+            // Somebody is in already, or was: the connection is worn out.
+            Door::Open { .. } | Door::Locked => {
+                self.lock(now, HangUp::Denied);
+                return self.deny(Denied::ConnectionUsed);
+            }
+        };
+        match hello
+            .ok_or(Denied::Malformed)
+            .and_then(|hello| self.shake_hands(&hello, &ephemeral, check))
+        {
+            Ok(caller) => {
+                self.idle_since = now;
+                Received::Opened(caller)
+            }
+            Err(denied) => {
+                self.lock(now, HangUp::Denied);
+                self.deny(denied)
+            }
+        }
+    }
+
+    /// The gate first: what does not pass it costs one HMAC and tells nothing.
+    // Not merged with its callers: the handshake needs a deep stack, and nothing else of the session is to lie on it.
+    #[inline(never)]
+    fn shake_hands(
+        &mut self,
+        hello: &Hello,
+        ephemeral: &Secret,
+        check: [u8; CHECK_LENGTH],
+    ) -> Result<Caller, Denied> {
+        let slot = self.keyring.get(hello.slot).ok_or(Denied::NotAdmitted)?;
+        if !hello.passes(&slot.gate, &self.nonce) {
+            return Err(Denied::NotAdmitted);
+        }
+        let caller = Caller {
+            slot: hello.slot,
+            role: slot.role,
+        };
+        if caller.role.needs_presence() && !self.situation.armed {
+            return Err(Denied::NotArmed);
+        }
+        let (private, public) = self.keyring.pump().ok_or(Denied::NotAdmitted)?;
+        let phone = slot
+            .public_key
+            .or(hello.public_key)
+            .ok_or(Denied::NotAdmitted)?;
+        let welcome = Welcome {
+            role: slot.role,
+            last_number: slot.last_number,
+        };
+        let prologue = &self.prologue;
+        let responder = Responder::read(
+            prologue,
+            (private, public),
+            &phone,
+            &slot.preshared,
+            &hello.noise,
+        )
+        .ok_or(Denied::NotAdmitted)?;
+        let mut split = None;
+        let loaded = self.outgoing.load(|buffer| {
+            let body = envelope::begin(Kind::Welcome, buffer)?;
+            let payload = body.get_mut(KEY_BYTES..KEY_BYTES.checked_add(WELCOME_BYTES)?)?;
+            let length = codec::encode(&welcome, payload)?.len();
+            let length = KEY_BYTES.checked_add(length)?.checked_add(TAG_BYTES)?;
+            split = responder.answer(ephemeral, body.get_mut(..length)?);
+            split.as_ref()?;
+            length.checked_add(HEADER_BYTES)
+        });
+        let (true, Some(Split { requests, answers })) = (loaded, split) else {
+            return Err(Denied::NotAdmitted);
+        };
+        self.door = Door::Open {
+            caller,
+            requests,
+            answers,
+        };
+        self.last = Some(Last {
+            id: 0,
+            check,
+            stage: Stage::Answered,
+        });
+        self.show_next();
+        Ok(caller)
+    }
+
+    /// A request in a session. Its counter is looked at before anything is opened: none is opened twice.
+    fn sealed(&mut self, now: CarrierTime) -> Received {
+        let message = self.incoming.message_mut();
+        let check = check_of(message);
+        let body = message.get_mut(HEADER_BYTES..).unwrap_or(&mut []);
+        let Some((counter, sealed)) = body.split_first_chunk_mut::<COUNTER_BYTES>() else {
+            return self.deny(Denied::Malformed);
+        };
+        let counter = u32::from_le_bytes(*counter);
+        let last = match (&self.door, self.last) {
+            (Door::Open { .. }, Some(last)) => last,
+            (Door::Open { .. } | Door::Closed { .. } | Door::Locked, _) => {
+                return self.deny(Denied::NoSession);
+            }
+        };
+        if last.id == counter && last.check == check {
+            return match self.repeated(last) {
+                Ok(()) => Received::Nothing,
+                Err(denied) => self.deny(denied),
+            };
+        }
+        if counter <= last.id {
+            return self.deny(Denied::Repeated { last: last.id });
+        }
+        let Door::Open { requests, .. } = &self.door else {
+            return self.deny(Denied::NoSession);
+        };
+        let Some(payload) = requests.open(counter, sealed) else {
+            self.lock(now, HangUp::Denied);
+            return self.deny(Denied::NotSealed);
+        };
+        let read = codec::decode::<Request>(payload);
+        // Looked at where it is, like everything here.
+        let malformed = match &read {
+            Ok(request) if request.id != counter => Some(Malformed::Identifier),
+            Ok(request) if request.number != 0 && !request.command.kind().is_numbered() => {
+                Some(Malformed::Numbered)
+            }
+            Ok(_) => None,
+            Err(reason) => Some(unreadable(payload, *reason)),
+        };
+        self.idle_since = now;
+        // From here on the counter is used up, whatever becomes of the request.
+        self.last = Some(Last {
+            id: counter,
+            check,
+            stage: Stage::Working,
+        });
         if let Some(malformed) = malformed {
-            let refused = Refused::BadMessage(malformed);
-            self.refuse(id, refused);
-            return Received::Refused { id, refused };
+            return self.refuse(counter, Refused::BadMessage(malformed));
         }
         let Ok(request) = read else {
             return Received::Nothing;
         };
-        match self.admit(id, request.command.kind(), check) {
-            Admission::HandOn => Received::Request(request),
-            Admission::Repeated => Received::Nothing,
-            Admission::Refused(refused) => Received::Refused { id, refused },
+        match self.admit(request.command.kind(), request.number) {
+            Ok(()) => Received::Request(request),
+            Err(refused) => self.refuse(counter, refused),
         }
     }
 
     /// Decides about a request by what is small of it: the request itself is large and stays where it is.
-    fn admit(&mut self, id: u32, kind: CommandKind, check: [u8; CHECK_LENGTH]) -> Admission {
-        match self.last {
-            Some(last) if last.id == id && last.check == check => return self.repeated(last),
-            Some(last) if last.id >= id => {
-                return self.refuse(id, Refused::StaleIdentifier { last: last.id });
-            }
-            Some(_) | None => {}
-        }
-        if !permits(self.role(), kind, &self.situation) {
-            let refused = self.refuse(id, Refused::NotAllowed);
-            self.last = Some(Last {
-                id,
-                check,
-                stage: Stage::Answered,
-            });
-            return refused;
+    fn admit(&mut self, kind: CommandKind, number: u32) -> Result<(), Refused> {
+        let Door::Open { caller, .. } = &self.door else {
+            return Err(Refused::NotDone);
+        };
+        permission(caller.role, kind, &self.situation)
+            .map_err(|because| Refused::NotAllowed { because })?;
+        if kind.is_numbered() {
+            self.keyring.use_number(caller.slot, number)?;
         }
         self.outgoing.forget();
         self.show(Frame::EMPTY, Showing::Nothing);
-        self.last = Some(Last {
-            id,
-            check,
-            stage: Stage::Working,
-        });
         self.counters.requests = self.counters.requests.saturating_add(1);
-        Admission::HandOn
+        Ok(())
     }
 
-    /// The last request once more: never handed to the pump again.
-    fn repeated(&mut self, last: Last) -> Admission {
+    /// The last message once more: never handed to the pump again.
+    fn repeated(&mut self, last: Last) -> Result<(), Denied> {
+        self.counters.repeated = self.counters.repeated.saturating_add(1);
         match last.stage {
             Stage::Working => {}
             Stage::Answered => {
                 self.outgoing.rewind();
                 self.show_next();
             }
-            Stage::Lost => return self.refuse(last.id, Refused::StaleIdentifier { last: last.id }),
+            Stage::Lost => return Err(Denied::Repeated { last: last.id }),
         }
-        self.counters.repeated = self.counters.repeated.saturating_add(1);
-        Admission::Repeated
+        Ok(())
     }
 
-    fn refuse(&mut self, id: u32, refused: Refused) -> Admission {
+    /// Answers a request that was opened with a refusal, sealed like any answer.
+    fn refuse(&mut self, id: u32, refused: Refused) -> Received {
         self.counters.refused = self.counters.refused.saturating_add(1);
+        if let Some(last) = &mut self.last {
+            last.stage = Stage::Answered;
+        }
+        // A refusal is short; and were it not, the phone would time out and ask.
+        let _ = self.put(id, &(id, Outcome::REFUSED, refused));
+        Received::Refused { id, refused }
+    }
+
+    /// Says, in the open, why nothing is opened. An answer that was there is lost with it.
+    fn deny(&mut self, denied: Denied) -> Received {
+        self.counters.denied = self.counters.denied.saturating_add(1);
         if let Some(Last {
             stage: stage @ Stage::Answered,
             ..
@@ -435,27 +659,39 @@ impl Session {
         {
             *stage = Stage::Lost;
         }
-        // A refusal is short; and were it not, the phone would time out and ask.
-        let _ = self.put(&(id, Outcome::REFUSED, refused));
-        Admission::Refused(refused)
+        let _ = self.outgoing.load(|buffer| {
+            let body = envelope::begin(Kind::Denied, buffer)?;
+            codec::encode(&denied, body)?
+                .len()
+                .checked_add(HEADER_BYTES)
+        });
+        self.show_next();
+        Received::Denied(denied)
     }
 
     /// Encodes an answer and shows its first fragment.
-    fn put(&mut self, answer: &impl serde::Serialize) -> bool {
-        self.put_with(|payload| codec::encode(answer, payload).map(<[u8]>::len))
+    fn put(&mut self, counter: u32, answer: &impl serde::Serialize) -> bool {
+        self.put_with(counter, |payload| {
+            codec::encode(answer, payload).map(<[u8]>::len)
+        })
     }
 
-    fn put_bytes(&mut self, encoded: &[u8]) -> bool {
-        self.put_with(|payload| {
+    fn put_bytes(&mut self, counter: u32, encoded: &[u8]) -> bool {
+        self.put_with(counter, |payload| {
             let length = encoded.len();
             payload.get_mut(..length)?.copy_from_slice(encoded);
             Some(length)
         })
     }
 
-    fn put_with(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
-        let transport = &mut self.transport;
-        let loaded = self.outgoing.load(|buffer| transport.seal(buffer, write));
+    /// Seals what `write` puts there, with the counter of the request: it is used for one answer only.
+    fn put_with(&mut self, counter: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let Door::Open { answers, .. } = &self.door else {
+            return false;
+        };
+        let loaded = self
+            .outgoing
+            .load(|buffer| envelope::seal(answers, counter, buffer, write));
         self.show_next();
         loaded
     }
@@ -509,15 +745,14 @@ impl Session {
     }
 }
 
-/// The number of a request that cannot be read, as far as it can, and why it cannot.
-fn unreadable(payload: &[u8], reason: Malformed) -> (u32, Malformed) {
-    let (id, number) = codec::salvage_request(payload);
+/// Why a request cannot be read, as exactly as can be said.
+fn unreadable(payload: &[u8], reason: Malformed) -> Malformed {
     let known = u32::try_from(CommandKind::ALL.len()).unwrap_or(u32::MAX);
-    match (reason, number) {
+    match (reason, codec::salvage_command(payload)) {
         (Malformed::Undecodable, Some(number)) if number >= known => {
-            (id, Malformed::UnknownCommand { number })
+            Malformed::UnknownCommand { number }
         }
-        (reason, _) => (id, reason),
+        (reason, _) => reason,
     }
 }
 
