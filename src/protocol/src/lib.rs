@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
+//! | who may connect, and when; somebody is at hand | [`admission`], [`presence`] | |
 //! | who is speaking | [`transport`] | version byte; nothing else in version 0 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
 //!
@@ -41,6 +42,7 @@ extern crate self as protocol;
 #[cfg(test)]
 extern crate std;
 
+pub mod admission;
 pub mod client;
 pub mod codec;
 pub mod fragmenter;
@@ -50,6 +52,7 @@ pub mod info;
 pub mod list;
 pub mod message;
 pub mod order;
+pub mod presence;
 pub mod program;
 pub mod reassembler;
 pub mod refused;
@@ -67,6 +70,7 @@ pub mod therapy;
 pub mod transport;
 pub mod uuid;
 
+pub use admission::{Admission, Advertise};
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
 pub use codec::Malformed;
 pub use frame::{Dropped, Frame, MESSAGE_LIMIT, Mtu};
@@ -78,6 +82,7 @@ pub use order::{
     AlarmIntervals, Catheter, ClinicianBolus, Commissioning, Commit, DiaryEntry, HospitalLibrary,
     LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
 };
+pub use presence::Presence;
 pub use program::{
     Amount, BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill,
     Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,
