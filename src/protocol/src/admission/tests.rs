@@ -411,7 +411,7 @@ fn simulate(attacker: Attacker, days: u64) -> Vec<(u64, u64)> {
         }
         let bonded = attacker.bonded && ready;
         let advertised = admission.advertise(at(now));
-        if !bonded && !(attacker.strangers && advertised == Advertise::Slow) {
+        if !(bonded || attacker.strangers && advertised == Advertise::Slow) {
             now = admission.next(at(now)).unwrap().micros();
             continue;
         }
@@ -493,9 +493,10 @@ fn the_worst_case_with_a_bond_is_known() {
             .into_iter()
             .reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
             .unwrap();
+        let connections = u64::try_from(connections).unwrap();
         assert!(connections <= number, "{connections}");
         assert!(most <= charge, "{most}");
-        assert_eq!(charge, number as u64 * charge_of(GATE_EVENTS));
+        assert_eq!(charge, number * charge_of(GATE_EVENTS));
         // The simulated attack comes near its bound.
         assert!(connections + 3 >= number, "{connections}");
     }
@@ -645,16 +646,16 @@ proptest! {
     ) {
         let mut admission = Admission::new();
         admission.connected(at(0), false);
-        let (mut now, mut events) = (0, 0);
+        let (mut now, mut events) = (0, 0_usize);
         for (count, interval, offset) in changes {
             admission.paced(at(now), Duration::from_micros(interval));
             // Events at `now + offset + k * interval`; the next change comes somewhere before the next one.
             let first = now + offset;
             let deadline = admission.deadline().unwrap().micros();
-            events += (0..count).filter(|k| first + k * interval < deadline).count() as u64;
+            events += (0..count).filter(|k| first + k * interval < deadline).count();
             now = first + (count - 1) * interval + 1;
         }
-        prop_assert!(events <= GATE_EVENTS);
+        prop_assert!(u64::try_from(events).unwrap() <= GATE_EVENTS);
         prop_assert!(admission.deadline().unwrap() <= at(5 * SECOND));
     }
 
