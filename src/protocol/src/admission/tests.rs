@@ -205,12 +205,18 @@ fn ten_strangers_and_then_one_each_144_minutes() {
     assert_eq!(admission.advertise(at(2 * ready)), Advertise::Slow);
 }
 
+/// Ten and no more, however long nobody came.
 #[test]
 fn ten_tokens_are_ten_without_any_back_off() {
-    for (bonded, tokens) in [(false, 10), (true, 24)] {
+    for (bonded, tokens, start) in [
+        (false, 10, 0),
+        (false, 10, 7 * DAY),
+        (true, 24, 0),
+        (true, 24, 7 * DAY),
+    ] {
         let mut admission = Admission::new();
         for _ in 0..tokens {
-            assert!(visit(&mut admission, 0, bonded, false));
+            assert!(visit(&mut admission, start, bonded, false));
             // As if another phone had passed meanwhile.
             admission.strangers.rests_until = at(0);
             admission.bonded.rests_until = at(0);
@@ -220,9 +226,10 @@ fn ten_tokens_are_ten_without_any_back_off() {
         } else {
             &admission.strangers
         };
-        assert!(!quota.is_ready(at(0)));
-        assert!(!quota.is_ready(at(quota.limit.refill.micros() - 1)));
-        assert!(quota.is_ready(at(quota.limit.refill.micros())));
+        let refill = quota.limit.refill.micros();
+        assert!(!quota.is_ready(at(start)));
+        assert!(!quota.is_ready(at(start + refill - 1)));
+        assert!(quota.is_ready(at(start + refill)));
     }
 }
 
@@ -412,7 +419,9 @@ fn simulate(attacker: Attacker, days: u64) -> Vec<(u64, u64)> {
         let bonded = attacker.bonded && ready;
         let advertised = admission.advertise(at(now));
         if !(bonded || attacker.strangers && advertised == Advertise::Slow) {
-            now = admission.next(at(now)).unwrap().micros();
+            let next = admission.next(at(now)).unwrap().micros();
+            assert!(next > now);
+            now = next;
             continue;
         }
         assert_ne!(advertised, Advertise::No);
@@ -422,6 +431,7 @@ fn simulate(attacker: Attacker, days: u64) -> Vec<(u64, u64)> {
         assert!(deadline > now, "was advertised to");
         let events = (deadline - now).div_ceil(attacker.interval.micros());
         costs.push((now, charge_of(events)));
+        assert!(costs.len() < 1_000, "without limit");
         admission.failed(at(deadline - 1));
         assert!(admission.expired(at(deadline - 1)));
         admission.closed(at(deadline));
