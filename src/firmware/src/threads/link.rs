@@ -106,7 +106,11 @@ impl Link {
     fn happened(&mut self, event: LinkEvent<'_>) {
         let now = clock::carrier(system::uptime());
         match event {
-            LinkEvent::Connected { session, mtu } => {
+            LinkEvent::Connected {
+                session,
+                mtu,
+                bonded: _,
+            } => {
                 say!(info, "link: phone connected, session {session}");
                 self.session.opened(SessionId(session), Mtu::clamped(mtu));
                 self.response_set = false;
@@ -131,6 +135,17 @@ impl Link {
             }
             // The session sees the gap in the frames' numbers, or the silence after the last, and drops the message.
             LinkEvent::Overflow { session } => say!(warn, "link: frames lost, session {session}"),
+            LinkEvent::Security {
+                session,
+                level,
+                bonded,
+            } => {
+                say!(
+                    info,
+                    "link: security level {level}, session {session}, bonded: {bonded}"
+                );
+            }
+            LinkEvent::Magnet { held } => say!(info, "link: magnet held: {held}"),
             LinkEvent::Unknown => say!(error, "link: unknown event"),
         }
     }
