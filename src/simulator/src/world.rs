@@ -11,7 +11,6 @@ mod random;
 
 pub use link::Over;
 pub use pack_page::PackPage;
-pub(crate) use pack_page::secret_file;
 pub use random::Chance;
 pub(crate) use random::Random;
 
@@ -588,7 +587,10 @@ fn commissioned(record: &CommissioningRecord) -> Result<Option<[u8; ONE_TIME_BYT
 
 /// Whether nothing was ever written to it.
 fn is_new(flash: &VirtualFlash) -> bool {
-    Partition::ALL
-        .into_iter()
-        .all(|partition| flash.contents(partition).iter().all(|byte| *byte == u8::MAX))
+    Partition::ALL.into_iter().all(|partition| {
+        flash
+            .contents(partition)
+            .iter()
+            .all(|byte| *byte == u8::MAX)
+    })
 }

@@ -436,7 +436,14 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 3);
     desk.pump_with_sessions("other.bin", 2, 3);
-    let ended = desk.thecal(&["log", "pump.bin", "--save-log-key", "key", "--output", "export"]);
+    let ended = desk.thecal(&[
+        "log",
+        "pump.bin",
+        "--save-log-key",
+        "key",
+        "--output",
+        "export",
+    ]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let key = desk.text("key");
     let digits = key.trim();
@@ -464,7 +471,10 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     assert_eq!(wrong["head"]["signature_checked"], "wrong");
     assert_eq!(findings(&wrong)[0].0, "head_key");
     // An export that is written again says what the key said.
-    desk.log(3, &["export", "--log-key", "other-key", "--output", "judged"]);
+    desk.log(
+        3,
+        &["export", "--log-key", "other-key", "--output", "judged"],
+    );
     assert!(
         desk.text("judged/report.html")
             .contains("<strong>not</strong> made with the key")

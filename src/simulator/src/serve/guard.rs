@@ -141,7 +141,10 @@ mod tests {
                 !check(Method::GET, "/link", &[HOST, (header::ORIGIN, origin)]),
                 "{origin}"
             );
-            for (method, path) in [(Method::POST, "/simulation"), (Method::GET, "/simulation/pack")] {
+            for (method, path) in [
+                (Method::POST, "/simulation"),
+                (Method::GET, "/simulation/pack"),
+            ] {
                 assert!(
                     !check(method, path, &[HOST, (header::ORIGIN, origin)]),
                     "{origin} {path}"

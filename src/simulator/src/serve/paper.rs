@@ -2,7 +2,7 @@
 //!
 //! It is the user's own pump on the user's own machine: what lies in a box beside a real one is printed, and shown to the page.
 
-use crate::world::secret_file;
+use crate::key_file;
 use anyhow::{Context, Result, anyhow};
 use protocol::{ImplantCard, PackText};
 use std::fmt;
@@ -63,7 +63,9 @@ impl Paper {
                     .map(Text::Pack)
                     .or_else(|_| ImplantCard::parse(&text).map(Text::Card));
                 Some(read.map_err(|error| {
-                    anyhow!("{name} is neither a sterile pack's text nor an implant card's: {error}")
+                    anyhow!(
+                        "{name} is neither a sterile pack's text nor an implant card's: {error}"
+                    )
                 })?)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -99,7 +101,7 @@ impl Paper {
             }
             Ok(()) | Err(_) => {}
         }
-        secret_file(&new, Zeroizing::new(format!("{text}\n")).as_bytes())?;
+        key_file::secret(&new, Zeroizing::new(format!("{text}\n")).as_bytes())?;
         fs::rename(&new, path).with_context(|| path.display().to_string())
     }
 

@@ -38,18 +38,6 @@ impl std::fmt::Display for Over {
     }
 }
 
-/// What a frame led to for the pump.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time")]
-pub(super) enum Heard {
-    /// Nothing.
-    Nothing,
-    /// Somebody has come in.
-    Opened(Caller),
-    /// Somebody wants something.
-    Request(SessionId, Caller, Request),
-}
-
 #[derive(Debug)]
 pub(super) struct Link {
     session: Session,
@@ -140,22 +128,26 @@ impl Link {
         had
     }
 
-    pub(super) fn receive(&mut self, now: CarrierTime, frame: &[u8]) -> Heard {
+    /// A frame comes: a request for the pump, by whom and in which session, if it made one whole.
+    pub(super) fn receive(
+        &mut self,
+        now: CarrierTime,
+        frame: &[u8],
+    ) -> Option<(SessionId, Caller, Request)> {
         let received = self.session.receive(now, frame);
         self.touch(now);
         match received {
-            Received::Opened(caller) => {
+            Received::Opened(_) => {
                 self.admission.passed(now);
-                Heard::Opened(caller)
+                None
             }
-            Received::Request(request) => match (self.session.id(), self.session.caller()) {
-                (Some(session), Some(caller)) => Heard::Request(session, caller, request),
-                (_, _) => Heard::Nothing,
-            },
+            Received::Request(request) => {
+                Some((self.session.id()?, self.session.caller()?, request))
+            }
             Received::Nothing
             | Received::Refused { .. }
             | Received::Denied(_)
-            | Received::Dropped(_) => Heard::Nothing,
+            | Received::Dropped(_) => None,
         }
     }
 

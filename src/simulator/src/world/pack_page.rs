@@ -3,11 +3,12 @@
 //! No part of the image file, which ends before it. Where the image is kept in a file, so is the page, in one of its own; when the page is
 //! erased, the file goes.
 
+use crate::key_file;
 use anyhow::{Context, Result};
 use protocol::Pack;
 use protocol::pack::PAGE_BYTES;
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -42,7 +43,7 @@ impl PackPage {
     /// # Errors
     /// When there is such a file, or it cannot be written.
     pub fn create(path: &Path, pack: Pack) -> Result<Self> {
-        secret_file(path, &Zeroizing::new(pack.page())[..])?;
+        key_file::secret(path, &Zeroizing::new(pack.page())[..])?;
         Ok(Self {
             pack: Some(pack),
             file: Some(path.to_owned()),
@@ -94,24 +95,6 @@ impl PackPage {
     }
 }
 
-/// A new file that only its owner can read. It is on the disk when this returns.
-///
-/// # Errors
-/// When there is something of this name, or it cannot be written.
-pub(crate) fn secret_file(path: &Path, contents: &[u8]) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(contents)?;
-            file.sync_all()
-        })
-        .with_context(|| path.display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,13 +108,19 @@ mod tests {
         let pack = Random::new(Chance::Seeded, 1).pack();
         let page = PackPage::create(&path, pack.clone()).expect("a page");
         assert_eq!(page.pack(), Some(&pack));
-        assert!(PackPage::create(&path, pack.clone()).is_err(), "never over another");
+        assert!(
+            PackPage::create(&path, pack.clone()).is_err(),
+            "never over another"
+        );
         let mut again = PackPage::open(&path).expect("a page");
         assert_eq!(again.pack(), Some(&pack));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            let mode = std::fs::metadata(&path)
+                .expect("there")
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         again.erase();

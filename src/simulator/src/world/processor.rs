@@ -1,6 +1,6 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::link::{Heard, Link};
+use super::link::Link;
 use super::{LogEntry, Memory, PackPage, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{
@@ -105,7 +105,8 @@ impl Processor {
         let (mut journal, opening) =
             Journal::open(memory.flash).context("the flash does not suit the journal")?;
         let one_time = memory.one_time.unwrap_or([u8::MAX; pump::ONE_TIME_BYTES]);
-        let (mut recovered, burn) = Recovered::from_journal(&mut journal, &opening, Some(&one_time));
+        let (mut recovered, burn) =
+            Recovered::from_journal(&mut journal, &opening, Some(&one_time));
         recovered.basis.pack = memory.pack_page.pack().cloned();
         if !matches!(journal.key(), Ok(Some(_))) {
             // What fails here fails with the next record too, and is told then.
@@ -185,8 +186,8 @@ impl Processor {
                 self.link
                     .opened(bench.carrier, session, mtu, &info, ephemeral);
             }
-            Some(Incoming::Frame(frame)) => match self.link.receive(bench.carrier, &frame) {
-                Heard::Request(session, caller, request) => {
+            Some(Incoming::Frame(frame)) => {
+                if let Some((session, caller, request)) = self.link.receive(bench.carrier, &frame) {
                     let event = Event::Request {
                         session,
                         caller,
@@ -194,8 +195,7 @@ impl Processor {
                     };
                     self.tick_and_handle(bench, event);
                 }
-                Heard::Opened(_) | Heard::Nothing => {}
-            },
+            }
             Some(Incoming::Closed(session)) => {
                 if self.link.closed(session) {
                     self.tick_and_handle(bench, Event::LinkClosed { session });
