@@ -436,7 +436,14 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 3);
     desk.pump_with_sessions("other.bin", 2, 3);
-    let ended = desk.thecal(&["log", "pump.bin", "--save-key", "key", "--output", "export"]);
+    let ended = desk.thecal(&[
+        "log",
+        "pump.bin",
+        "--save-log-key",
+        "key",
+        "--output",
+        "export",
+    ]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let key = desk.text("key");
     let digits = key.trim();
@@ -448,7 +455,7 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
             "{name}"
         );
     }
-    desk.log(0, &["other.bin", "--save-key", "other-key", "--check"]);
+    desk.log(0, &["other.bin", "--save-log-key", "other-key", "--check"]);
     assert_ne!(desk.text("other-key"), key);
 
     let (_server, address) = serve(&desk, "pump.bin");
@@ -458,18 +465,21 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
         unchecked["head"]["signature_checked"],
         "not checked: no key"
     );
-    let good = desk.log(0, &[&connect[..], &["--key", "key"]].concat());
+    let good = desk.log(0, &[&connect[..], &["--log-key", "key"]].concat());
     assert_eq!(good["head"]["signature_checked"], "good");
-    let wrong = desk.log(3, &[&connect[..], &["--key", "other-key"]].concat());
+    let wrong = desk.log(3, &[&connect[..], &["--log-key", "other-key"]].concat());
     assert_eq!(wrong["head"]["signature_checked"], "wrong");
     assert_eq!(findings(&wrong)[0].0, "head_key");
     // An export that is written again says what the key said.
-    desk.log(3, &["export", "--key", "other-key", "--output", "judged"]);
+    desk.log(
+        3,
+        &["export", "--log-key", "other-key", "--output", "judged"],
+    );
     assert!(
         desk.text("judged/report.html")
             .contains("<strong>not</strong> made with the key")
     );
-    desk.log(0, &["export", "--key", "key", "--output", "judged"]);
+    desk.log(0, &["export", "--log-key", "key", "--output", "judged"]);
     assert!(
         desk.text("judged/report.html")
             .contains("The signature is good")
@@ -477,30 +487,30 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     assert!(desk.text("export/report.html").contains("not checked"));
     // And of an export, later.
     assert_eq!(
-        desk.log(0, &["export", "--key", "key"])["head"]["signature_checked"],
+        desk.log(0, &["export", "--log-key", "key"])["head"]["signature_checked"],
         "good"
     );
     assert_eq!(
-        findings(&desk.log(3, &["export", "--key", "other-key"]))[0].0,
+        findings(&desk.log(3, &["export", "--log-key", "other-key"]))[0].0,
         "head_key"
     );
     assert!(!desk.path("logs").exists(), "--check writes nothing");
 
-    let error = desk.refused(&["pump.bin", "--check", "--save-key", "other-key"]);
+    let error = desk.refused(&["pump.bin", "--check", "--save-log-key", "other-key"]);
     assert!(error.contains("other-key exists already"), "{error}");
     assert_ne!(desk.text("other-key"), key);
     desk.write("short", &key.as_bytes()[..60]);
-    let error = desk.refused(&["pump.bin", "--key", "short"]);
+    let error = desk.refused(&["pump.bin", "--log-key", "short"]);
     assert!(
         error.contains("exactly 64 hexadecimal digits") && !error.contains(&digits[..60]),
         "{error}"
     );
     assert!(
-        desk.refused(&["pump.bin", "--key", "nothing"])
+        desk.refused(&["pump.bin", "--log-key", "nothing"])
             .contains("nothing")
     );
     assert!(
-        desk.refused(&["export", "--save-key", "new"])
+        desk.refused(&["export", "--save-log-key", "new"])
             .contains("holds no key")
     );
     assert!(!desk.path("new").exists());
@@ -1067,8 +1077,8 @@ fn wrong_arguments_end_with_status_two_and_say_what_is_allowed() {
         (&["--connect", "127.0.0.1:65536"], "1 to 65535"),
         (&["--connect", "http://127.0.0.1:8480"], "HOST:PORT"),
         (
-            &["--connect", "127.0.0.1:8480", "--save-key", "key"],
-            "--save-key",
+            &["--connect", "127.0.0.1:8480", "--save-log-key", "key"],
+            "--save-log-key",
         ),
         (&["pump.bin", "--log", "alarms"], "events, critical"),
         (&["pump.bin", "--check", "--output", "x"], "--output"),
@@ -1136,7 +1146,7 @@ fn without_bluetooth_the_reason_is_said() {
     for arguments in [
         &["pump.bin", "--bluetooth", "Thecal"][..],
         &["--connect", "127.0.0.1:1", "--bluetooth", "Thecal"],
-        &["--bluetooth", "Thecal", "--save-key", "key"],
+        &["--bluetooth", "Thecal", "--save-log-key", "key"],
     ] {
         assert_eq!(
             desk.thecal(&[&["log"], arguments].concat()).status,
