@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
-//! | who may connect, and when; somebody is at hand | [`admission`], [`presence`] | |
+//! | who may connect, when, and until when; somebody is at hand | [`reception`], [`admission`], [`presence`] | |
 //! | who is speaking | [`envelope`], [`noise`], [`seal`], [`keys`] | Noise_KKpsk0, ChaCha20-Poly1305 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
 //!
@@ -76,6 +76,7 @@ pub mod pack;
 pub mod presence;
 pub mod program;
 pub mod reassembler;
+pub mod reception;
 pub mod refused;
 pub mod roles;
 #[cfg(test)]
@@ -116,6 +117,7 @@ pub use program::{
     Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,
     Program, SECONDARIES, Staged, from_minutes,
 };
+pub use reception::{Over, Reception};
 pub use refused::{
     Field, LibraryFault, LimitKind, NotAllowed, NotNow, RefillStep, Refused, ScheduleFault,
 };

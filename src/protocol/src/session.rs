@@ -117,19 +117,23 @@ pub enum HangUp {
     PresenceOver,
     /// The key it spoke with has been taken away.
     KeyGone,
-    /// An enrolment has done what it was for.
-    Enrolled,
 }
 
-impl core::fmt::Display for HangUp {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.write_str(match self {
+impl HangUp {
+    /// What to say after "the connection ends: ".
+    pub const fn text(self) -> &'static str {
+        match self {
             HangUp::Denied => "the phone was denied",
             HangUp::Idle => "nothing was asked for 5 min",
             HangUp::PresenceOver => "the presence window has closed",
             HangUp::KeyGone => "the key was taken away",
-            HangUp::Enrolled => "the enrolment is done",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for HangUp {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(self.text())
     }
 }
 

@@ -203,7 +203,9 @@ impl Pump {
             *keyring = Keyring::new();
             return;
         };
-        keyring.set_pump(identity.private.clone());
+        if let Some(public) = self.access.public_key {
+            keyring.set_pump_pair(identity.private.clone(), public);
+        }
         for (slot, key, last_number) in self.keys_in_force() {
             let key = key.map(|key| {
                 Slot::new(
