@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not DRIVER, reason="THECAL_NATIVE_SIM_LOCKED is 
 # tests/drivers/link/src/main.c
 PASSKEY = 271828
 CARD = bytes(number & 0xFF for number in range(300))
-BONDS = 8
+BONDS = 7
 
 SECURITY, MAGNET = 6, 7
 # Without delay, so that a phone finds it armed.
@@ -224,7 +224,7 @@ async def test_the_magnet_is_told_when_it_comes_and_when_it_goes(rig):
 
 
 @pytest.mark.time_limit(240)
-async def test_a_ninth_bond_takes_the_place_of_the_oldest(rig):
+async def test_one_bond_too_many_takes_the_place_of_the_oldest(rig):
     rig.pump.arguments = [ARMED]
     async with rig:
         await said(rig, "armed: 1")

@@ -9,8 +9,8 @@
  * indications and advertising. What both touch is behind one spinlock, held for a copy of one frame at most.
  *
  * The order of what is told: CONNECTED, then frames in their order with an OVERFLOW where some are missing, then DISCONNECTED. MTU and
- * SECURITY are told before frames that wait, the magnet before everything. Advertising begins again when DISCONNECTED has been dealt with, so that the next phone never
- * meets what was meant for the one before.
+ * SECURITY are told before frames that wait, the magnet before everything. Advertising begins again when DISCONNECTED has been dealt
+ * with, so that the next phone never meets what was meant for the one before.
  */
 #include "link_internal.h"
 
