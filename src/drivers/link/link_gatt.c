@@ -33,10 +33,6 @@
 
 LOG_MODULE_REGISTER(thecal_link, CONFIG_THECAL_LINK_LOG_LEVEL);
 
-#if defined(CONFIG_THECAL_INSECURE_LINK) && !defined(CONFIG_BOARD_NATIVE_SIM)
-#error "An open link exists for tests on native_sim only."
-#endif
-
 #define MTU_LOWEST   23
 #define MTU_HIGHEST  247
 #define WRITE_HEADER 3
@@ -57,13 +53,8 @@ static const struct bt_uuid_128 data_uuid = LINK_UUID(0x0005);
 static const struct bt_uuid_128 status_changed_uuid = LINK_UUID(0x0006);
 static const struct bt_uuid_128 emergency_card_uuid = LINK_UUID(0x0007);
 
-#ifdef CONFIG_THECAL_INSECURE_LINK
-#define MAY_READ  BT_GATT_PERM_READ
-#define MAY_WRITE BT_GATT_PERM_WRITE
-#else
 #define MAY_READ  BT_GATT_PERM_READ_LESC
 #define MAY_WRITE BT_GATT_PERM_WRITE_LESC
-#endif
 
 /*
  * A value that a phone reads. A long one takes several reads, each from an offset; meanwhile the link thread may set
@@ -95,6 +86,7 @@ static struct {
 	bool indicating;    /* the phone has not confirmed the last one yet: `indication` belongs to the host */
 	uint16_t status_changed;
 	uint8_t security;
+	uint16_t interval;  /* of the connection, in units of 1.25 ms */
 	bool bonded;
 	bool stranger;      /* got in although only bonded phones may: is to be turned away */
 	bool held;          /* the magnet */
@@ -115,6 +107,7 @@ static struct {
 	uint32_t session;
 	uint16_t mtu;
 	uint8_t security;
+	uint16_t interval;
 	bool bonded;
 	bool held;
 	bool connected;
@@ -226,8 +219,13 @@ static const struct bt_gatt_attr *attribute(const struct bt_uuid_128 *uuid)
 static void connected(struct bt_conn *conn, uint8_t error)
 {
 	const bool bonded = error == 0 && link_security_is_bond(bt_conn_get_dst(conn));
-	const k_spinlock_key_t key = k_spin_lock(&lock);
+	struct bt_conn_info info = {0};
+	k_spinlock_key_t key;
 
+	if (error == 0) {
+		(void)bt_conn_get_info(conn, &info);
+	}
+	key = k_spin_lock(&lock);
 	/* Whether or not the connection came about, this ends the advertising. */
 	shared.advertising = false;
 	if (error == 0) {
@@ -236,6 +234,7 @@ static void connected(struct bt_conn *conn, uint8_t error)
 		shared.mtu = MTU_LOWEST;
 		shared.security = BT_SECURITY_L1;
 		shared.bonded = bonded;
+		shared.interval = info.le.interval;
 		/* A controller that does not look at its accept list. */
 		shared.stranger = !bonded && shared.mode == THECAL_LINK_ADVERTISE_BONDED;
 		shared.response.length = 0;
@@ -291,9 +290,23 @@ static void security_changed(struct bt_conn *conn, bt_security_t level, enum bt_
 	link_security_changed(conn);
 }
 
+static void paced(struct bt_conn *conn, uint16_t interval, uint16_t latency, uint16_t timeout)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	ARG_UNUSED(latency);
+	ARG_UNUSED(timeout);
+	if (conn == shared.phone) {
+		shared.interval = interval;
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
 BT_CONN_CB_DEFINE(thecal_link_connection) = {
 	.connected = connected,
 	.disconnected = disconnected,
+	.le_param_updated = paced,
 	.recycled = recycled,
 	.security_changed = security_changed,
 };
@@ -484,7 +497,11 @@ static bool next_event(struct thecal_link_event *event)
 		told.mtu = shared.mtu;
 		told.security = BT_SECURITY_L1;
 		told.bonded = shared.bonded;
+		told.interval = 0;
 		kind = THECAL_LINK_CONNECTED;
+	} else if (told.connected && told.interval != shared.interval) {
+		told.interval = shared.interval;
+		kind = THECAL_LINK_PACED;
 	} else if (told.connected && told.mtu != shared.mtu) {
 		told.mtu = shared.mtu;
 		kind = THECAL_LINK_MTU;
@@ -509,6 +526,7 @@ static bool next_event(struct thecal_link_event *event)
 	event->security = told.security;
 	event->bonded = told.bonded;
 	event->held = told.held;
+	event->interval = told.interval;
 	return kind != 0;
 }
 

@@ -26,6 +26,7 @@
 #define THECAL_LINK_OVERFLOW 5     /* here frames are missing, for which there was no room; the message is to be dropped */
 #define THECAL_LINK_SECURITY 6     /* `security` or `bonded` has changed: encrypted by a bond's keys, or paired */
 #define THECAL_LINK_MAGNET 7       /* `held`: a magnet has come or gone; of no session */
+#define THECAL_LINK_PACED 8        /* `interval` is how often the two meet; told at the beginning of a connection, and when it changes */
 
 struct thecal_link_event {
 	uint32_t session; /* numbers the connections of this boot from 1 */
@@ -37,8 +38,10 @@ struct thecal_link_event {
 	bool held;        /* the magnet */
 	uint8_t bytes[THECAL_LINK_FRAME_BYTES];
 	uint8_t reserved;
+	uint16_t interval; /* between two connection events, in units of 1.25 ms */
+	uint16_t reserved_2;
 };
-_Static_assert(sizeof(struct thecal_link_event) == 260, "layout is shared with Rust");
+_Static_assert(sizeof(struct thecal_link_event) == 264, "layout is shared with Rust");
 
 /* How the pump shows itself. */
 #define THECAL_LINK_ADVERTISE_OFF 0    /* not at all */

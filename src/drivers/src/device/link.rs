@@ -56,6 +56,13 @@ pub enum LinkEvent<'a> {
         /// The pump keeps the keys of this phone.
         bonded: bool,
     },
+    /// How often the two meet: at the beginning of a connection, and when it changes.
+    Paced {
+        /// The connection.
+        session: u32,
+        /// From one connection event to the next, in us.
+        interval_us: u32,
+    },
     /// A magnet has come or gone. Of no session.
     Magnet {
         /// It is there.
@@ -95,6 +102,9 @@ const _: () = assert!(
     bindings::THECAL_LINK_CARD_BYTES == 512,
     "link.h says otherwise"
 );
+
+/// The unit of connection intervals, us (Core Specification, Vol 4, Part E, 7.7.65.1).
+const INTERVAL_UNIT_US: u32 = 1_250;
 
 /// Where C puts an event; reused, because it is large.
 #[derive(Default)]
@@ -138,6 +148,10 @@ pub fn receive(buffer: &mut EventBuffer, milliseconds: u32) -> Option<LinkEvent<
             session,
             level: event.security,
             bonded: event.bonded,
+        },
+        bindings::THECAL_LINK_PACED => LinkEvent::Paced {
+            session,
+            interval_us: INTERVAL_UNIT_US.saturating_mul(u32::from(event.interval)),
         },
         bindings::THECAL_LINK_MAGNET => LinkEvent::Magnet { held: event.held },
         _ => LinkEvent::Unknown,

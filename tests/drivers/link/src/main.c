@@ -1,9 +1,9 @@
 /*
- * The link driver with the permissions of a real pump and a slow link thread, for tests/ble/test_driver.py and test_security.py.
+ * The link driver with a slow link thread, for tests/ble/test_driver.py and test_security.py.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The firmware for native_sim opens the link to everybody and is quick; here it is as on a board with much to do. Every event is
+ * The firmware on native_sim is quick; here it is as on a board with much to do. Every event is
  * printed. Info says which session it is for; a frame is put into Response.
  *
  * A magnet held once arms it, without any window of time; held again, it disarms it and lets in bonded phones only.
@@ -15,10 +15,6 @@
 #include <zephyr/kernel.h>
 #include <zephyr/sys/printk.h>
 #include <zephyr/sys/util.h>
-
-#ifdef CONFIG_THECAL_INSECURE_LINK
-#error "This is about the link that is not open."
-#endif
 
 #define SLOW_MS 300
 
