@@ -1401,4 +1401,10 @@ impl Pump {
     pub(crate) fn suspended_job(&self) -> Option<therapy::JobKind> {
         self.jobs.suspended().map(|job| job.order().kind())
     }
+
+    /// Number of the last command of a slot.
+    pub(crate) fn last_command(&self, slot: u8) -> u32 {
+        let numbers = &self.access.numbers().0;
+        numbers.get(usize::from(slot)).copied().unwrap_or(0)
+    }
 }

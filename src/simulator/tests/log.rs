@@ -570,7 +570,7 @@ fn another_pump_or_a_changed_log_is_never_added_to_an_export() {
     let error = desk.refused(&["short.bin", "--output", "export"]);
     assert!(error.contains("holds records up to 40"), "{error}");
     // A blank one.
-    desk.write("blank.bin", &[0xFF; 442_368]);
+    desk.write("blank.bin", &[0xFF; 450_560]);
     let error = desk.refused(&["blank.bin", "--output", "export"]);
     assert!(
         error.contains("the log is empty, and export holds records up to 40"),
@@ -947,7 +947,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
             .collect()
     };
     for (name, length) in [
-        ("image", 442_368),
+        ("image", 450_560),
         ("512", 524_288),
         ("1024", 1_048_576),
         ("longer", 3_000_000),
@@ -984,7 +984,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
     assert!(desk.refused(&["nothing.bin"]).contains("nothing.bin"));
     assert!(!desk.path("logs").exists(), "nothing was written");
     // A blank flash is one of a pump that has never started.
-    desk.write("blank", &[0xFF; 442_368]);
+    desk.write("blank", &[0xFF; 450_560]);
     let report = desk.log(0, &["blank"]);
     assert_eq!(report["records"]["count"], 0);
     assert!(report["notes"].to_string().contains("the flash is blank"));

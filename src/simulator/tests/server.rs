@@ -555,7 +555,7 @@ fn a_flash_image_keeps_the_program_across_runs() {
 fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("file");
-    let length = 442_368;
+    let length = 450_560;
     let noise: Vec<u8> = (0..length)
         .map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
@@ -570,7 +570,7 @@ fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
             Vec::new(),
             "0 bytes long, but an image has exactly 442368",
         ),
-        ("zeros", vec![0; 442_368], "is no flash image of a pump"),
+        ("zeros", vec![0; 450_560], "is no flash image of a pump"),
         ("noise", noise, "is no flash image of a pump"),
     ] {
         std::fs::write(&path, &bytes).expect("a file");

@@ -446,6 +446,8 @@ impl Pump {
             .is_some_and(|pending| pending.asked.is_some())
         {
             self.undo(now, actions);
+            // Its own record can land behind this: what is in force is written at once.
+            self.retry_at = now.pump;
         }
     }
 
