@@ -273,6 +273,12 @@ impl World {
         };
     }
 
+    /// What it is built of.
+    #[must_use]
+    pub const fn build(&self) -> &Build {
+        &self.build
+    }
+
     /// What the factory has made of it.
     #[must_use]
     pub fn commissioning(&self) -> &CommissioningRecord {
