@@ -60,17 +60,18 @@ export class OrdersView {
     // Somebody with a wallet card has come for this.
     element("fold-emergency").open = may("emergency minimum rate") && !may("stage");
     element("fold-patient-bolus").open = !element("fold-patient-bolus").hidden;
-    show("orders", element("orders-forms").querySelector("details:not([hidden])") !== null || may("commission"));
   }
 
   /** A pump as it leaves the factory is commissioned first. */
   offerCommissioning(wanted) {
     unfoldWhen("fold-commission", wanted && this.#may("commission"));
+    showWhenAny();
   }
 
   /** A trial has a diary. */
   offerDiary(wanted) {
     show("fold-diary", wanted && this.#may("diary entry"));
+    showWhenAny();
   }
 
   /** Orders can be given or not. */
@@ -132,6 +133,9 @@ export class OrdersView {
     return false;
   }
 }
+
+/** Who may order nothing has no place for it. */
+const showWhenAny = () => show("orders", element("orders-forms").querySelector("details:not([hidden])") !== null);
 
 /** Shows a fold, opened, or hides it; touches nothing when nothing changes. */
 function unfoldWhen(id, wanted) {
