@@ -44,6 +44,8 @@ extern crate std;
 pub mod card;
 pub mod client;
 pub mod codec;
+#[cfg(test)]
+mod documentation;
 pub mod envelope;
 pub mod fragmenter;
 pub mod frame;
@@ -71,6 +73,8 @@ pub mod session;
 pub mod status;
 pub mod therapy;
 pub mod uuid;
+#[cfg(test)]
+mod vectors;
 
 pub use card::{CARD_ALARMS, CARD_BYTES, CardBolus, EmergencyCard};
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
