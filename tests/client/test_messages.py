@@ -66,8 +66,8 @@ REQUESTS = {
     "read-refills": Command("ReadRefills", **{"from": 8}),
     "diary-entry": Command("DiaryEntry", messages.DiaryEntry(True, 6)),
     "extend-trial": Command("ExtendTrial", days=3),
-    "grant-key": Command("GrantKey", messages.KeyGrant(2, "Patient", b"\x55" * 32, b"\x66" * 32)),
-    "revoke-key": Command("RevokeKey", slot=2),
+    "grant-key": Command("GrantKey", messages.KeyGrant(1, "Patient", b"\6" * 32, b"\7" * 32)),
+    "revoke-key": Command("RevokeKey", slot=1),
     "read-keys": Command("ReadKeys"),
     "stage-flex": Command(
         "Stage",
@@ -80,7 +80,7 @@ REQUESTS = {
 }
 
 REFUSALS = [
-    Refused("NotAllowed", because=messages.NotAllowed("Presence")),
+    Refused("NotAllowed", because=messages.NotAllowed("Role", role="Patient")),
     Refused("NothingStaged"),
     Refused("DigestMismatch"),
     Refused("StageExpired"),
@@ -169,7 +169,7 @@ OUTCOMES = {
     "Therapy": Outcome("Therapy", THERAPY),
     "Path": Outcome("Path", messages.PathStatus(318_200, (messages.Slug(178_200, (messages.Component("Baclofen", 2_000_000),)),))),
     "AlreadyDone": Outcome("AlreadyDone", number=8),
-    "Keys": Outcome("Keys", (messages.KeyEntry(0, "Clinician", bytes(range(1, 9)), 41),)),
+    "Keys": Outcome("Keys", (messages.KeyEntry(0, "Clinician", bytes(range(1, 9)), 12),)),
     **{f"Refused-{number:02}-{refused.case}": Outcome("Refused", refused) for number, refused in enumerate(REFUSALS)},
 }
 
@@ -294,7 +294,7 @@ def test_what_travels_outside_of_a_seal_is_read_and_written():
     info = messages.Info(1, int(kept, 16), 1, b"eight by", "InService", False)
     assert postcard.decode(messages.Info, found["Info"]) == info
     assert postcard.decode(messages.Welcome, found["Welcome-patient"]) == messages.Welcome("Patient", 300)
-    assert postcard.decode(messages.Denied, found["Denied-Repeated"]) == messages.Denied("Repeated", last=41)
+    assert postcard.decode(messages.Denied, found["Denied-Repeated"]) == messages.Denied("Repeated", last=3)
     denied = {postcard.decode(messages.Denied, data).case for name, data in found.items() if name.startswith("Denied")}
     assert denied == set(messages.Denied.CASES)
     card = postcard.decode(messages.EmergencyCard, found["EmergencyCard"])

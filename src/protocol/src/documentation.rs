@@ -76,8 +76,14 @@ fn read_source(code: &str, texts: &mut Texts) {
     let mut within: Option<String> = None;
     // The macro in which our lists of names stand: one level deeper.
     let mut shift = 0;
+    let mut attribute = false;
     for whole in code.lines() {
         let line = whole.trim_start();
+        attribute |= line.starts_with("#[");
+        if attribute {
+            attribute = !line.ends_with(']');
+            continue;
+        }
         let depth = (whole.len() - line.len()).saturating_sub(shift);
         if let Some(text) = line.strip_prefix("///") {
             if !comment.is_empty() {
@@ -86,7 +92,7 @@ fn read_source(code: &str, texts: &mut Texts) {
             comment.push_str(text.trim());
             continue;
         }
-        if line.starts_with("#[") || line.is_empty() {
+        if line.is_empty() {
             continue;
         }
         let said = tidy(&core::mem::take(&mut comment));

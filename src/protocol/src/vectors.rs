@@ -18,7 +18,7 @@ use crate::fragmenter::Fragmenter;
 use crate::frame::{MESSAGE_LIMIT, Parsed, check_of};
 use crate::info::capability;
 use crate::keys::{self, Credentials};
-use crate::noise::{Initiator, Responder};
+use crate::noise::{FIRST_BYTES, Initiator, Responder};
 use crate::reassembler::{Progress, Reassembler};
 use crate::{
     Answer, CardBolus, Client, ClientEvent, Command, DeliveryState, Denied, ENROLMENT_SLOT,
@@ -26,6 +26,7 @@ use crate::{
     Program, PublicKey, Received, Request, Role, Secret, Session, SessionId, Situation, Slot,
     VERSION, Welcome, samples,
 };
+use samples::secret;
 
 /// Whether a pump of this version has left the house.
 const RELEASED: bool = false;
@@ -113,19 +114,7 @@ fn info(armed: bool) -> Info {
 
 /// What travels outside of a seal, and the content of Welcome.
 pub(crate) fn open_words() -> Vec<Line> {
-    let denied = [
-        Denied::UnknownVersion {
-            version: 2,
-            known: VERSION,
-        },
-        Denied::Malformed,
-        Denied::NotAdmitted,
-        Denied::NotArmed,
-        Denied::ConnectionUsed,
-        Denied::NoSession,
-        Denied::NotSealed,
-        Denied::Repeated { last: 41 },
-    ];
+    let denied = samples::denied();
     let welcomes = Role::ALL.map(|role| Welcome {
         role,
         last_number: 300,
@@ -161,14 +150,10 @@ pub(crate) fn open_words() -> Vec<Line> {
     };
     let mut lines = Vec::from([line("Info", &info(false)), line("Info-armed", &info(true))]);
     lines.extend(welcomes.map(|welcome| line(format!("Welcome-{}", welcome.role), &welcome)));
-    lines.extend(denied.map(|denied| line(format!("Denied-{}", variant(&denied)), &denied)));
+    lines.extend(denied.iter().map(|denied| line(format!("Denied-{}", variant(denied)), denied)));
     lines.push(line("EmergencyCard", &card));
     lines.push(line("EmergencyCard-blank", &blank));
     lines
-}
-
-fn secret(byte: u8) -> Secret {
-    Secret::new([byte; 32])
 }
 
 fn public(byte: u8) -> PublicKey {
@@ -237,12 +222,13 @@ fn conversation(name: &str, slot: u8, role: Role, command: Command, outcome: Out
     let greeting = Hello::from_bytes(&hello[2..]).unwrap();
     let prologue = envelope::prologue(&info);
     let own = (&pump, &pump.public_key());
+    let mut noise = greeting.noise;
     let responder = Responder::read(
         &prologue,
         own,
         &phone.public_key(),
         &preshared,
-        &greeting.noise,
+        &mut noise,
     );
     let payload = line("", &Welcome { role, last_number }).1;
     let mut body = [&[0; 32][..], &bytes(&payload), &[0; 16]].concat();
@@ -306,7 +292,7 @@ fn handshakes() -> Vec<Line> {
 /// Messages cut for the smallest and the largest MTU, numbered over the end of a byte.
 fn frames() -> Vec<Line> {
     let mut lines = Vec::new();
-    for (name, length, first) in [("short", 2, 0), ("medium", 71, 254), ("longest", 1_020, 9)] {
+    for (name, length, first) in [("short", 2, 0), ("medium", 71, 254), ("longest", MESSAGE_LIMIT - 4, 9)] {
         let message: Vec<u8> = (1..=250).cycle().take(length).collect();
         lines.push((format!("{name}.message"), hex(&message)));
         lines.push((format!("{name}.check"), hex(&check_of(&message))));
@@ -448,12 +434,14 @@ fn vectors_of_handshakes_are_shaken_again() {
         let info: Info = decode(&field("info")).unwrap();
         assert_eq!(envelope::prologue(&info).as_slice(), prologue);
         let preshared = secret("preshared");
-        let (initiator, noise) = Initiator::begin(
+        let mut noise = [0; FIRST_BYTES];
+        let initiator = Initiator::begin(
             &prologue,
             (&phone, &public("phone_public")),
             &public("pump_public"),
             &preshared,
             secret("phone_ephemeral_private"),
+            &mut noise,
         )
         .unwrap();
         assert_eq!(noise.as_slice(), field("first_noise_message"));

@@ -7,7 +7,7 @@ from thecal.postcard import WireError
 FIRST, LAST, ACKNOWLEDGE, ABORT = 1, 2, 4, 8
 
 # The longest message with its CRC-32, and the shortest.
-MOST, LEAST = 1024, 6
+MOST, LEAST = 1056, 6
 
 DROPPED = (
     "NotOpen",

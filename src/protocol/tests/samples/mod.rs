@@ -11,12 +11,12 @@ use std::vec::Vec;
 use protocol::{
     AlarmIntervals, AlarmState, Amount, BolusAvailability, BolusDenial, BridgePlan, BridgeStatus,
     Bytes, Catheter, ClinicianBolus, Command, Commissioning, Commit, Component, DeliveryState,
-    DiaryEntry, Digest, Dose, DrugTotal, Field, Fill, Finding, Fingerprint, FlexStep, FlexWeek,
-    HospitalLibrary, JobKind, JobStatus, KeyEntry, KeyGrant, LibraryEntry, LibraryFault, Lifecycle,
-    LimitKind, Limits, List, LogBytes, LogName, LogPart, Malformed, Mode, NotAllowed, NotNow,
-    Outcome, PathStatus, PatientBolus, PeriodCap, Prime, Program, PublicKey, Refill, RefillDates,
-    RefillLimit, RefillStep, Refills, Refused, Response, Role, ScheduleFault, Secret, ServiceState,
-    ServiceStatus, SetClock, SetZone, Shown, Slug, Staged, Status, TherapyStatus, TrialStatus,
+    DiaryEntry, Digest, Dose, DrugTotal, Field, Fill, Finding, FlexStep, FlexWeek, HospitalLibrary,
+    JobKind, JobStatus, LibraryEntry, LibraryFault, LimitKind, Limits, List, LogBytes, LogName,
+    LogPart, Malformed, Mode, NotNow, Outcome, PathStatus, PatientBolus, PeriodCap, Prime, Program,
+    Refill, RefillDates, RefillLimit, RefillStep, Refills, Refused, Response, ScheduleFault,
+    ServiceState, ServiceStatus, SetClock, SetZone, Shown, Slug, Staged, Status, TherapyStatus,
+    TrialStatus,
 };
 use units::{
     AlarmKind, Clock, Drug, Duration, FaultPolicy, OverrideReason, Per, PrimeKind, PumpKind,
@@ -346,14 +346,6 @@ pub fn commands() -> Vec<Command> {
             score: 6,
         }),
         Command::ExtendTrial { days: 3 },
-        Command::GrantKey(KeyGrant {
-            slot: 2,
-            role: Role::Patient,
-            public_key: PublicKey([0x55; 32]),
-            preshared: Secret::new([0x66; 32]),
-        }),
-        Command::RevokeKey { slot: 2 },
-        Command::ReadKeys,
     ])
 }
 
@@ -364,9 +356,7 @@ pub fn shown() -> Shown {
 /// One of every refusal, in wire order, and every text of those that have several.
 pub fn refusals() -> Vec<Refused> {
     let mut refusals = Vec::from([
-        Refused::NotAllowed {
-            because: NotAllowed::Presence,
-        },
+        Refused::NotAllowed,
         Refused::NothingStaged,
         Refused::DigestMismatch,
         Refused::StageExpired,
@@ -379,7 +369,11 @@ pub fn refusals() -> Vec<Refused> {
             highest: 24_000_000,
         },
         Refused::BadMessage(Malformed::Undecodable),
-        Refused::NumberUsed { last: 3 },
+        Refused::UnknownVersion {
+            version: 9,
+            known: 0,
+        },
+        Refused::StaleIdentifier { last: 3 },
         Refused::OverLimit {
             limit_kind: LimitKind::DayNanograms,
             drug: Drug::Morphine,
@@ -425,23 +419,9 @@ pub fn refusals() -> Vec<Refused> {
             Malformed::TrailingBytes,
             Malformed::NotCanonical,
             Malformed::UnknownCommand { number: 77 },
-            Malformed::Identifier,
-            Malformed::Numbered,
+            Malformed::IdentifierZero,
         ]
         .map(Refused::BadMessage),
-    );
-    refusals.extend(
-        [
-            NotAllowed::Role {
-                role: Role::Patient,
-            },
-            NotAllowed::Lifecycle {
-                lifecycle: Lifecycle::EndOfService,
-            },
-            NotAllowed::Alarm,
-            NotAllowed::Key,
-        ]
-        .map(|because| Refused::NotAllowed { because }),
     );
     refusals.extend(
         [RefillStep::Aspirated, RefillStep::Confirm]
@@ -559,12 +539,6 @@ pub fn outcomes() -> Vec<Outcome> {
             entries: List::of([refill]),
         }),
         Outcome::AlreadyDone { number: 8 },
-        Outcome::Keys(List::of([KeyEntry {
-            slot: 0,
-            role: Role::Clinician,
-            fingerprint: Fingerprint([1, 2, 3, 4, 5, 6, 7, 8]),
-            last_number: 41,
-        }])),
     ])
 }
 
