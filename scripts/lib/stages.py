@@ -143,8 +143,8 @@ def crates(stage):
         "cargo test", ["cargo", "test", "--locked", "--workspace", "--all-features", "--no-fail-fast"], CARGO_COUNTS
     )
     stage.check(
-        "the messages and records in a second hand, against schema and seeds",
-        [sys.executable, "-m", "unittest", "discover", "-s", "tests/ble", "-p", "test_wire.py"],
+        "the log's records in a second hand, against table and document",
+        [sys.executable, "-m", "unittest", "discover", "-s", "tests/ble", "-p", "test_history.py"],
     )
 
 
@@ -188,6 +188,44 @@ def drivers(stage):
 def scenarios(stage):
     """The command a user types, run to its end, against the golden summary; wrong input refused."""
     stage.counted("scenarios", [sys.executable, "tests/scenarios/check.py"], PLAIN_COUNTS)
+
+
+def client(stage):
+    """The independent client, written from docs/protocol.md: against the kept vectors, and against the virtual pump."""
+    python = client_environment(stage)
+    if python is None:
+        return
+    if not stage.check("virtual pump", ["cargo", "build", "--release", "--locked", "--package", "simulator"]):
+        return
+    stage.counted(
+        "client",
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/client"],
+        PYTEST_COUNTS,
+        env={"THECAL": str(TARGET / "release/thecal")},
+    )
+
+
+def client_environment(stage):
+    """A Python with the packages that tests/client needs: this one, or one made for the purpose. None after having said why not."""
+    wanted = ROOT / "tests/client/requirements.txt"
+    status, _ = stage.run([sys.executable, "-c", "import cryptography, pytest, websockets.asyncio.client"])
+    if status == 0:
+        return sys.executable
+    folder = TARGET / "client-venv"
+    python = folder / "bin/python3"
+    stamp = folder / "requirements.txt"
+    if stamp.is_file() and stamp.read_text() == wanted.read_text():
+        return python
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", folder],
+        [folder / "bin/pip", "install", "--quiet", "-r", wanted],
+    ):
+        status, output = stage.run(command)
+        if status != 0:
+            stage.verdict("Python packages of tests/client/requirements.txt (apt-get install python3-venv)", False, output)
+            return None
+    stamp.write_text(wanted.read_text())
+    return python
 
 
 def browser(stage):
@@ -234,6 +272,7 @@ STAGES = {
     "thumb": thumb,
     "drivers": drivers,
     "scenarios": scenarios,
+    "client": client,
     "browser": browser,
     "zephyr": zephyr,
 }

@@ -3,8 +3,8 @@
 
     bridge_backend.py COMMAND [ARGUMENT...]
 
-Boots a pump (THECAL_NATIVE_SIM) with blank flash, runs the command with THECAL_BRIDGE=tcp://127.0.0.1:PORT in its
-environment, and ends with its exit status. The pump ends with it, however that comes about.
+Boots a pump (THECAL_NATIVE_SIM) with blank flash and a magnet held to it, runs the command with THECAL_BRIDGE=tcp://127.0.0.1:PORT and
+THECAL_PACK (the text of its sterile pack) in its environment, and ends with its exit status. This side pairs, as an operating system does. The pump ends with it, however that comes about.
 
     bridge_backend.py node --test tests/browser/web_bluetooth.test.mjs
 """
@@ -89,7 +89,7 @@ class Bridge:
 
     async def open(self):
         await self.close()
-        phone = await self.rig.connect(polling=True)
+        phone = await self.rig.connect_bonded()
         self.phone = phone
         phone.gone.add_done_callback(lambda gone: self.lost(phone, gone.result()))
 
@@ -121,7 +121,7 @@ async def run(command):
         async with air.Rig(folder) as rig:
             server = await asyncio.start_server(lambda *ends: Bridge(rig, *ends).serve(), "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
-            environment = {**os.environ, "THECAL_BRIDGE": f"tcp://127.0.0.1:{port}"}
+            environment = {**os.environ, "THECAL_BRIDGE": f"tcp://127.0.0.1:{port}", "THECAL_PACK": rig.pack.text()}
             child = await asyncio.create_subprocess_exec(*command, env=environment, start_new_session=True)
             try:
                 return await asyncio.wait_for(child.wait(), TIME_LIMIT_S)

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 
+import paths  # noqa: F401
 import pytest
 
 # Far above what any test needs: it ends what hangs. One that waits for the pump's own time says how long with `time_limit`.

@@ -3,8 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-import wire
-from wire import BOOL, I16, U8, U16, U32, U64, Choice, Octets, Option, Union
+import paths  # noqa: F401
+from thecal import messages, postcard
+from thecal.messages import BOOL, I16, U8, U16, U32, U64
+from thecal.postcard import Choice, Octets, Option, Union
 
 
 class ResetCause(Union):
@@ -19,7 +21,7 @@ class ResetCause(Union):
 
 
 class Job(Union):
-    """What a job is, with what the log knows of it beyond wire.JOB_KIND."""
+    """What a job is, with what the log knows of it beyond messages.JOB_KIND."""
 
     CASES = {
         "PatientBolus": None,
@@ -31,7 +33,7 @@ class Job(Union):
 
 
 @dataclass(frozen=True)
-class Repairs(wire.Struct):
+class Repairs(postcard.Struct):
     copies: U32
     banks: U32
     pages_sealed: U32
@@ -40,14 +42,14 @@ class Repairs(wire.Struct):
 
 
 @dataclass(frozen=True)
-class ImageVersion(wire.Struct):
+class ImageVersion(postcard.Struct):
     major: U8
     minor: U8
     patch: U16
 
 
 TOTALS_SOURCE = Choice("TotalsSource", ("New", "Retained", "Checkpoint", "Lost"))
-MODE_NAME = Choice("ModeName", tuple(wire.Mode.CASES))
+MODE_NAME = Choice("ModeName", tuple(messages.Mode.CASES))
 ORDER_REFUSAL = Choice("OrderRefusal", ("Invalid", "Busy", "InterlockClosed", "OverCeiling", "Failed", "NotArmed"))
 JOB_END = Choice("JobEnd", ("Completed", "Cancelled", "Interrupted", "Fault"))
 UPDATE_STEP = Choice("UpdateStep", ("Started", "Accepted", "Refused", "Confirmed", "Reverted"))
@@ -63,7 +65,7 @@ class Kind:
 
     def read(self, body):
         """(session, fields) of a whole body."""
-        reader = wire.Reader(body)
+        reader = postcard.Reader(body)
         session = U32.read(reader)
         values = {name: of.read(reader) for name, of in self.fields.items()}
         reader.end()
@@ -82,21 +84,21 @@ KINDS = {
     1: critical(
         "pump started",
         cause=ResetCause,
-        clock=wire.Clock,
+        clock=messages.Clock,
         totals=TOTALS_SOURCE,
-        counted_steps=wire.I64,
+        counted_steps=messages.I64,
         at_most_steps=U64,
     ),
     2: critical(
         "program committed",
         number=U32,
-        drug=wire.DRUG,
+        drug=messages.DRUG,
         concentration_ng_per_ml=U32,
         mode=MODE_NAME,
         before_ng=Option(U64),
         total_ng=U64,
         filled_nl=Option(U32),
-        reason=Option(wire.OVERRIDE_REASON),
+        reason=Option(messages.OVERRIDE_REASON),
     ),
     3: critical("commit not done", number=U32),
     4: event("steps missed", steps=U64),
@@ -105,25 +107,25 @@ KINDS = {
     7: event("session opened"),
     8: event("session closed"),
     9: event("status flags cleared", mask=U16),
-    10: event("clock set", before=wire.Clock, after=wire.Clock),
+    10: event("clock set", before=messages.Clock, after=messages.Clock),
     11: critical("alarm raised", faults=U16),
     12: critical("alarm cleared", faults=U16),
     13: critical("memory repaired", repairs=Repairs),
     14: critical("memory lost", program=BOOL, totals=BOOL, kinds=U8, log=BOOL),
     15: critical("records lost", records=U32),
-    32: event("delivery changed", delivery=wire.DELIVERY_STATE, flow_nl_per_day=U64),
+    32: event("delivery changed", delivery=messages.DELIVERY_STATE, flow_nl_per_day=U64),
     33: event("self-test", failed=U16),
     34: critical("refill", expected_nl=Option(U32), aspirated_nl=Option(U32), filled_nl=U32),
     35: event("job started", job=Job, id=U32, volume_nl=U32),
     36: event("job ended", job=Job, id=U32, end=JOB_END, counted_steps=U32, at_most_steps=U32),
     37: event("bolus granted", id=U32),
-    38: event("bolus denied", id=U32, reason=wire.BolusDenial),
-    39: event("alarm sounded", alarm=wire.ALARM_KIND),
-    40: event("alarm silenced", alarm=wire.ALARM_KIND),
+    38: event("bolus denied", id=U32, reason=messages.BolusDenial),
+    39: event("alarm sounded", alarm=messages.ALARM_KIND),
+    40: event("alarm silenced", alarm=messages.ALARM_KIND),
     41: critical("motor stalled", steps=U32),
     42: critical("motor turns again", missed_steps=U64),
     43: critical("reservoir low", left_nl=U32),
-    44: critical("service life", over=BOOL, stops_at=Option(wire.WALL_TIME)),
+    44: critical("service life", over=BOOL, stops_at=Option(messages.WALL_TIME)),
     45: critical("tube-set risk", stopped_h=U16),
     46: event("time zone changed", before_min=I16, after_min=I16),
     47: event("authentication failed", slot=U8, times=U16),
@@ -131,16 +133,16 @@ KINDS = {
     49: critical("firmware update", step=UPDATE_STEP, version=ImageVersion),
     50: critical("MRI mode", on=BOOL),
     51: event("battery", millivolts=U16),
-    52: critical("alarm on", alarm=wire.ALARM_KIND),
-    53: critical("alarm off", alarm=wire.ALARM_KIND),
-    54: critical("alarm acknowledged", alarm=wire.ALARM_KIND),
+    52: critical("alarm on", alarm=messages.ALARM_KIND),
+    53: critical("alarm off", alarm=messages.ALARM_KIND),
+    54: critical("alarm acknowledged", alarm=messages.ALARM_KIND),
     55: event("program, in parts", number=U32, offset=U16, part=Octets(80)),
     56: critical("bridge started", volume_nl=U32, flow_nl_per_day=U32),
     57: critical("bridge ended"),
     58: critical("refill opened", expected_nl=Option(U32)),
     59: critical("refill closed"),
     60: critical("catheter set", path_nl=U32),
-    61: critical("commissioned", record=wire.Commissioning),
+    61: critical("commissioned", record=messages.Commissioning),
     62: critical("drug library loaded", version=U32, checksum=U32),
     63: critical("emergency minimum rate"),
     64: event("diary entry", baseline=BOOL, score=U8),
@@ -158,12 +160,12 @@ class Record:
     version: int
     boot: int
     monotonic_us: int
-    clock: wire.Clock
+    clock: messages.Clock
     body: bytes
 
     @staticmethod
     def decode(data):
-        reader = wire.Reader(data)
+        reader = postcard.Reader(data)
         sequence = reader.unsigned(32)
         extension = reader.raw(reader.unsigned(32))
         kind = reader.unsigned(16)
@@ -181,7 +183,7 @@ class Record:
         reader.end()
         anchor = extension[2:18] if len(extension) >= 18 else None
         return Record(
-            sequence, extension[:2], anchor, kind, version, boot, monotonic, wire.Clock(clock, **said), body
+            sequence, extension[:2], anchor, kind, version, boot, monotonic, messages.Clock(clock, **said), body
         )
 
     @property
@@ -227,9 +229,9 @@ async def read(phone, log, chain, first=0):
     records = []
     trips = 0
     while True:
-        part = await phone.command(wire.read_log(log, first))
+        part = await phone.command(messages.read_log(log, first))
         trips += 1
-        assert isinstance(part, wire.LogPart), part
+        assert isinstance(part, messages.LogPart), part
         records += [chain.take(data) for data in part.split()]
         first = part.next
         if part.newest is None or first > part.newest:

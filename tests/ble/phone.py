@@ -1,14 +1,15 @@
 """A phone and the air between it and the pump: a real Bluetooth host over virtual controllers (Bumble).
 
     async with Rig(folder) as rig:          # the pump boots
-        phone = await rig.connect(mtu=185)
+        phone = await rig.connect(mtu=185)  # paired, enrolled, in a session as a clinician
         status = await phone.interrogate()
-        number = await phone.program(wire.continuous("Baclofen", 2_000_000, 250_000))
+        number = await phone.program(messages.continuous("Baclofen", 2_000_000, 250_000))
 
-The phone speaks the protocol of wire.py: each command is one message, its answer comes by indications or by polling.
+The phone is the client of tests/client with Bluetooth as its carrier.
 """
 
 import asyncio
+import secrets
 import socket
 import time
 from contextlib import asynccontextmanager
@@ -19,11 +20,14 @@ from bumble.core import UUID, AdvertisingData
 from bumble.device import Device, Peer
 from bumble.hci import Address, HCI_Command_Complete_Event, HCI_ErrorCode, HCI_StatusReturnParameters
 from bumble.host import Host
+from bumble.keys import MemoryKeyStore
 from bumble.link import LocalLink
+from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.tcp_server import open_tcp_server_transport_with_socket
 
-import wire
+import paths  # noqa: F401
 from pump import Pump
+from thecal import client, keys, messages, noise
 
 BASE = "6a3e{:04x}-1f0d-4b59-9c1e-7d5a0c9be4f2"
 SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.format(n) for n in range(1, 8))
@@ -31,8 +35,8 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
 
-# What native_sim is made by the technical service: an implant with nominal numbers.
-IMPLANT = wire.Commissioning("ProgrammableImplant", step_volume_fl=2_500_000, capacity_nl=20_000_000)
+IMPLANT = client.IMPLANT
+ATTRIBUTES = dict(zip(range(2, 8), (INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD), strict=True))
 
 
 class PumpController(Controller):
@@ -61,27 +65,36 @@ class PumpController(Controller):
         )
 
 
-class Phone:
+class Keyboard(PairingDelegate):
+    """Somebody who types the passkey of the implant card."""
+
+    def __init__(self, passkey):
+        super().__init__(PairingDelegate.KEYBOARD_INPUT_ONLY)
+        self.passkey = passkey
+
+    async def get_number(self):
+        return self.passkey
+
+
+class Phone(client.Client):
     """One connection of the phone. `mtu` is what it asks for; 23 is what there is without asking."""
 
     def __init__(self, connection, mtu):
+        super().__init__()
         self.connection = connection
         self.peer = Peer(connection)
         self.client = self.peer.gatt_client
         self.mtu = mtu
         self.characteristics = {}
-        self.collector = wire.Collector()
         self.indications = asyncio.Queue()
         self.flags = asyncio.Queue()
         self.polling = False
-        self.number = 0
-        self.sequence = 0
-        self.round_trips = []
+        self.repeat_after = PATIENCE
         self.gone = asyncio.get_running_loop().create_future()
         connection.on("disconnection", lambda reason: self.gone.done() or self.gone.set_result(reason))
 
     async def open(self, polling):
-        """Discovers the service, agrees on the MTU, and subscribes unless it is to poll."""
+        """Discovers the service, agrees on the MTU, and subscribes unless it is to poll or may not yet."""
         if self.mtu > 23:
             agreed = await self.peer.request_mtu(self.mtu)
             assert agreed == self.mtu, f"asked for an MTU of {self.mtu}, got {agreed}"
@@ -91,14 +104,17 @@ class Phone:
             self.characteristics[str(characteristic.uuid).lower()] = characteristic
         self.polling = polling
         if not polling:
-            await self.peer.discover_descriptors(self.characteristics[RESPONSE])
-            await self.peer.subscribe(self.characteristics[RESPONSE], self.indications.put_nowait)
+            await self.subscribe()
+
+    async def subscribe(self):
+        await self.peer.discover_descriptors(self.characteristics[RESPONSE])
+        await self.peer.subscribe(self.characteristics[RESPONSE], self.indications.put_nowait)
 
     async def subscribe_status_changed(self):
         await self.peer.discover_descriptors(self.characteristics[STATUS_CHANGED])
         await self.peer.subscribe(self.characteristics[STATUS_CHANGED], self.flags.put_nowait)
 
-    async def read(self, uuid, offset=0):
+    async def read_once(self, uuid, offset=0):
         """One read, from an offset by "read blob"; at most MTU - 1 bytes."""
         handle = self.characteristics[uuid].handle
         if offset == 0:
@@ -110,106 +126,38 @@ class Phone:
             raise att.ATT_Error(error_code=answer.error_code, message=str(answer))
         return bytes(answer.attribute_value if offset == 0 else answer.part_attribute_value)
 
+    async def read(self, attribute, offset=0):
+        """An attribute of the client's, whole; or one read of a characteristic by its UUID."""
+        if attribute in ATTRIBUTES:
+            return await self.read_whole(ATTRIBUTES[attribute])
+        return await self.read_once(attribute, offset)
+
     async def read_whole(self, uuid):
         """A value of any length: a read, and as many reads from an offset as it takes."""
-        value = await self.read(uuid)
+        value = await self.read_once(uuid)
         while len(value) and len(value) % (self.mtu - 1) == 0:
-            part = await self.read(uuid, offset=len(value))
+            part = await self.read_once(uuid, offset=len(value))
             if not part:
                 break
             value += part
         return value
-
-    async def info(self):
-        return wire.decode(wire.Info, await self.read_whole(INFO))
 
     async def write(self, frame, with_response=True):
         await asyncio.wait_for(
             self.characteristics[COMMAND].write_value(frame, with_response=with_response), PATIENCE
         )
 
-    def frames(self, message):
-        """A message's frames, numbered on from the last."""
-        frames = wire.fragment(message, self.mtu - 3, self.sequence)
-        self.sequence = self.sequence + len(frames) & 0xFF
-        return frames
-
-    async def next_fragment(self):
+    async def next_fragment(self, patience=PATIENCE):
         """The next fragment of Response, indicated or found by polling."""
         if not self.polling:
-            return await asyncio.wait_for(self.indications.get(), PATIENCE)
-        deadline = time.monotonic() + PATIENCE
+            return await asyncio.wait_for(self.indications.get(), patience)
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             fragment = await self.read_whole(RESPONSE)
             if fragment and fragment[1] != self.collector.seen:
                 return fragment
             await asyncio.sleep(0.02)
         raise TimeoutError("no new fragment in Response")
-
-    async def message(self, with_response=True):
-        """Reads one whole message, acknowledging its fragments."""
-        lengths = []
-        while True:
-            fragment = await self.next_fragment()
-            lengths.append(len(fragment))
-            acknowledgement, message = self.collector.take(fragment)
-            if acknowledgement:
-                await self.write(acknowledgement, with_response)
-            if message is not None:
-                # The same message cut by this hand: the pump makes use of the MTU, and keeps to it.
-                expected = [len(frame) for frame in wire.fragment(wire.with_check(message), self.mtu - 3, 0)]
-                assert lengths == expected, f"fragments of {lengths} bytes at an MTU of {self.mtu}"
-                return message
-
-    async def say(self, command, with_response=True):
-        """Says a command, under the next number, and does not wait for its answer."""
-        self.number += 1
-        for frame in self.frames(wire.encode_request(self.number, command)):
-            await self.write(frame, with_response)
-
-    async def command(self, command, with_response=True):
-        """Says a command and returns what came of it."""
-        begun = time.monotonic()
-        await self.say(command, with_response)
-        number, outcome = wire.decode_answer(await self.message(with_response))
-        assert number == self.number, f"an answer to request {number} instead of {self.number}"
-        self.round_trips.append(time.monotonic() - begun)
-        return outcome
-
-    async def interrogate(self):
-        status = await self.command(wire.Command("Interrogate"))
-        assert isinstance(status, wire.Status), status
-        return status
-
-    async def therapy(self):
-        therapy = await self.command(wire.Command("ReadTherapy"))
-        assert isinstance(therapy, wire.TherapyStatus), therapy
-        return therapy
-
-    async def commission(self, as_what=IMPLANT):
-        """Makes a new pump one of a kind; it stays so for ever."""
-        assert await self.command(wire.Command("Commission", as_what)) == wire.DONE
-
-    async def stage(self, program):
-        """Stages; a pump that comes from the factory is commissioned first."""
-        outcome = await self.command(wire.Command("Stage", program))
-        if outcome == wire.NOT_COMMISSIONED:
-            await self.commission()
-            outcome = await self.command(wire.Command("Stage", program))
-        return outcome
-
-    async def program(self, program, reason="Titration"):
-        """Stages, compares with what the pump reads back, commits; the new program's number. The reason is given where one is needed."""
-        before = await self.interrogate()
-        staged = await self.stage(program)
-        assert isinstance(staged, wire.Staged), staged
-        again = await self.command(wire.Command("ReadBack"))
-        assert (again.program, again.digest) == (staged.program, staged.digest)
-        assert staged.program == program
-        assert staged.digest == program.digest(before.program_number + 1), "the digest is not that of the program shown"
-        committed = await self.command(staged.commit(reason if staged.needs_reason else None))
-        assert committed == wire.Outcome("Committed", program_number=before.program_number + 1), committed
-        return committed.program_number
 
     async def disconnect(self):
         await asyncio.wait_for(self.connection.disconnect(), PATIENCE)
@@ -225,12 +173,25 @@ class Rig:
         self.pump_controller = None
         self.transport = None
         self.device = None
+        # What the production line gave the pump, and this phone's key once it is enrolled.
+        private, one_time, recovery = (secrets.token_bytes(32) for _ in range(3))
+        passkey = secrets.randbelow(1_000_000)
+        self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
+        if path is None:
+            self.pump.page = keys.page(private, one_time, recovery, passkey)
+        self.credentials = None
+        self.bonded = False
+        self.keystore = MemoryKeyStore()
 
     async def __aenter__(self):
         self.link = LocalLink()
         self.phone_controller = Controller("phone", link=self.link)
         host = Host(self.phone_controller, self.phone_controller)
         self.device = Device(name="phone", address=Address("F0:F1:F2:F3:F4:F5"), host=host)
+        self.device.keystore = self.keystore
+        self.device.pairing_config_factory = lambda _connection: PairingConfig(
+            delegate=Keyboard(self.pack.passkey), identity_address_type=PairingConfig.AddressType.RANDOM
+        )
         try:
             await asyncio.wait_for(self.device.power_on(), PATIENCE)
             await self.boot()
@@ -308,10 +269,51 @@ class Rig:
                 await asyncio.wait([found], timeout=0.2)
         return found.result()
 
-    async def connect(self, mtu=247, polling=False):
-        """Finds the pump, connects and discovers its service."""
+    async def connect_only(self, mtu=247, polling=True):
+        """Finds the pump, connects and discovers its service; neither encrypted nor in a session."""
         advertisement = await self.find()
         connection = await asyncio.wait_for(self.device.connect(advertisement.address), PATIENCE)
         phone = Phone(connection, mtu)
         await asyncio.wait_for(phone.open(polling), PATIENCE)
+        return phone
+
+    async def armed(self, mtu=247):
+        """A connection while the presence window is open: somebody holds a magnet (--magnet-at), and this waits for it."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            phone = await self.connect_only(mtu)
+            if (await phone.info()).armed:
+                return phone
+            await phone.disconnect()
+            await asyncio.sleep(1)
+        raise TimeoutError("nobody holds a magnet to the pump (pump.arguments, --magnet-at)")
+
+    async def connect_bonded(self, mtu=247):
+        """Connected and encrypted, not in a session; the first time it pairs, with the passkey of the implant card."""
+        if self.bonded:
+            phone = await self.connect_only(mtu)
+            await asyncio.wait_for(phone.connection.encrypt(), PATIENCE)
+            return phone
+        phone = await self.armed(mtu)
+        await asyncio.wait_for(phone.connection.pair(), PATIENCE)
+        self.bonded = True
+        return phone
+
+    async def enrol(self):
+        """Makes this phone the first clinician."""
+        phone = await self.connect_bonded()
+        self.credentials = await phone.enrol(self.pack)
+        # The pump ends an enrolment by itself.
+        await asyncio.wait_for(phone.gone, PATIENCE)
+
+    async def connect(self, mtu=247, polling=False):
+        """Finds the pump and opens a session with it as a clinician; the first time, pairs and enrols before."""
+        if self.credentials is None:
+            await self.enrol()
+        phone = await self.connect_bonded(mtu)
+        phone.polling = polling
+        if not polling:
+            await asyncio.wait_for(phone.subscribe(), PATIENCE)
+        welcome = await phone.open_session(self.credentials)
+        assert welcome.role == "Clinician", welcome
         return phone

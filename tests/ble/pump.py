@@ -10,6 +10,10 @@ from pathlib import Path
 # What the process ends with when the pump resets itself (src/drivers/include/thecal/system.h).
 RESET_STATUS = 75
 
+# The flash of native_sim and the page of the production line in it (boards/native_sim_native_64.overlay, docs/protocol.md).
+FLASH_BYTES = 1032 * 1024
+PACK_PAGE = 0xFF000
+
 
 class PumpError(Exception):
     """The process is not as it should be."""
@@ -42,18 +46,27 @@ class Pump:
         self.process = None
         # More for the command line of the next start.
         self.arguments = []
+        # What the production line writes into the flash of a new pump.
+        self.page = None
 
     def start(self, port):
         """Boots; its Bluetooth controller listens at `port`."""
         if self.process is not None:
             raise PumpError("started twice")
+        arguments = self.arguments
+        if not self.flash.exists() and self.page is not None:
+            blank = bytearray(b"\xff" * FLASH_BYTES)
+            blank[PACK_PAGE : PACK_PAGE + len(self.page)] = self.page
+            self.flash.write_bytes(blank)
+            # Somebody stands by with a magnet.
+            arguments = arguments or ["--magnet-at=0"]
         command = [
             str(self.path),
             f"--bt-dev=127.0.0.1:{port}",
             f"--flash={self.flash}",
             # Another boot, other random numbers; without this they would be the same each time.
             "--seed-random",
-            *self.arguments,
+            *arguments,
         ]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(

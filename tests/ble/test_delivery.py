@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-import wire
 from course import Course
-from wire import Command, Refused
+from thecal import messages
+from thecal.messages import Command, Refused
 
 # 0.125 mL/day, a step every 1.728 s.
-BACLOFEN = wire.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000)
+BACLOFEN = messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000)
 # 23.9 mL/day of 20 mcg/mL, 110.6 steps a second: many in a short time, and never a whole number of milliseconds apart.
-FAST = wire.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
+FAST = messages.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
 # 5 mL/day of the same. The reservoir is filled once: again needs a guided refill.
-SLOWER = wire.continuous("Baclofen", 20_000, 100_000)
+SLOWER = messages.continuous("Baclofen", 20_000, 100_000)
 # status.faults: the pump is not commissioned.
 NOT_COMMISSIONED = 1 << 7
 
@@ -47,7 +47,7 @@ async def test_a_new_pump_tells_its_state(rig):
         # It is none of a kind yet, and stopped for that.
         assert (status.program_number, status.program, status.delivery) == (0, None, "Faulted")
         assert (status.counted_steps, status.at_most_steps, status.flow_nl_per_day) == (0, 0, 0)
-        assert status.limits == wire.Limits(48_000, 24_000_000, 20_000_000, 2_500_000)
+        assert status.limits == messages.Limits(48_000, 24_000_000, 20_000_000, 2_500_000)
         assert status.faults == NOT_COMMISSIONED
         later = await phone.interrogate()
         assert later.pump_time_ms > status.pump_time_ms
@@ -105,7 +105,7 @@ async def test_a_link_lost_between_stage_and_commit_changes_nothing(rig):
         phone = await rig.connect()
         course = await start(phone, FAST)
         staged = await phone.stage(SLOWER)
-        assert isinstance(staged, wire.Staged), staged
+        assert isinstance(staged, messages.Staged), staged
         assert (await phone.interrogate()).staged
         rig.lose_link()
         await asyncio.wait_for(phone.gone, 5)
@@ -154,10 +154,10 @@ async def test_a_commit_by_somebody_who_was_shown_other_numbers_is_refused(rig):
 async def test_what_is_out_of_range_is_refused_with_its_limits(rig):
     async with rig:
         phone = await rig.connect()
-        refused = await phone.stage(wire.continuous("Baclofen", 20_000, 480_400))
+        refused = await phone.stage(messages.continuous("Baclofen", 20_000, 480_400))
         # 24.02 mL/day is asked, 0.048 to 24 mL/day is allowed.
         assert refused == Refused("OutOfRange", field="FlowNanolitresPerDay", value=24_020_000, lowest=48_000, highest=24_000_000)
-        refused = await phone.stage(wire.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_001))
+        refused = await phone.stage(messages.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_001))
         assert refused == Refused("OutOfRange", field="FillNanolitres", value=20_000_001, lowest=0, highest=20_000_000)
         assert not (await phone.interrogate()).staged
 
@@ -166,18 +166,18 @@ async def test_a_hard_limit_opens_for_nobody_and_a_soft_one_for_a_reason(rig):
     """Requirement: AC-11"""
     async with rig:
         phone = await rig.connect()
-        refused = await phone.stage(wire.continuous("Baclofen", 2_000_000, 2_001_000))
+        refused = await phone.stage(messages.continuous("Baclofen", 2_000_000, 2_001_000))
         assert (refused.case, refused.limit_kind, refused.drug, refused.limit) == (
             "OverLimit", "DayNanograms", "Baclofen", 2_000_000
         )
         assert refused.value >= 2_001_000
-        much = wire.continuous("Baclofen", 2_000_000, 1_500_000)
+        much = messages.continuous("Baclofen", 2_000_000, 1_500_000)
         staged = await phone.stage(much)
-        assert wire.Finding("DayNanograms", "Baclofen", 1_500_000, 1_000_000) in staged.findings
+        assert messages.Finding("DayNanograms", "Baclofen", 1_500_000, 1_000_000) in staged.findings
         assert staged.needs_reason
         assert await phone.command(staged.commit()) == Refused("ReasonNeeded")
         # It stays staged: the reason is all that was missing.
-        assert await phone.command(staged.commit("EndOfLife")) == wire.Outcome("Committed", program_number=1)
+        assert await phone.command(staged.commit("EndOfLife")) == messages.Outcome("Committed", program_number=1)
         assert (await phone.interrogate()).program == much
 
 
@@ -185,11 +185,11 @@ async def test_cancel_and_stop(rig):
     async with rig:
         phone = await rig.connect()
         staged = await phone.stage(FAST)
-        assert await phone.command(Command("Cancel")) == wire.Outcome("Cancelled")
+        assert await phone.command(Command("Cancel")) == messages.Outcome("Cancelled")
         assert await phone.command(staged.commit()) == Refused("NothingStaged")
         course = await start(phone, FAST)
         await watch(phone, course, 1, every=0.3)
-        assert await phone.program(wire.stopped(FAST)) == 2
+        assert await phone.program(messages.stopped(FAST)) == 2
         stopped = await phone.interrogate()
         assert (stopped.delivery, stopped.flow_nl_per_day) == ("Stopped", 0)
         await asyncio.sleep(1)

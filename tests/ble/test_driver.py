@@ -49,7 +49,7 @@ async def refused(operation):
 
 async def test_nothing_but_info_without_authenticated_encryption(rig):
     async with rig:
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         assert await phone.read_whole(air.INFO) == b"info1"
         await refused(phone.read(air.RESPONSE))
         await refused(phone.read(air.STATUS_CHANGED))
@@ -67,11 +67,11 @@ async def test_nothing_but_info_without_authenticated_encryption(rig):
 
 async def test_pairing_that_authenticates_nobody_opens_nothing(rig):
     async with rig:
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         with pytest.raises(ProtocolError):
             await asyncio.wait_for(phone.connection.pair(), air.PATIENCE)
         if phone.gone.done():
-            phone = await rig.connect(polling=True)
+            phone = await rig.connect_only()
         await refused(phone.read(air.RESPONSE))
         await refused(phone.write(b"\x01\x00"))
 
@@ -80,7 +80,7 @@ async def test_the_next_phone_comes_when_the_last_has_been_dealt_with(rig):
     async with rig:
         told = []
         for session in (1, 2, 3):
-            phone = await rig.connect(polling=True)
+            phone = await rig.connect_only()
             assert await phone.read_whole(air.INFO) == b"info%d" % session, "an Info that was for the phone before"
             # Gone before the link thread has even taken note of the connection.
             await phone.disconnect()

@@ -3,11 +3,11 @@
 import asyncio
 
 import history
-import wire
 from phone import IMPLANT
 from pump import RESET_STATUS
 from test_delivery import FAST
-from wire import Clock, Command
+from thecal import messages
+from thecal.messages import Clock, Command
 
 # 2026-01-05T10:00:00Z.
 MONDAY = 1_767_607_200_000
@@ -46,7 +46,7 @@ async def test_the_log_tells_what_was_done_and_its_chain_and_head_hold(rig):
             "filled_nl": 20_000_000,
             "reason": None,
         }
-        assert history.of(records, "program, in parts") == [{"number": 1, "offset": 0, "part": wire.encode(wire.Program, FAST)}]
+        assert history.of(records, "program, in parts") == [{"number": 1, "offset": 0, "part": messages.encode(messages.Program, FAST)}]
         head = (await phone.command(Command("SignLog", log="Events"))).head
         assert (head.sequence, head.state, head.boot) == (chain.sequence, chain.state, 1)
         # The critical ones once more, in their own log.
@@ -58,9 +58,9 @@ async def test_the_log_tells_what_was_done_and_its_chain_and_head_hold(rig):
 async def test_the_log_has_the_whole_of_a_program_in_parts(rig):
     async with rig:
         phone = await rig.connect()
-        await phone.command(wire.set_clock(MONDAY))
-        hours = wire.every_day("Hour", [(60 * hour, 8_000 + 100 * hour) for hour in range(24)])
-        program = wire.Program(wire.Component("Baclofen", 20_000), mode=hours)
+        await phone.command(messages.set_clock(MONDAY))
+        hours = messages.every_day("Hour", [(60 * hour, 8_000 + 100 * hour) for hour in range(24)])
+        program = messages.Program(messages.Component("Baclofen", 20_000), mode=hours)
         await phone.program(program)
         # One part a second.
         await asyncio.sleep(3)
@@ -72,7 +72,7 @@ async def test_the_log_has_the_whole_of_a_program_in_parts(rig):
         for part in parts:
             assert part["offset"] == len(whole)
             whole += part["part"]
-        assert wire.decode(wire.Program, whole) == program
+        assert messages.decode(messages.Program, whole) == program
 
 
 async def test_a_download_goes_on_where_it_stopped_also_over_a_power_cut(rig):
@@ -81,7 +81,7 @@ async def test_a_download_goes_on_where_it_stopped_also_over_a_power_cut(rig):
         await phone.program(FAST)
         for number in range(30):
             # Each writes a record.
-            await phone.command(wire.set_clock(MONDAY + number * 1000))
+            await phone.command(messages.set_clock(MONDAY + number * 1000))
         await settled(phone)
         chain = history.Chain()
         records, first_trips = await history.read(phone, "Events", chain)
@@ -104,7 +104,7 @@ async def test_a_part_fits_one_frame_and_records_are_whole_at_every_mtu(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
         for number in range(12):
-            await phone.command(wire.set_clock(MONDAY + number))
+            await phone.command(messages.set_clock(MONDAY + number))
         await settled(phone)
         small, _ = await history.read(phone, "Events", history.Chain())
         await phone.disconnect()
@@ -118,21 +118,21 @@ async def test_the_clock_is_known_after_it_was_set_and_lost_after_a_power_cut(ri
     async with rig:
         phone = await rig.connect()
         assert (await phone.interrogate()).clock == Clock("Lost")
-        refused = await phone.command(wire.set_clock(1_577_836_799_999))
+        refused = await phone.command(messages.set_clock(1_577_836_799_999))
         # 2020 to 2099.
-        assert refused == wire.Refused(
+        assert refused == messages.Refused(
             "OutOfRange",
             field="WallMilliseconds",
             value=1_577_836_799_999,
             lowest=1_577_836_800_000,
             highest=4_102_444_799_999,
         )
-        done = await phone.command(wire.set_clock(MONDAY, 2_000_000))
-        assert done == wire.Outcome("ClockSet", clock=Clock("Known", wall=MONDAY, uncertainty=2_000_000))
+        done = await phone.command(messages.set_clock(MONDAY, 2_000_000))
+        assert done == messages.Outcome("ClockSet", clock=Clock("Known", wall=MONDAY, uncertainty=2_000_000))
         before = await phone.interrogate()
         assert before.clock.case == "Known" and 0 <= before.clock.wall - MONDAY < 60_000
         # More than two minutes are no correction that a phone makes by itself.
-        assert await phone.command(wire.set_clock(MONDAY + 3_600_000)) == wire.Refused("ReasonNeeded")
+        assert await phone.command(messages.set_clock(MONDAY + 3_600_000)) == messages.Refused("ReasonNeeded")
         # A checkpoint with the time in it, which a minute brings: what is lost later was known once.
         await asyncio.sleep(62)
         await rig.cut_power()
@@ -143,7 +143,7 @@ async def test_the_clock_is_known_after_it_was_set_and_lost_after_a_power_cut(ri
         # Bit 8: the clock is lost.
         assert after.faults & 1 << 8
         assert after.powered_s >= 60
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.command(messages.set_clock(MONDAY))
         assert not (await phone.interrogate()).faults & 1 << 8
 
 
@@ -154,7 +154,7 @@ async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
         await rig.cut_power()
         await rig.boot()
         phone = await rig.connect()
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.command(messages.set_clock(MONDAY))
         await phone.program(FAST)
         last = await phone.interrogate()
         while rig.pump.process.poll() is None:
@@ -176,7 +176,7 @@ async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
         # Bit 12: restarted by a fault.
         assert after.faults == 1 << 12
         assert after.clock.case == "Known"
-        assert wire.AlarmState("Restarted", True, False) in (await phone.therapy()).alarms
+        assert messages.AlarmState("Restarted", True, False) in (await phone.therapy()).alarms
         await settled(phone)
         records, _ = await history.read(phone, "Events", history.Chain())
         boot = [record for record in records if record.title == "pump started"][-1]

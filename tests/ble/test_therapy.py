@@ -5,24 +5,28 @@ import asyncio
 import pytest
 
 import history
-import wire
 from phone import IMPLANT
 from test_delivery import BACLOFEN, NOT_COMMISSIONED
 from test_log import MONDAY, settled
-from wire import DONE, Command, Outcome, Refused
+from thecal import messages
+from thecal.messages import DONE, Command, Outcome, Refused
 
 # At MONDAY, 10:00, the second step is in force: 0.9 mL/h of 20 mcg/mL, 100 steps a second.
 PATTERN = [(0, 8_000), (6 * 60, 18_000), (22 * 60, 15_000)]
-FLEX = wire.Program(
-    wire.Component("Baclofen", 20_000), mode=wire.every_day("Hour", PATTERN), fill=wire.Fill(20_000_000)
+FLEX = messages.Program(
+    messages.Component("Baclofen", 20_000), mode=messages.every_day("Hour", PATTERN), fill=messages.Fill(20_000_000)
 )
 # 0.5 mcL, 200 steps, within 5 s; four a day, and a lockout of a minute, which a test can wait for.
-BOLUSES = wire.PatientBolus(dose_ng=1_000, duration_s=5, lockout_min=1, per_day=4)
-WITH_BOLUSES = wire.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000, patient_bolus=BOLUSES)
+BOLUSES = messages.PatientBolus(dose_ng=1_000, duration_s=5, lockout_min=1, per_day=4)
+WITH_BOLUSES = messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000, patient_bolus=BOLUSES)
 # 100 mcL in the pump and 40 cm of catheter.
-CATHETER = wire.Catheter(model=0, tubing_nl=100_000, length_mm=400, nl_per_cm=2_200, port_nl=0)
+CATHETER = messages.Catheter(model=0, tubing_nl=100_000, length_mm=400, nl_per_cm=2_200, port_nl=0)
 # 12 mL/day of 20 mcg/mL.
-WEAK = wire.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_000)
+WEAK = messages.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_000)
+
+
+IN_SERVICE = messages.NotAllowed("Lifecycle", lifecycle="InService")
+NOT_IN_FACTORY = Refused("NotAllowed", because=IN_SERVICE)
 
 
 def steps_between(before, after, program):
@@ -38,7 +42,7 @@ async def events(phone):
 
 
 async def order(phone, number, dose_ng, duration_s, reason=None):
-    return await phone.command(Command("ClinicianBolus", wire.ClinicianBolus(number, dose_ng, duration_s, reason)))
+    return await phone.command(Command("ClinicianBolus", messages.ClinicianBolus(number, dose_ng, duration_s, reason)))
 
 
 async def reboot(rig):
@@ -55,11 +59,11 @@ async def test_a_pump_is_commissioned_once_and_delivers_nothing_before(rig):
     async with rig:
         phone = await rig.connect()
         assert (await phone.interrogate()).faults == NOT_COMMISSIONED
-        assert wire.AlarmState("Commissioning", True, False) in (await phone.therapy()).alarms
-        assert await phone.command(Command("Stage", BACLOFEN)) == wire.NOT_COMMISSIONED
+        assert messages.AlarmState("Commissioning", True, False) in (await phone.therapy()).alarms
+        assert await phone.command(Command("Stage", BACLOFEN)) == messages.NOT_COMMISSIONED
         assert await order(phone, 1, 1_000, 5) == Refused("NotNow", why="NotProgrammed")
         # A trial is of the external kind alone.
-        trial = wire.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000, trial_days=7)
+        trial = messages.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000, trial_days=7)
         refused = await phone.command(Command("Commission", trial))
         assert refused == Refused("OutOfRange", field="TrialDays", value=7, lowest=0, highest=0)
 
@@ -68,19 +72,19 @@ async def test_a_pump_is_commissioned_once_and_delivers_nothing_before(rig):
         assert (status.faults, status.delivery) == (0, "NotProgrammed")
         therapy = await phone.therapy()
         assert (therapy.kind, therapy.alarms, therapy.sounding) == ("ProgrammableImplant", (), None)
-        for as_what in (IMPLANT, wire.Commissioning("ConstantRate", 2_500_000, 20_000_000, 500_000)):
+        for as_what in (IMPLANT, messages.Commissioning("ConstantRate", 2_500_000, 20_000_000, 500_000)):
             assert await phone.command(Command("Commission", as_what)) == Refused("NotNow", why="Commissioned")
         assert (await phone.info()).lifecycle == "Factory"
 
         # With its first program it is in service, and nobody may commission it, whoever it is; also after a reset.
         assert await phone.program(BACLOFEN) == 1
         assert (await phone.info()).lifecycle == "InService"
-        assert await phone.command(Command("Commission", IMPLANT)) == Refused("NotAllowed")
+        assert await phone.command(Command("Commission", IMPLANT)) == NOT_IN_FACTORY
         phone = await reboot(rig)
         status = await phone.interrogate()
         assert (status.faults, status.delivery, status.program) == (0, "Running", BACLOFEN)
         assert (await phone.info()).lifecycle == "InService"
-        assert await phone.command(Command("Commission", IMPLANT)) == Refused("NotAllowed")
+        assert await phone.command(Command("Commission", IMPLANT)) == NOT_IN_FACTORY
         assert [said["record"] for said in history.of(await events(phone), "commissioned")] == [IMPLANT]
 
 
@@ -88,12 +92,12 @@ async def test_a_constant_rate_pump_has_no_other_programs(rig):
     """Requirement: AC-24, TH-kinds"""
     async with rig:
         phone = await rig.connect()
-        await phone.commission(wire.Commissioning("ConstantRate", 2_500_000, 20_000_000, fixed_rate_nl_per_day=500_000))
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.commission(messages.Commissioning("ConstantRate", 2_500_000, 20_000_000, fixed_rate_nl_per_day=500_000))
+        await phone.command(messages.set_clock(MONDAY))
         assert (await phone.therapy()).kind == "ConstantRate"
         forbidden = Refused("KindForbids", kind="ConstantRate")
-        for mode in (wire.Mode("MinimumRate"), FLEX.mode, wire.Mode("SingleBolus", dose_ng=1_000, duration_s=60)):
-            program = wire.Program(wire.Component("Baclofen", 20_000), mode=mode)
+        for mode in (messages.Mode("MinimumRate"), FLEX.mode, messages.Mode("SingleBolus", dose_ng=1_000, duration_s=60)):
+            program = messages.Program(messages.Component("Baclofen", 20_000), mode=mode)
             assert await phone.command(Command("Stage", program)) == forbidden, mode
 
 
@@ -106,17 +110,17 @@ async def test_a_flex_day_is_programmed_read_back_and_followed(rig):
         phone = await rig.connect()
         # A schedule wants the time of day.
         assert await phone.stage(FLEX) == Refused("NotNow", why="ClockLost")
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.command(messages.set_clock(MONDAY))
         *before, last = FLEX.mode.week.steps
-        short = wire.FlexWeek("Hour", bytes(7), (3,), (*before, wire.FlexStep(last.lasts_min - 1, last.dose_ng)))
-        refused = await phone.stage(wire.Program(FLEX.primary, mode=wire.Mode("Flex", week=short)))
+        short = messages.FlexWeek("Hour", bytes(7), (3,), (*before, messages.FlexStep(last.lasts_min - 1, last.dose_ng)))
+        refused = await phone.stage(messages.Program(FLEX.primary, mode=messages.Mode("Flex", week=short)))
         assert refused == Refused("ScheduleInvalid", pattern=0, step=2, fault="NotADay")
 
         staged = await phone.stage(FLEX)
         assert staged.program == FLEX
         total = 6 * 8_000 + 16 * 18_000 + 2 * 15_000
         assert (staged.old_day_total_ng, staged.new_day_total_ng) == (None, total)
-        assert staged.largest_24h == (wire.DrugTotal("Baclofen", total),)
+        assert staged.largest_24h == (messages.DrugTotal("Baclofen", total),)
         # 18 mcg/h of 20 mcg/mL.
         assert staged.flow_nl_per_day == 21_600_000
         assert await phone.program(FLEX) == 1
@@ -124,7 +128,7 @@ async def test_a_flex_day_is_programmed_read_back_and_followed(rig):
         assert (first.program, first.delivery, first.flow_nl_per_day) == (FLEX, "Running", 21_600_000)
         await asyncio.sleep(4)
         second = await phone.interrogate()
-        step = wire.continuous("Baclofen", 20_000, 18_000, per="Hour")
+        step = messages.continuous("Baclofen", 20_000, 18_000, per="Hour")
         counted, prescribed = steps_between(first, second, step)
         # Each of the two looks may be a step off, and each of the two times a millisecond.
         assert abs(counted - prescribed) <= 3, f"counted {counted}, prescribed {prescribed:.1f}"
@@ -136,22 +140,22 @@ async def test_flex_follows_the_time_zone_and_nothing_is_made_up_for(rig):
     """Requirement: TH-flex-clock, TH-clock"""
     async with rig:
         phone = await rig.connect()
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.command(messages.set_clock(MONDAY))
         await phone.program(FLEX)
         # Two hours are no summer time. The field counts from the westernmost zone, 720 min behind.
-        refused = await phone.command(Command("SetZone", wire.SetZone(120)))
+        refused = await phone.command(Command("SetZone", messages.SetZone(120)))
         assert refused == Refused("OutOfRange", field="ZoneMinutesFromLowest", value=840, lowest=660, highest=780)
         first = await phone.interrogate()
-        assert await phone.command(Command("SetZone", wire.SetZone(720, "InNotes"))) == DONE
+        assert await phone.command(Command("SetZone", messages.SetZone(720, "InNotes"))) == DONE
         second = await phone.interrogate()
         # It is 22:00 and a few seconds: the third step, and not twelve hours of the second.
         assert (await phone.therapy()).zone_min == 720
         assert (second.delivery, second.flow_nl_per_day) == ("Running", 18_000_000)
-        counted, most = steps_between(first, second, wire.continuous("Baclofen", 20_000, 18_000, per="Hour"))
+        counted, most = steps_between(first, second, messages.continuous("Baclofen", 20_000, 18_000, per="Hour"))
         assert counted <= most + 3
         await asyncio.sleep(3)
         third = await phone.interrogate()
-        counted, prescribed = steps_between(second, third, wire.continuous("Baclofen", 20_000, 15_000, per="Hour"))
+        counted, prescribed = steps_between(second, third, messages.continuous("Baclofen", 20_000, 15_000, per="Hour"))
         assert abs(counted - prescribed) <= 3, f"counted {counted}, prescribed {prescribed:.1f}"
         assert {"before_min": 0, "after_min": 720} in history.of(await events(phone), "time zone changed")
 
@@ -168,7 +172,7 @@ async def test_a_patient_bolus_is_given_once_and_the_next_waits_for_the_lockout(
         await phone.program(WITH_BOLUSES)
         # What may be taken depends on the time of day.
         assert (await phone.command(Command("PatientBolus", number=1))).denial.case == "ClockLost"
-        await phone.command(wire.set_clock(MONDAY))
+        await phone.command(messages.set_clock(MONDAY))
         # One lockout after any programming, and its end is told.
         denied = (await phone.command(Command("PatientBolus", number=1))).denial
         assert denied.case == "Lockout" and 0 < denied.left_s <= 61
@@ -195,7 +199,7 @@ async def test_a_patient_bolus_is_given_once_and_the_next_waits_for_the_lockout(
         assert denied.case == "Lockout" and 0 < denied.left_s <= 61 - 7
         therapy = await phone.therapy()
         assert (therapy.job, therapy.bolus.taken_in_24h, therapy.last_number) == (None, 1, 1)
-        assert therapy.mass_24h == (wire.DrugTotal("Baclofen", 1_000),)
+        assert therapy.mass_24h == (messages.DrugTotal("Baclofen", 1_000),)
         refused = await phone.command(Command("PatientBolus", number=3))
         assert refused == Refused("OutOfRange", field="JobNumber", value=3, lowest=2, highest=2)
 
@@ -207,8 +211,8 @@ async def test_a_patient_bolus_is_given_once_and_the_next_waits_for_the_lockout(
         assert (therapy.job, therapy.bolus.taken_in_24h, therapy.last_number) == (None, 1, 1)
         # Power took the time of day with it, which is alarmed.
         assert therapy.bolus.denial.case == "Alarm"
-        await phone.command(wire.set_clock(MONDAY))
-        assert await phone.command(Command("AcknowledgeAlarm", alarm="ClockLost")) == wire.DONE
+        await phone.command(messages.set_clock(MONDAY))
+        assert await phone.command(Command("AcknowledgeAlarm", alarm="ClockLost")) == messages.DONE
         assert (await phone.therapy()).bolus.denial.case == "Lockout"
         await asyncio.sleep(3)
         counted, basal = steps_between(before, await phone.interrogate(), WITH_BOLUSES)
@@ -287,9 +291,9 @@ async def test_a_clinician_bolus_is_cancelled_for_ever_and_limited(rig):
 
 async def test_a_refill_with_another_concentration_is_guided_and_bridged(rig):
     """Requirement: AC-13, AC-16, TH-bridge"""
-    strong = wire.continuous("Baclofen", 2_000_000, 250_000)
-    filled = wire.continuous("Baclofen", 2_000_000, 250_000, fill_nl=18_000_000)
-    bridged = wire.continuous("Baclofen", 2_000_000, 250_000, fill_nl=18_000_000, bridge=wire.Dose(240_000))
+    strong = messages.continuous("Baclofen", 2_000_000, 250_000)
+    filled = messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=18_000_000)
+    bridged = messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=18_000_000, bridge=messages.Dose(240_000))
     async with rig:
         phone = await rig.connect()
         await phone.program(WEAK)
@@ -326,12 +330,12 @@ async def test_a_refill_with_another_concentration_is_guided_and_bridged(rig):
         assert therapy.refill_open_s is None
         assert therapy.bridge.flow_nl_per_day == 12_000_000
         denied = await order(phone, 1, 1_000, 60)
-        assert denied == Outcome("BolusRefused", denial=wire.BolusDenial("Bridging"))
+        assert denied == Outcome("BolusRefused", denial=messages.BolusDenial("Bridging"))
 
         await asyncio.sleep(4)
         later = (await phone.therapy()).bridge
         second = await phone.interrogate()
-        counted, prescribed = steps_between(first, second, wire.continuous("Baclofen", 20_000, 240_000))
+        counted, prescribed = steps_between(first, second, messages.continuous("Baclofen", 20_000, 240_000))
         assert abs(counted - prescribed) <= 3, f"counted {counted}, prescribed {prescribed:.1f}"
         # It goes by the volume: what was led out is what was made.
         assert 0 < therapy.bridge.left_nl - later.left_nl <= (counted + 3) * 2.5
@@ -389,25 +393,25 @@ async def test_an_alarm_is_listed_sounds_and_goes_when_its_cause_has_gone_and_so
 
         assert await phone.command(emergency) == DONE
         therapy = await phone.therapy()
-        assert (therapy.alarms, therapy.sounding) == ((wire.AlarmState(alarm, True, False),), alarm)
+        assert (therapy.alarms, therapy.sounding) == ((messages.AlarmState(alarm, True, False),), alarm)
         assert therapy.response == "MinimumRate"
         status = await phone.interrogate()
         # 0.006 mL/day; the program stays what it is.
         assert (status.delivery, status.flow_nl_per_day, status.program) == ("MinimumRate", 6_000, BACLOFEN)
         denied = await order(phone, 1, 1_000, 5)
-        assert denied == Outcome("BolusRefused", denial=wire.BolusDenial("Alarm"))
+        assert denied == Outcome("BolusRefused", denial=messages.BolusDenial("Alarm"))
         assert await phone.command(Command("SilenceAlarm", alarm=alarm)) == Refused("KindForbids", kind="ProgrammableImplant")
 
         assert await phone.command(acknowledge) == DONE
         therapy = await phone.therapy()
         # What is present is never silent for good.
-        assert (therapy.alarms, therapy.sounding) == ((wire.AlarmState(alarm, True, True),), alarm)
+        assert (therapy.alarms, therapy.sounding) == ((messages.AlarmState(alarm, True, True),), alarm)
         phone = await reboot(rig)
-        assert wire.AlarmState(alarm, True, True) in (await phone.therapy()).alarms
+        assert messages.AlarmState(alarm, True, True) in (await phone.therapy()).alarms
         assert (await phone.interrogate()).delivery == "MinimumRate"
 
         # A clinician's program ends it.
-        assert await phone.program(wire.continuous("Baclofen", 2_000_000, 250_000)) == 2
+        assert await phone.program(messages.continuous("Baclofen", 2_000_000, 250_000)) == 2
         therapy = await phone.therapy()
         assert (therapy.alarms, therapy.sounding, therapy.response) == ((), None, "Normal")
         assert (await phone.interrogate()).delivery == "Running"
@@ -426,7 +430,7 @@ async def test_alarm_intervals_have_their_bounds(rig):
             (9, 60, Refused("OutOfRange", field="CriticalIntervalMinutes", value=9, lowest=10, highest=120)),
             (10, 59, Refused("OutOfRange", field="OtherIntervalMinutes", value=59, lowest=60, highest=1_440)),
         ):
-            outcome = await phone.command(Command("SetAlarmIntervals", wire.AlarmIntervals(critical_min, other_min)))
+            outcome = await phone.command(Command("SetAlarmIntervals", messages.AlarmIntervals(critical_min, other_min)))
             assert outcome == refused
-        assert await phone.command(Command("SetAlarmIntervals", wire.AlarmIntervals(120, 1_440))) == DONE
+        assert await phone.command(Command("SetAlarmIntervals", messages.AlarmIntervals(120, 1_440))) == DONE
         assert {"critical_min": 120, "other_min": 1_440} in history.of(await events(phone), "alarm intervals set")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What west, the build, twister and the Bluetooth tests import.
 MODULES = ["west", "yaml", "elftools", "pykwalify", "psutil", "serial", "colorama", "junitparser", "natsort", "ply", "tabulate",
-           "bumble", "pytest"]
+           "bumble", "cryptography", "pytest"]
 # Of those, what Zephyr's requirements-base.txt leaves out: west's own list of it is for building, not for twister.
 EXTRA = ["west", "colorama", "junitparser", "natsort", "ply", "tabulate"]
 
@@ -31,7 +31,8 @@ def _can_import(python, modules):
 
 def _own_environment(stage, workspace, folder):
     """A virtual environment made from Zephyr's own requirements and those of the Bluetooth tests."""
-    lists = [workspace / "scripts/requirements-base.txt", ROOT / "tests/ble/requirements.txt"]
+    lists = [workspace / "scripts/requirements-base.txt", ROOT / "tests/ble/requirements.txt",
+             ROOT / "tests/client/requirements.txt"]
     stamp = folder / "requirements.sha256"
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
     python = folder / "bin/python3"

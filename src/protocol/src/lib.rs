@@ -62,6 +62,8 @@ pub mod admission;
 pub mod card;
 pub mod client;
 pub mod codec;
+#[cfg(test)]
+mod documentation;
 pub mod envelope;
 pub mod fragmenter;
 pub mod frame;
@@ -91,6 +93,8 @@ pub mod session;
 pub mod status;
 pub mod therapy;
 pub mod uuid;
+#[cfg(test)]
+mod vectors;
 
 pub use admission::{Admission, Advertise};
 pub use card::{CARD_ALARMS, CARD_BYTES, CardBolus, EmergencyCard};

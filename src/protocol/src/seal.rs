@@ -53,6 +53,12 @@ impl Sealer {
         Sealer(key)
     }
 
+    /// The key, for the vectors.
+    #[cfg(test)]
+    pub(crate) const fn key(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
+
     /// Seals the first `length` bytes of `buffer`; the tag follows them. The length of both, `None` when it does not fit. A counter is used once.
     pub fn seal(&self, counter: u32, buffer: &mut [u8], length: usize) -> Option<usize> {
         let (text, rest) = buffer.split_at_mut_checked(length)?;

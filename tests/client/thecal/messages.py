@@ -1,319 +1,31 @@
-"""The bytes of protocol version 0, written from its documents and not from its code.
+"""Every message of protocol version 1 (docs/messages.md).
 
-An independent hand: what the pump's Rust crate and this file agree on is what the documents say. Types, fields and variants bear the names
-of src/protocol/schema.txt; test_wire.py compares. Messages are postcard (little-endian base-128 integers, one byte for a variant below 128),
-frames are docs/protocol.md's.
-
-    request = Request(7, Command("Stage", continuous("Baclofen", 2_000_000, 250_000)))
+    request = Request(7, 0, Command("Stage", continuous("Baclofen", 2_000_000, 250_000)))
     data = encode(Request, request)
     assert decode(Request, data) == request
 """
 
 import hashlib
-import zlib
-from dataclasses import dataclass, fields
-
-VERSION = 0
-
-
-class WireError(Exception):
-    """Bytes that are not what the documents say."""
-
-
-# ---- postcard: each type has a name, writes a value and reads one ----
-
-
-def varint(value):
-    assert value >= 0
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-class Reader:
-    """Takes values from the front of bytes; `end()` when there must be none left."""
-
-    def __init__(self, data):
-        self.data = bytes(data)
-        self.at = 0
-
-    def u8(self):
-        if self.at >= len(self.data):
-            raise WireError(f"ends after {self.at} bytes")
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def unsigned(self, bits):
-        value = shift = 0
-        while True:
-            byte = self.u8()
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        if value >> bits:
-            raise WireError(f"{value} does not fit in {bits} bits")
-        if shift > 7 and byte == 0:
-            raise WireError("an integer is padded: not canonical")
-        return value
-
-    def variant(self, count):
-        value = self.unsigned(32)
-        if value >= count:
-            raise WireError(f"variant {value} of {count}")
-        return value
-
-    def raw(self, length):
-        return bytes(self.u8() for _ in range(length))
-
-    def end(self):
-        if self.at != len(self.data):
-            raise WireError(f"{len(self.data) - self.at} bytes too many")
-
-
-@dataclass(frozen=True)
-class Integer:
-    """An integer of so many bits, at most `most`."""
-
-    bits: int
-    signed: bool = False
-    most: int | None = None
-
-    @property
-    def name(self):
-        return f"{'i' if self.signed else 'u'}{self.bits}"
-
-    def check(self, value):
-        low = -1 << self.bits - 1 if self.signed else 0
-        high = low + (1 << self.bits) - 1 if self.most is None else self.most
-        if not low <= value <= high:
-            raise WireError(f"{value} is not within {low} to {high}")
-        return value
-
-    def write(self, value):
-        self.check(value)
-        if self.bits == 8:
-            return bytes([value])
-        if self.signed:
-            # Zigzag: 0, -1, 1, -2 are 0, 1, 2, 3.
-            value = 2 * value if value >= 0 else -2 * value - 1
-        return varint(value)
-
-    def read(self, reader):
-        if self.bits == 8:
-            return self.check(reader.u8())
-        value = reader.unsigned(self.bits)
-        return self.check(value >> 1 ^ -(value & 1) if self.signed else value)
-
-
-class Boolean:
-    name = "bool"
-
-    @staticmethod
-    def write(value):
-        return bytes([bool(value)])
-
-    @staticmethod
-    def read(reader):
-        return bool(reader.variant(2))
-
-
-@dataclass(frozen=True)
-class Option:
-    """A value or None."""
-
-    of: object
-
-    @property
-    def name(self):
-        return f"option of {self.of.name}"
-
-    def write(self, value):
-        return b"\0" if value is None else b"\1" + self.of.write(value)
-
-    def read(self, reader):
-        return self.of.read(reader) if reader.variant(2) else None
-
-
-@dataclass(frozen=True)
-class Several:
-    """A tuple of at most `most`."""
-
-    of: object
-    most: int
-
-    @property
-    def name(self):
-        return f"list of {self.of.name}, at most {self.most}"
-
-    def write(self, values):
-        if len(values) > self.most:
-            raise WireError(f"{len(values)} values, at most {self.most}")
-        return varint(len(values)) + b"".join(self.of.write(value) for value in values)
-
-    def read(self, reader):
-        length = reader.unsigned(32)
-        if length > self.most:
-            raise WireError(f"{length} values, at most {self.most}")
-        return tuple(self.of.read(reader) for _ in range(length))
-
-
-@dataclass(frozen=True)
-class Octets:
-    """Bytes, at most `most`."""
-
-    most: int
-
-    @property
-    def name(self):
-        return f"bytes, at most {self.most}"
-
-    def write(self, value):
-        if len(value) > self.most:
-            raise WireError(f"{len(value)} bytes, at most {self.most}")
-        return varint(len(value)) + value
-
-    def read(self, reader):
-        length = reader.unsigned(32)
-        if length > self.most:
-            raise WireError(f"{length} bytes, at most {self.most}")
-        return reader.raw(length)
-
-
-@dataclass(frozen=True)
-class Array:
-    """Exactly so many bytes."""
-
-    length: int
-
-    @property
-    def name(self):
-        return f"{self.length} of u8"
-
-    def write(self, value):
-        if len(value) != self.length:
-            raise WireError(f"{len(value)} bytes instead of {self.length}")
-        return bytes(value)
-
-    def read(self, reader):
-        return reader.raw(self.length)
-
-
-@dataclass(frozen=True)
-class Named:
-    """Another name for a type."""
-
-    name: str
-    of: object
-
-    def write(self, value):
-        return self.of.write(value)
-
-    def read(self, reader):
-        return self.of.read(reader)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of these names."""
-
-    name: str
-    names: tuple
-
-    def write(self, value):
-        return varint(self.names.index(value))
-
-    def read(self, reader):
-        return self.names[reader.variant(len(self.names))]
-
-
-class Typed(type):
-    """A class is a type of the wire by its own name."""
-
-    @property
-    def name(cls):
-        return cls.__name__
-
-
-class Struct(metaclass=Typed):
-    """Fields one after another; each is annotated with its type."""
-
-    @classmethod
-    def write(cls, value):
-        assert type(value) is cls, value
-        return b"".join(field.type.write(getattr(value, field.name)) for field in fields(cls))
-
-    @classmethod
-    def read(cls, reader):
-        return cls(*(field.type.read(reader) for field in fields(cls)))
-
-
-class Union(metaclass=Typed):
-    """A number and what belongs to it: nothing, one value (`content`), or named fields.
-
-    CASES has None, a type, or a dict of types for each.
-    """
-
-    CASES = {}
-
-    def __init__(self, case, *contents, **named):
-        wanted = self.CASES[case]
-        self.case = case
-        if isinstance(wanted, dict):
-            assert not contents and set(named) == set(wanted), f"{case} has {', '.join(wanted)}"
-            self.values = named
-        else:
-            assert not named and len(contents) == (wanted is not None), f"{case} has {wanted}"
-            self.values = {"content": contents[0]} if contents else {}
-
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["values"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __eq__(self, other):
-        return type(other) is type(self) and (other.case, other.values) == (self.case, self.values)
-
-    def __hash__(self):
-        return hash((self.case, *self.values.values()))
-
-    def __repr__(self):
-        values = ", ".join(repr(value) if name == "content" else f"{name}={value!r}" for name, value in self.values.items())
-        return f"{type(self).__name__}.{self.case}({values})"
-
-    @classmethod
-    def write(cls, value):
-        assert type(value) is cls, value
-        wanted = cls.CASES[value.case]
-        out = varint(list(cls.CASES).index(value.case))
-        if isinstance(wanted, dict):
-            return out + b"".join(of.write(value.values[name]) for name, of in wanted.items())
-        return out if wanted is None else out + wanted.write(value.content)
-
-    @classmethod
-    def read(cls, reader):
-        case = list(cls.CASES)[reader.variant(len(cls.CASES))]
-        wanted = cls.CASES[case]
-        if isinstance(wanted, dict):
-            return cls(case, **{name: of.read(reader) for name, of in wanted.items()})
-        return cls(case) if wanted is None else cls(case, wanted.read(reader))
-
-
-def encode(kind, value):
-    return kind.write(value)
-
-
-def decode(kind, data):
-    """All of the bytes as one value."""
-    reader = Reader(data)
-    value = kind.read(reader)
-    reader.end()
-    return value
-
+from dataclasses import dataclass
+
+from thecal.postcard import (
+    Array,
+    Boolean,
+    Choice,
+    Integer,
+    Named,
+    Octets,
+    Option,
+    Several,
+    Struct,
+    Union,
+    WireError,
+    decode,
+    encode,
+    varint,
+)
+
+VERSION = 1
 
 U8, U16, U32, U64 = (Integer(bits) for bits in (8, 16, 32, 64))
 I16, I32, I64 = (Integer(bits, signed=True) for bits in (16, 32, 64))
@@ -579,6 +291,20 @@ class DiaryEntry(Struct):
     score: U8
 
 
+ROLE = Choice("Role", ("Enrolling", "Clinician", "Patient", "Emergency", "Service"))
+PUBLIC_KEY = Named("PublicKey", Array(32))
+SECRET = Named("Secret", Array(32))
+FINGERPRINT = Named("Fingerprint", Array(8))
+
+
+@dataclass(frozen=True)
+class KeyGrant(Struct):
+    slot: U8
+    role: ROLE
+    public_key: PUBLIC_KEY
+    preshared: SECRET
+
+
 class Command(Union):
     CASES = {
         "Interrogate": None,
@@ -613,12 +339,36 @@ class Command(Union):
         "ReadRefills": {"from": U8},
         "DiaryEntry": DiaryEntry,
         "ExtendTrial": {"days": U8},
+        "GrantKey": KeyGrant,
+        "RevokeKey": {"slot": U8},
+        "ReadKeys": None,
     }
+
+    # What changes nothing that outlasts the session bears no command number (docs/roles.md).
+    UNNUMBERED = {
+        "Interrogate",
+        "Stage",
+        "ReadBack",
+        "Cancel",
+        "ReadLog",
+        "SignLog",
+        "TestTone",
+        "ReadTherapy",
+        "ReadPath",
+        "ReadLibrary",
+        "ReadRefills",
+        "ReadKeys",
+    }
+
+    @property
+    def is_numbered(self):
+        return self.case not in self.UNNUMBERED
 
 
 @dataclass(frozen=True)
 class Request(Struct):
     id: U32
+    number: U32
     command: Command
 
 
@@ -793,7 +543,8 @@ class Malformed(Union):
         "TrailingBytes": None,
         "NotCanonical": None,
         "UnknownCommand": {"number": U32},
-        "IdentifierZero": None,
+        "Identifier": None,
+        "Numbered": None,
     }
 
 
@@ -849,9 +600,22 @@ class LibraryFault(Union):
     }
 
 
+LIFECYCLE = Choice("Lifecycle", ("Factory", "InService", "EndOfService"))
+
+
+class NotAllowed(Union):
+    CASES = {
+        "Role": {"role": ROLE},
+        "Lifecycle": {"lifecycle": LIFECYCLE},
+        "Presence": None,
+        "Alarm": None,
+        "Key": None,
+    }
+
+
 class Refused(Union):
     CASES = {
-        "NotAllowed": None,
+        "NotAllowed": {"because": NotAllowed},
         "NothingStaged": None,
         "DigestMismatch": None,
         "StageExpired": None,
@@ -859,8 +623,7 @@ class Refused(Union):
         "Busy": None,
         "OutOfRange": {"field": FIELD, "value": U64, "lowest": U64, "highest": U64},
         "BadMessage": Malformed,
-        "UnknownVersion": {"version": U8, "known": U8},
-        "StaleIdentifier": {"last": U32},
+        "NumberUsed": {"last": U32},
         "OverLimit": {"limit_kind": LIMIT_KIND, "drug": DRUG, "value": U64, "limit": U64},
         "ReasonNeeded": None,
         "ShownDiffers": {"shown": Shown, "pump": Shown},
@@ -1062,6 +825,14 @@ class Refills(Struct):
     entries: Several(Refill, 8)
 
 
+@dataclass(frozen=True)
+class KeyEntry(Struct):
+    slot: U8
+    role: ROLE
+    fingerprint: FINGERPRINT
+    last_number: U32
+
+
 class Outcome(Union):
     CASES = {
         "Status": Status,
@@ -1082,7 +853,13 @@ class Outcome(Union):
         "Library": LibraryEntry,
         "Refills": Refills,
         "AlreadyDone": {"number": U32},
+        "Keys": Several(KeyEntry, 8),
     }
+
+    @property
+    def value(self):
+        """An outcome that is one value is that value, every other itself."""
+        return self.content if isinstance(self.CASES[self.case], type) else self
 
 
 DONE = Outcome("Done")
@@ -1092,9 +869,6 @@ DONE = Outcome("Done")
 class Answer(Struct):
     id: U32
     outcome: Outcome
-
-
-LIFECYCLE = Choice("Lifecycle", ("Factory", "InService", "EndOfService"))
 
 
 @dataclass(frozen=True)
@@ -1107,105 +881,43 @@ class Info(Struct):
     armed: BOOL
 
 
-def encode_request(number, command):
-    """A whole message, with its CRC."""
-    return with_check(bytes([VERSION]) + encode(Request, Request(number, command)))
+# ---- outside of a seal ----
 
 
-def decode_answer(message):
-    """(request number, outcome) of a whole message without its CRC. An outcome that is one value is that value."""
-    if not message or message[0] != VERSION:
-        raise WireError(f"no message of version {VERSION}: {message[:1].hex()}")
-    answer = decode(Answer, message[1:])
-    outcome = answer.outcome
-    return answer.id, outcome.content if isinstance(Outcome.CASES[outcome.case], type) else outcome
+@dataclass(frozen=True)
+class Welcome(Struct):
+    role: ROLE
+    last_number: U32
 
 
-# ---- frames ----
-
-DROPPED = (
-    "NotOpen",
-    "Runt",
-    "FrameTooLong",
-    "Flags",
-    "Length",
-    "Gap",
-    "Overrun",
-    "Short",
-    "Silence",
-    "Interrupted",
-    "NotStarted",
-    "Checksum",
-    "Abandoned",
-)
-
-FIRST, LAST, ACKNOWLEDGE, ABORT = 1, 2, 4, 8
+class Denied(Union):
+    CASES = {
+        "UnknownVersion": {"version": U8, "known": U8},
+        "Malformed": None,
+        "NotAdmitted": None,
+        "NotArmed": None,
+        "ConnectionUsed": None,
+        "NoSession": None,
+        "NotSealed": None,
+        "Repeated": {"last": U32},
+    }
 
 
-def with_check(message):
-    return message + zlib.crc32(message).to_bytes(4, "little")
+@dataclass(frozen=True)
+class CardBolus(Struct):
+    dose_ng: U64
+    ago_min: U32
 
 
-def fragment(message, frame_length, sequence):
-    """The frames of a message, none longer than `frame_length`, numbered from `sequence`."""
-    frames = []
-    at = 0
-    while at < len(message):
-        header = bytes([0, sequence & 0xFF])
-        if at == 0:
-            header += len(message).to_bytes(2, "little")
-        part = message[at : at + frame_length - len(header)]
-        at += len(part)
-        flags = (FIRST if not frames else 0) | (LAST if at == len(message) else 0)
-        frames.append(bytes([flags]) + header[1:] + part)
-        sequence += 1
-    return frames
-
-
-def acknowledge(sequence):
-    return bytes([ACKNOWLEDGE, sequence])
-
-
-class Aborted(WireError):
-    """The pump dropped what was being sent."""
-
-    def __init__(self, reason, at):
-        super().__init__(f"{reason} at frame {at}")
-        self.reason = reason
-        self.at = at
-
-
-class Collector:
-    """Fragments of Response to messages. Strict: anything out of order is an error of the pump's."""
-
-    def __init__(self):
-        self.seen = None
-        self.total = 0
-        self.bytes = b""
-
-    def take(self, frame):
-        """(acknowledgement to write or None, whole message or None)."""
-        if not frame:
-            return None, None
-        flags, sequence = frame[0], frame[1]
-        if sequence == self.seen:
-            return acknowledge(sequence), None
-        if self.seen is not None and sequence != (self.seen + 1) & 0xFF:
-            raise WireError(f"fragment {sequence} after {self.seen}")
-        self.seen = sequence
-        if flags == ABORT:
-            self.bytes = b""
-            raise Aborted(DROPPED[frame[2]], frame[3])
-        if flags & ~(FIRST | LAST):
-            raise WireError(f"flags {flags:#04x} in a fragment")
-        if flags & FIRST:
-            self.total = int.from_bytes(frame[2:4], "little")
-            self.bytes = frame[4:]
-        else:
-            self.bytes += frame[2:]
-        if not flags & LAST:
-            return acknowledge(sequence), None
-        message, self.bytes = self.bytes, b""
-        if len(message) != self.total or with_check(message[:-4]) != message:
-            raise WireError(f"message of {len(message)} bytes, announced {self.total}, or its check is wrong")
-        return acknowledge(sequence), message[:-4]
+@dataclass(frozen=True)
+class EmergencyCard(Struct):
+    version: U8
+    pump: FINGERPRINT
+    delivery: DELIVERY_STATE
+    drugs: Several(Component, 4)
+    flow_nl_per_day: U32
+    dose_ng_per_day: U64
+    reservoir_nl: Option(U32)
+    last_bolus: Option(CardBolus)
+    alarms: Several(ALARM_KIND, 8)
+    clock: Clock
