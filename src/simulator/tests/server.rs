@@ -563,12 +563,12 @@ fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
         (
             "short",
             b"not a flash image".to_vec(),
-            "17 bytes long, but an image has exactly 442368",
+            "17 bytes long, but an image has exactly 450560",
         ),
         (
             "empty",
             Vec::new(),
-            "0 bytes long, but an image has exactly 442368",
+            "0 bytes long, but an image has exactly 450560",
         ),
         ("zeros", vec![0; 450_560], "is no flash image of a pump"),
         ("noise", noise, "is no flash image of a pump"),
