@@ -975,7 +975,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
         desk.write(name, content);
         let error = desk.refused(&[name]);
         for word in [
-            "442368",
+            "450560",
             "524288",
             "1048576 or more",
             &content.len().to_string(),
