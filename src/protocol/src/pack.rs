@@ -26,7 +26,7 @@ pub const PAGE_BYTES: usize = 8 + 4 + 3 * KEY_BYTES + 4 + CHECK_LENGTH;
 pub const PASSKEYS: core::ops::RangeInclusive<u32> = 1..=999_999;
 
 /// Everything that makes a pump this one pump.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pack {
     /// The pump's private key.
     pub private: Secret,
@@ -36,6 +36,13 @@ pub struct Pack {
     pub recovery: Secret,
     /// For pairing, six digits.
     pub passkey: u32,
+}
+
+impl fmt::Debug for Pack {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "Pack({})", self.private.public_key().fingerprint())
+    }
 }
 
 impl Pack {
@@ -185,7 +192,7 @@ fn write<const N: usize>(out: &mut fmt::Formatter<'_>, name: &str, parts: &[&[u8
 }
 
 /// The text of a sterile pack.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PackText {
     /// The pump's public key.
     pub pump: PublicKey,
@@ -195,6 +202,13 @@ pub struct PackText {
     pub recovery: Secret,
     /// For pairing.
     pub passkey: u32,
+}
+
+impl fmt::Debug for PackText {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "PackText({})", self.pump.fingerprint())
+    }
 }
 
 impl PackText {
@@ -245,7 +259,7 @@ impl fmt::Display for PackText {
 }
 
 /// The text of an implant card.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ImplantCard {
     /// The pump's public key.
     pub pump: PublicKey,
@@ -253,6 +267,13 @@ pub struct ImplantCard {
     pub recovery: Secret,
     /// For pairing.
     pub passkey: u32,
+}
+
+impl fmt::Debug for ImplantCard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "ImplantCard({})", self.pump.fingerprint())
+    }
 }
 
 impl ImplantCard {
@@ -385,6 +406,16 @@ mod tests {
             recovery: Secret::new([3; KEY_BYTES]),
             passkey: 123_456,
         }
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let fingerprint = pack().text().pump.fingerprint();
+        let (page, text) = (pack(), pack().text());
+        let card = text.implant_card();
+        assert_eq!(std::format!("{page:?}"), std::format!("Pack({fingerprint})"));
+        assert_eq!(std::format!("{text:?}"), std::format!("PackText({fingerprint})"));
+        assert_eq!(std::format!("{card:?}"), std::format!("ImplantCard({fingerprint})"));
     }
 
     #[test]
