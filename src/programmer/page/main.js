@@ -160,6 +160,7 @@ async function opened(next, about, { session: now, resolved: told }) {
     orders.clear();
     keys.clear();
   }
+  document.body.dataset.role = session.role;
   status.about(about, carrier, session);
   orders.offer(may);
   therapy.offer(may);
