@@ -421,7 +421,8 @@ describe("the page", () => {
     await page.getByRole("button", { name: "Connect" }).click();
     await page.locator("#enrol").waitFor();
     await fits("enrolment");
-    await open();
+    await enrol(page, pump.address);
+    await commission(page);
     await fits("form");
     await page.getByRole("button", { name: "Read the keys" }).click();
     await page.locator("#keys-list li").waitFor();
