@@ -51,7 +51,7 @@ async function phone() {
   return page;
 }
 
-const connect = (page) => page.getByRole("button", { name: "Connect" }).click();
+const connect = (page) => page.getByRole("button", { name: "Connect", exact: true }).click();
 
 /** A clinician's phone with a commissioned pump. */
 async function clinician() {
