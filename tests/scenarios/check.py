@@ -113,7 +113,7 @@ def logs(folder):
     content[first + 2 + content[first + 1]] ^= 1
     records.write_bytes(content)
     refused("a changed record is named", [THECAL, "log", str(folder / "file")], 3, "record 2 does not follow")
-    refused("a file that is no flash", [THECAL, "log", str(records)], 1, "442368", "524288", "1048576")
+    refused("a file that is no flash", [THECAL, "log", str(records)], 1, "450560", "524288", "1048576")
     refused("no source", [THECAL, "log"], 2, "SOURCE")
 
 

@@ -275,7 +275,7 @@ mod tests {
                 .map(|layout| layout.what)
                 .expect_err("refused")
                 .to_string();
-            for allowed in ["x.bin", "442368", "524288", "1048576 or more"] {
+            for allowed in ["x.bin", "450560", "524288", "1048576 or more"] {
                 assert!(error.contains(allowed), "{error}");
             }
         }
