@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
+//! | who may connect, and when; somebody is at hand | [`admission`], [`presence`] | |
 //! | who is speaking | [`envelope`], [`noise`], [`seal`], [`keys`] | Noise_KKpsk0, ChaCha20-Poly1305 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
 //!
@@ -41,6 +42,7 @@ extern crate self as protocol;
 #[cfg(test)]
 extern crate std;
 
+pub mod admission;
 pub mod card;
 pub mod client;
 pub mod codec;
@@ -55,6 +57,7 @@ pub mod message;
 pub mod noise;
 pub mod order;
 pub mod pack;
+pub mod presence;
 pub mod program;
 pub mod reassembler;
 pub mod refused;
@@ -72,6 +75,7 @@ pub mod status;
 pub mod therapy;
 pub mod uuid;
 
+pub use admission::{Admission, Advertise};
 pub use card::{CARD_ALARMS, CARD_BYTES, CardBolus, EmergencyCard};
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
 pub use codec::Malformed;
@@ -90,6 +94,7 @@ pub use order::{
     LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
 };
 pub use pack::{ImplantCard, KeyText, Pack, PackText, TextError};
+pub use presence::Presence;
 pub use program::{
     Amount, BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill,
     Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,

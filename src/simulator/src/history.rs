@@ -118,9 +118,13 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u32, u32)) -> Result<Repo
         Some(folder) => folder.archive(log)?,
         None => None,
     };
-    let batch = options
-        .source
-        .read(options.credentials.as_ref(), log, known.as_ref(), key.as_ref(), progress)?;
+    let batch = options.source.read(
+        options.credentials.as_ref(),
+        log,
+        known.as_ref(),
+        key.as_ref(),
+        progress,
+    )?;
     let saved_key = options
         .save_key
         .as_deref()

@@ -1,13 +1,14 @@
 //! `thecal log` on real virtual pumps: what it reads, what it finds, what it never changes, and how it ends.
 
+mod enrolling;
 mod serving;
 
+use enrolling::Phone;
 use journal::{Envelope, Journal, Kind, Log, Partition, Stamp, VirtualFlash};
-use protocol::{Client, ClientEvent, Command as Ask, Mtu, Outcome};
 use pump::{CommissioningRecord, Record, ResetCause, TotalsSource};
 use serde_json::Value;
 use serving::Server;
-use simulator::world::{Build, Carrier, Pushed, World};
+use simulator::world::{Build, Carrier, Chance, World};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,8 @@ impl Desk {
 
     /// `thecal log --json` that ends with this status.
     fn log(&self, status: i32, arguments: &[&str]) -> Value {
-        let ended = self.thecal(&[&["log", "--json"], arguments].concat());
+        let arguments = self.with_key(arguments);
+        let ended = self.thecal(&[&["log", "--json"], &arguments[..]].concat());
         assert_eq!(
             (ended.status, ended.stderr.as_str()),
             (Some(status), ""),
@@ -70,7 +72,8 @@ impl Desk {
     }
 
     fn refused(&self, arguments: &[&str]) -> String {
-        let ended = self.thecal(&[&["log"], arguments].concat());
+        let arguments = self.with_key(arguments);
+        let ended = self.thecal(&[&["log"], &arguments[..]].concat());
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
             (Some(1), ""),
@@ -107,16 +110,25 @@ impl Desk {
     /// A virtual pump on an image file.
     fn pump(&self, name: &str, seed: u64) -> World {
         let flash = VirtualFlash::open_or_create_image(self.path(name)).expect("an image");
-        let build = Build {
-            commissioning: CommissioningRecord::NOMINAL,
-            seed,
-        };
-        let mut world = World::new(build, flash, Carrier::Simulated).expect("a world");
+        let mut world = World::new(build(seed), flash, Carrier::Simulated).expect("a world");
         world.power_on().expect("a pump");
         world
     }
 
-    /// The image of a pump with two records for every session, and one for its start.
+    /// The arguments, and the key of the first clinician of `pump.bin` where a link wants one.
+    fn with_key<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = arguments.to_vec();
+        if arguments.contains(&"--connect") {
+            let key = self.path("clinician.key");
+            if !key.exists() {
+                simulator::key_file::save(&key, &enrolling::key(&build(1))).expect("a key file");
+            }
+            arguments.extend(["--key", "clinician.key"]);
+        }
+        arguments
+    }
+
+    /// The image of a pump with two records for every session, and those of its start and of its enrolment.
     fn pump_with_sessions(&self, name: &str, seed: u64, sessions: u32) {
         let mut world = self.pump(name, seed);
         for _ in 0..sessions {
@@ -126,29 +138,19 @@ impl Desk {
     }
 }
 
+fn build(seed: u64) -> Build {
+    Build {
+        commissioning: CommissioningRecord::NOMINAL,
+        seed,
+        chance: Chance::Seeded,
+    }
+}
+
 /// A phone asks something and goes.
 fn session(world: &mut World) {
-    assert!(world.connect(Mtu::HIGHEST));
-    let mut client = Client::new();
-    client.opened(Mtu::HIGHEST);
-    client
-        .request(world.carrier_time(), &Ask::Interrogate)
-        .expect("a request");
-    let mut outcome = None;
-    while outcome.is_none() {
-        for frame in client.frames() {
-            world.write_command(&frame);
-        }
-        world.advance_to(world.now().saturating_add(Duration::from_millis(100)));
-        for pushed in world.take_pushed() {
-            if let Pushed::Response(fragment) = pushed
-                && let ClientEvent::Answer(answer) = client.receive(world.carrier_time(), &fragment)
-            {
-                outcome = Some(answer.outcome);
-            }
-        }
-    }
-    assert!(matches!(outcome, Some(Outcome::Status(_))));
+    let build = *world.build();
+    let mut phone = Phone::connect(world, &build, 247);
+    phone.status(world);
     world.disconnect();
     world.advance_to(world.now().saturating_add(Duration::from_minutes(7)));
 }
@@ -436,7 +438,14 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 3);
     desk.pump_with_sessions("other.bin", 2, 3);
-    let ended = desk.thecal(&["log", "pump.bin", "--save-log-key", "key", "--output", "export"]);
+    let ended = desk.thecal(&[
+        "log",
+        "pump.bin",
+        "--save-log-key",
+        "key",
+        "--output",
+        "export",
+    ]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let key = desk.text("key");
     let digits = key.trim();
@@ -464,7 +473,10 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     assert_eq!(wrong["head"]["signature_checked"], "wrong");
     assert_eq!(findings(&wrong)[0].0, "head_key");
     // An export that is written again says what the key said.
-    desk.log(3, &["export", "--log-key", "other-key", "--output", "judged"]);
+    desk.log(
+        3,
+        &["export", "--log-key", "other-key", "--output", "judged"],
+    );
     assert!(
         desk.text("judged/report.html")
             .contains("<strong>not</strong> made with the key")

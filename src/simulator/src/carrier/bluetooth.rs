@@ -214,7 +214,9 @@ impl Carrier for Bluetooth {
         if !self.subscribed {
             self.runtime
                 .block_on(within(OPERATION, self.pump.subscribe(&self.response)))
-                .context("the pump does not let itself be spoken with; it may have to be paired first")?;
+                .context(
+                    "the pump does not let itself be spoken with; it may have to be paired first",
+                )?;
             self.subscribed = true;
         }
         self.runtime
@@ -262,7 +264,14 @@ impl Carrier for Bluetooth {
         {
             Ok(value) => Ok(Some(value)),
             // The error of a read that is not permitted looks like any other here.
-            Err(_) if self.runtime.block_on(self.pump.is_connected()).unwrap_or_default() => Ok(None),
+            Err(_)
+                if self
+                    .runtime
+                    .block_on(self.pump.is_connected())
+                    .unwrap_or_default() =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error).context("the connection to the pump was lost"),
         }
     }
