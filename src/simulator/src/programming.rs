@@ -3,8 +3,8 @@
 //! What may be entered and what is shown is the phone page's: both use the crate `programmer`. What is here reaches the pump, asks
 //! the user, and says honestly what became of it ([`ended`]).
 
-pub mod arguments;
 mod admit;
+pub mod arguments;
 mod desk;
 pub mod ended;
 mod give;
@@ -55,7 +55,9 @@ pub fn program(arguments: &ProgramArguments) -> ExitCode {
         yes: arguments.yes,
         check: arguments.check,
     };
-    with_key(&arguments.pump, |desk, key| give::program(desk, &key, &wanted))
+    with_key(&arguments.pump, |desk, key| {
+        give::program(desk, &key, &wanted)
+    })
 }
 
 /// `thecal bolus`.
@@ -67,7 +69,9 @@ pub fn bolus(arguments: &BolusArguments) -> ExitCode {
         cancel: arguments.cancel,
         yes: arguments.yes,
     };
-    with_key(&arguments.pump, |desk, key| give::bolus(desk, &key, &wanted))
+    with_key(&arguments.pump, |desk, key| {
+        give::bolus(desk, &key, &wanted)
+    })
 }
 
 /// `thecal alarms`.

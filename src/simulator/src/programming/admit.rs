@@ -88,7 +88,10 @@ pub(super) fn enroll(desk: &mut dyn Desk, text: &str, wanted: &Enrolment) -> Don
     match open_again(desk, &key.credentials()) {
         Ok(session) => {
             let mut json = who(&key, session.role(), session.info());
-            merge(&mut json, json!({ "key": path, "implant_card": wanted.implant_card }));
+            merge(
+                &mut json,
+                json!({ "key": path, "implant_card": wanted.implant_card }),
+            );
             Ok(Report::new(
                 format!(
                     "Enrolled with pump {} as {} in slot {place}, and let in with the new key.\nKey: {}\n",
@@ -101,7 +104,9 @@ pub(super) fn enroll(desk: &mut dyn Desk, text: &str, wanted: &Enrolment) -> Don
         }
         Err(Failure::NotLetIn(reason)) => {
             withdraw();
-            Err(Stopped::not_done(format!("the new key is not let in: {reason}")))
+            Err(Stopped::not_done(format!(
+                "the new key is not let in: {reason}"
+            )))
         }
         Err(failure) => Err(Stopped::unknown(
             format!("the pump cannot be asked whether the new key is let in: {failure}"),
@@ -149,8 +154,10 @@ fn free_slot(keys: &[KeyEntry], wanted: Option<u8>) -> Result<u8, Stopped> {
     wanted
         .or_else(|| (0..SLOTS).find(|slot| keys.iter().all(|key| key.slot != *slot)))
         .ok_or_else(|| {
-            Stopped::not_done("all places for keys are taken")
-                .with_next(format!("say with --slot which key to replace:\n{}", list(keys)))
+            Stopped::not_done("all places for keys are taken").with_next(format!(
+                "say with --slot which key to replace:\n{}",
+                list(keys)
+            ))
         })
 }
 
@@ -209,7 +216,10 @@ pub(super) fn manage(desk: &mut dyn Desk, key: &KeyText, act: &KeyAct) -> Done {
                 .iter()
                 .find(|key| key.slot.to_string() == *which || key.fingerprint.to_string() == *which)
                 .ok_or_else(|| {
-                    Stopped::not_done(format!("the pump lets in no key {which}, but:\n{}", list(&known)))
+                    Stopped::not_done(format!(
+                        "the pump lets in no key {which}, but:\n{}",
+                        list(&known)
+                    ))
                 })?;
             confirmed(desk, *yes, &format!("Revoke the key in {}?", line(&gone)))?;
             let command = Command::RevokeKey { slot: gone.slot };
@@ -217,7 +227,10 @@ pub(super) fn manage(desk: &mut dyn Desk, key: &KeyText, act: &KeyAct) -> Done {
                 Outcome::Done => {
                     let mut json = json;
                     merge(&mut json, json!({ "revoked": entry(&gone) }));
-                    Ok(Report::new(format!("Let in no more: {}\n", line(&gone)), json))
+                    Ok(Report::new(
+                        format!("Let in no more: {}\n", line(&gone)),
+                        json,
+                    ))
                 }
                 other => Err(unlike(other)),
             }

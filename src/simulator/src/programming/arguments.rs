@@ -39,7 +39,12 @@ pub struct KeyArguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// Take the key that is kept for the pump with this fingerprint, or the beginning of it
-    #[arg(long, global = true, value_name = "FINGERPRINT", conflicts_with = "key")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FINGERPRINT",
+        conflicts_with = "key"
+    )]
     pub pump: Option<String>,
 }
 
@@ -367,7 +372,9 @@ fn entry<T: FromStr<Err: Display>>(text: &str) -> Result<String, String> {
 }
 
 fn reason(text: &str) -> Result<OverrideReason, String> {
-    let known = OverrideReason::ALL.iter().find(|known| known.name() == text);
+    let known = OverrideReason::ALL
+        .iter()
+        .find(|known| known.name() == text);
     match known {
         Some(known) => Ok(*known),
         None => Err(reason_named(text)
@@ -422,10 +429,28 @@ mod tests {
 
     #[test]
     fn a_link_is_named_by_host_and_port() {
-        for text in ["127.0.0.1:8480", "ws://127.0.0.1:8480", "ws://127.0.0.1:8480/", "ws://127.0.0.1:8480/link"] {
-            assert_eq!(link_address(text).as_deref(), Ok("127.0.0.1:8480"), "{text}");
+        for text in [
+            "127.0.0.1:8480",
+            "ws://127.0.0.1:8480",
+            "ws://127.0.0.1:8480/",
+            "ws://127.0.0.1:8480/link",
+        ] {
+            assert_eq!(
+                link_address(text).as_deref(),
+                Ok("127.0.0.1:8480"),
+                "{text}"
+            );
         }
-        for text in ["", "127.0.0.1", "host:0", ":1", "http://host:1", "wss://host:1", "ws://host:1/other", "a@b:1"] {
+        for text in [
+            "",
+            "127.0.0.1",
+            "host:0",
+            ":1",
+            "http://host:1",
+            "wss://host:1",
+            "ws://host:1/other",
+            "a@b:1",
+        ] {
             assert!(link_address(text).is_err(), "{text}");
         }
     }
@@ -446,7 +471,10 @@ mod tests {
             ..FieldArguments::default()
         };
         fields.write(&mut form);
-        assert_eq!((form.drug.as_str(), form.dose.as_str()), ("baclofen", "3 mcg/day"));
+        assert_eq!(
+            (form.drug.as_str(), form.dose.as_str()),
+            ("baclofen", "3 mcg/day")
+        );
         assert_eq!((form.bridge.as_str(), form.mode), ("", FormMode::Flex));
         assert_eq!(form.weekdays.lines().count(), 2);
     }

@@ -37,7 +37,10 @@ pub(super) fn open(desk: &mut dyn Desk, credentials: &Credentials) -> Result<Ses
 }
 
 /// As [`open`], after another connection.
-pub(super) fn open_again(desk: &mut dyn Desk, credentials: &Credentials) -> Result<Session, Failure> {
+pub(super) fn open_again(
+    desk: &mut dyn Desk,
+    credentials: &Credentials,
+) -> Result<Session, Failure> {
     let mut attempt = 0;
     loop {
         attempt += 1;

@@ -129,11 +129,18 @@ impl From<Failure> for Stopped {
         match failure {
             Failure::NoConnection(_) => Self::new(Status::NoConnection, words),
             Failure::NotLetIn(_) | Failure::NotSent(..) => Self::not_done(words),
-            Failure::Ended { number, ended, command, .. } => match ended.fate {
+            Failure::Ended {
+                number,
+                ended,
+                command,
+                ..
+            } => match ended.fate {
                 // A question that was not answered has changed nothing.
                 Fate::Unknown | Fate::Done if number == 0 => Self::new(
                     match ended.reason {
-                        Reason::Closed | Reason::Silence | Reason::Dropped(_) => Status::NoConnection,
+                        Reason::Closed | Reason::Silence | Reason::Dropped(_) => {
+                            Status::NoConnection
+                        }
                         _ => Status::NotDone,
                     },
                     words,
@@ -142,8 +149,12 @@ impl From<Failure> for Stopped {
                     words,
                     match command.when_unknown() {
                         WhenUnknown::Repeat => "do it again: twice is as good as once",
-                        WhenUnknown::AskStatus => "`thecal status` shows the program in force and its number",
-                        WhenUnknown::AskTherapy => "`thecal status` shows the number of the last bolus and what is under way; `thecal log` shows all",
+                        WhenUnknown::AskStatus => {
+                            "`thecal status` shows the program in force and its number"
+                        }
+                        WhenUnknown::AskTherapy => {
+                            "`thecal status` shows the number of the last bolus and what is under way; `thecal log` shows all"
+                        }
                     },
                 ),
                 Fate::CertainlyNot => Self::not_done(words),
@@ -162,6 +173,9 @@ pub(super) fn unlike(outcome: Outcome) -> Stopped {
     };
     match fate {
         Fate::CertainlyNot => Stopped::not_done(words),
-        Fate::Done | Fate::Unknown => Stopped::unknown(words, "`thecal status` and `thecal log` show what the pump does and did"),
+        Fate::Done | Fate::Unknown => Stopped::unknown(
+            words,
+            "`thecal status` and `thecal log` show what the pump does and did",
+        ),
     }
 }

@@ -47,9 +47,10 @@ impl Programming {
     /// What is to be programmed, as typed.
     fn form(&self, looked: &Looked) -> Result<Form, Stopped> {
         let mut form = if self.change {
-            let program = looked.status.program.as_ref().ok_or_else(|| {
-                Stopped::not_done("--change: the pump has never been programmed")
-            })?;
+            let program =
+                looked.status.program.as_ref().ok_or_else(|| {
+                    Stopped::not_done("--change: the pump has never been programmed")
+                })?;
             Form::of(program).ok_or_else(|| {
                 Stopped::not_done(
                     "--change: the program in force says something that these arguments cannot; nothing of it may be left out",
@@ -149,10 +150,7 @@ pub(super) fn program(desk: &mut dyn Desk, key: &KeyText, wanted: &Programming) 
 
 /// The argument that belongs to a field.
 fn argument(field: &programmer::form::Field) -> String {
-    json!(field)
-        .as_str()
-        .unwrap_or("form")
-        .replace('_', "-")
+    json!(field).as_str().unwrap_or("form").replace('_', "-")
 }
 
 /// Leaves nothing staged. It would end with the session anyway.

@@ -98,7 +98,10 @@ pub(super) fn connect(desk: &mut dyn Desk, key: &KeyText) -> Done {
     lines.add("Program", program_line(&readout));
     lines.some(
         "Reservoir",
-        readout.reservoir.as_ref().map(|reservoir| reservoir.left.clone()),
+        readout
+            .reservoir
+            .as_ref()
+            .map(|reservoir| reservoir.left.clone()),
     );
     for note in &notes {
         lines.add("Look at", note.clone());
@@ -294,7 +297,9 @@ fn therapy_lines(lines: &mut Lines, view: &TherapyView) {
     }
     lines.some(
         "Refill",
-        view.refill.as_ref().map(|refill| refill.with_boluses.clone()),
+        view.refill
+            .as_ref()
+            .map(|refill| refill.with_boluses.clone()),
     );
     lines.some("Refill open", view.refill_open.clone());
     lines.some("Trial", view.trial.clone());

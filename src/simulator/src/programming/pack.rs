@@ -155,12 +155,19 @@ mod tests {
         #[cfg(unix)]
         for name in ["pack.bin", "pack.txt", "pack.hex", "card.txt"] {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(file(name)).expect("a file").permissions().mode();
+            let mode = fs::metadata(file(name))
+                .expect("a file")
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
         // Nothing is written over, and nothing is left of what was begun.
         let stopped = run(&act("other.bin", "pack.txt")).expect_err("taken");
-        assert!(stopped.words.contains("exists already"), "{}", stopped.words);
+        assert!(
+            stopped.words.contains("exists already"),
+            "{}",
+            stopped.words
+        );
         assert!(!file("other.bin").exists());
         assert_eq!(fs::read(file("pack.bin")).expect("a page"), page);
     }

@@ -12,8 +12,9 @@ const LONGEST: u64 = 1_000;
 pub(super) fn read(from: Option<&Path>) -> Result<Zeroizing<String>, Stopped> {
     let mut text = Zeroizing::new(String::with_capacity(1_024));
     let read = match from {
-        Some(path) if path.as_os_str() != "-" => std::fs::File::open(path)
-            .and_then(|file| file.take(LONGEST).read_to_string(&mut text)),
+        Some(path) if path.as_os_str() != "-" => {
+            std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+        }
         None if io::stdin().is_terminal() => {
             eprint!("Text of the sterile pack or the implant card (not shown): ");
             console::Term::stderr().read_secure_line().map(|line| {
@@ -27,7 +28,10 @@ pub(super) fn read(from: Option<&Path>) -> Result<Zeroizing<String>, Stopped> {
         Ok(_) => Ok(text),
         Err(error) => Err(Stopped::usage(format!(
             "--text: {}: {error}",
-            from.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+            from.map_or_else(
+                || "standard input".to_owned(),
+                |path| path.display().to_string()
+            )
         ))),
     }
 }

@@ -200,7 +200,12 @@ fn clinician() -> give::Bolus {
 fn status_says_who_speaks_and_what_the_pump_does() {
     let (mut bench, key, _) = bench(Role::Clinician);
     let report = look::status(&mut bench, &key).expect("told");
-    for words in ["clinician (key in slot 0)", "baclofen 2,000 mcg/mL", "250 mcg/day", "clock lost"] {
+    for words in [
+        "clinician (key in slot 0)",
+        "baclofen 2,000 mcg/mL",
+        "250 mcg/day",
+        "clock lost",
+    ] {
         assert!(report.text.contains(words), "{}", report.text);
     }
     assert_eq!(report.json["outcome"], "done");
@@ -233,7 +238,10 @@ fn another_key_and_no_pump_are_different_ends() {
     assert!(stopped.words.contains("revoked"), "{}", stopped.words);
     bench.unreachable = 1;
     let stopped = self::stopped(look::status(&mut bench, &key));
-    assert_eq!((stopped.status, stopped.words.as_str()), (Ended::NoConnection, "nobody is there"));
+    assert_eq!(
+        (stopped.status, stopped.words.as_str()),
+        (Ended::NoConnection, "nobody is there")
+    );
     assert_eq!(stopped.json()["outcome"], "no connection");
 }
 
@@ -243,26 +251,45 @@ fn a_bolus_is_described_confirmed_and_given_by_the_role_of_the_key() {
     let report = give::bolus(&mut bench, &key, &clinician()).expect("given");
     assert_eq!(bench.shown, "Give 20 mcg of baclofen over 5 min now.\n");
     assert_eq!(report.json["bolus_number"], 8);
-    assert!(matches!(insides.borrow().given[0], Command::ClinicianBolus(_)));
+    assert!(matches!(
+        insides.borrow().given[0],
+        Command::ClinicianBolus(_)
+    ));
     let without = give::Bolus::default();
-    assert_eq!(stopped(give::bolus(&mut bench, &key, &without)).status, Ended::Usage);
+    assert_eq!(
+        stopped(give::bolus(&mut bench, &key, &without)).status,
+        Ended::Usage
+    );
     // Nobody agrees, or nobody is there to ask.
     for answer in [Some(false), None] {
         bench.answer = answer;
         let stopped = self::stopped(give::bolus(&mut bench, &key, &clinician()));
         assert_eq!(stopped.status, Ended::NotDone);
-        assert!(stopped.words.starts_with("not confirmed"), "{}", stopped.words);
+        assert!(
+            stopped.words.starts_with("not confirmed"),
+            "{}",
+            stopped.words
+        );
     }
     assert_eq!(insides.borrow().given.len(), 1);
 
     let (mut bench, key, insides) = self::bench(Role::Patient);
     let report = give::bolus(&mut bench, &key, &without).expect("given");
     assert!(report.text.contains("No. 8"), "{}", report.text);
-    assert_eq!(insides.borrow().given, [Command::PatientBolus { number: 8 }]);
-    assert_eq!(stopped(give::bolus(&mut bench, &key, &clinician())).status, Ended::Usage);
+    assert_eq!(
+        insides.borrow().given,
+        [Command::PatientBolus { number: 8 }]
+    );
+    assert_eq!(
+        stopped(give::bolus(&mut bench, &key, &clinician())).status,
+        Ended::Usage
+    );
     insides.borrow_mut().denial = Some(BolusDenial::Lockout { left_s: 4_800 });
     let stopped = self::stopped(give::bolus(&mut bench, &key, &without));
-    assert_eq!(stopped.words, "too soon after the last bolus: possible in 1 h 20 min");
+    assert_eq!(
+        stopped.words,
+        "too soon after the last bolus: possible in 1 h 20 min"
+    );
     assert_eq!(stopped.status, Ended::NotDone);
 }
 
@@ -286,14 +313,22 @@ fn a_lost_answer_is_found_out_about_and_nothing_is_given_twice() {
     bench.pump.borrow_mut().lost_answers = 1;
     let stopped = self::stopped(give::bolus(&mut bench, &key, &clinician()));
     assert_eq!(stopped.status, Ended::NotDone);
-    assert!(stopped.words.contains("certainly not done"), "{}", stopped.words);
+    assert!(
+        stopped.words.contains("certainly not done"),
+        "{}",
+        stopped.words
+    );
 }
 
 #[test]
 fn alarms_are_listed_and_taken_note_of_even_when_the_answer_is_lost() {
     let (mut bench, key, insides) = bench(Role::Clinician);
     let report = give::alarms(&mut bench, &key, AlarmAct::List).expect("told");
-    assert!(report.text.starts_with("clock lost (active"), "{}", report.text);
+    assert!(
+        report.text.starts_with("clock lost (active"),
+        "{}",
+        report.text
+    );
     bench.pump.borrow_mut().lost_answers = 1;
     let alarm = AlarmKind::ClockLost;
     give::alarms(&mut bench, &key, AlarmAct::Acknowledge { alarm }).expect("noted");
@@ -326,11 +361,19 @@ fn the_card_is_read_without_a_key_while_it_is_shown() {
     let mut buffer = [0; CARD_BYTES];
     bench.pump.borrow_mut().card = card.encode(&mut buffer).map(<[u8]>::to_vec);
     let report = look::card(&mut bench).expect("shown");
-    assert!(report.text.contains("baclofen 2,000 mcg/mL"), "{}", report.text);
+    assert!(
+        report.text.contains("baclofen 2,000 mcg/mL"),
+        "{}",
+        report.text
+    );
     assert_eq!(report.json["card"]["pump"], "abab-abab-abab-abab");
     assert_eq!(report.json["card"]["dose_ng_per_day"], 250_000);
     bench.pump.borrow_mut().card = Some(vec![9, 9]);
-    assert!(self::stopped(look::card(&mut bench)).words.contains("version 9"));
+    assert!(
+        self::stopped(look::card(&mut bench))
+            .words
+            .contains("version 9")
+    );
 }
 
 /// A pump with a sterile pack, which lets in what is granted.
@@ -378,7 +421,11 @@ fn enrolling_leaves_a_key_that_has_been_tried() {
         assert!(look::status(&mut bench, &key).is_ok(), "{name}");
         // The file is in the way of another.
         let stopped = self::stopped(admit::enroll(&mut bench, &text, &wanted));
-        assert!(stopped.words.contains("exists already"), "{}", stopped.words);
+        assert!(
+            stopped.words.contains("exists already"),
+            "{}",
+            stopped.words
+        );
     }
 }
 
@@ -407,7 +454,12 @@ fn an_enrolment_that_fails_leaves_no_key() {
     (bench.reachable, bench.unreachable) = (1, 99);
     let stopped = self::stopped(admit::enroll(&mut bench, &text, &wanted()));
     assert_eq!(stopped.status, Ended::Unknown);
-    assert!(stopped.next.expect("what to do").contains("thecal connect --key"));
+    assert!(
+        stopped
+            .next
+            .expect("what to do")
+            .contains("thecal connect --key")
+    );
     assert!(folder.path().join("a.key").exists());
 }
 
@@ -421,14 +473,21 @@ fn a_key_is_granted_into_a_file_and_nowhere_else() {
         slot: Some(3),
         yes: false,
     };
-    let report = admit::manage(&mut bench, &key, &act(Role::Emergency, "card.key")).expect("granted");
+    let report =
+        admit::manage(&mut bench, &key, &act(Role::Emergency, "card.key")).expect("granted");
     let granted = key_file::load(&folder.path().join("card.key")).expect("a key");
     assert_eq!((granted.slot, granted.pump), (3, key.pump));
     assert!(!report.text.contains("THECAL") && !report.json.to_string().contains("THECAL"));
-    assert!(matches!(&insides.borrow().given[0], Command::GrantKey(grant) if grant.role == Role::Emergency && grant.public_key == granted.private.public_key()));
+    assert!(
+        matches!(&insides.borrow().given[0], Command::GrantKey(grant) if grant.role == Role::Emergency && grant.public_key == granted.private.public_key())
+    );
     // A patient grants none, and no file is left.
     let (mut bench, key, _) = self::bench(Role::Patient);
-    let stopped = self::stopped(admit::manage(&mut bench, &key, &act(Role::Patient, "none.key")));
+    let stopped = self::stopped(admit::manage(
+        &mut bench,
+        &key,
+        &act(Role::Patient, "none.key"),
+    ));
     assert_eq!(stopped.words, "the role patient may not do that");
     assert!(!folder.path().join("none.key").exists());
 }
