@@ -102,16 +102,20 @@ pub(super) fn enroll(desk: &mut dyn Desk, text: &str, wanted: &Enrolment) -> Don
                 json,
             ))
         }
-        Err(Failure::NotLetIn(reason)) => {
-            withdraw();
-            Err(Stopped::not_done(format!(
-                "the new key is not let in: {reason}"
-            )))
+        // Nobody vouches for a denial. The file stays: it may be the only key there is.
+        Err(failure) => {
+            let what = match failure {
+                Failure::NotLetIn(_) => "the new key is not let in",
+                _ => "the pump cannot be asked whether the new key is let in",
+            };
+            Err(Stopped::unknown(
+                format!("{what}: {failure}"),
+                format!(
+                    "thecal connect --key {0} tells whether it is; if it is not, delete {0} and enrol again",
+                    path.display()
+                ),
+            ))
         }
-        Err(failure) => Err(Stopped::unknown(
-            format!("the pump cannot be asked whether the new key is let in: {failure}"),
-            format!("thecal connect --key {}", path.display()),
-        )),
     }
 }
 
@@ -223,31 +227,31 @@ pub(super) fn manage(desk: &mut dyn Desk, key: &KeyText, act: &KeyAct) -> Done {
                 })?;
             confirmed(desk, *yes, &format!("Revoke the key in {}?", line(&gone)))?;
             let command = Command::RevokeKey { slot: gone.slot };
-            match order(desk, &credentials, session, &command)? {
-                Outcome::Done => {
-                    let mut json = json;
-                    merge(&mut json, json!({ "revoked": entry(&gone) }));
-                    Ok(Report::new(
-                        format!("Let in no more: {}\n", line(&gone)),
-                        json,
-                    ))
-                }
-                other => Err(unlike(other)),
-            }
+            order(desk, &credentials, session, &command)?;
+            let mut json = json;
+            merge(&mut json, json!({ "revoked": entry(&gone) }));
+            Ok(Report::new(
+                format!(
+                    "Let in no more: {}
+",
+                    line(&gone)
+                ),
+                json,
+            ))
         }
     }
 }
 
 /// What came of a grant. The file of a key that is certainly not let in is taken away again.
 fn give(
-    done: Result<Outcome, Stopped>,
+    done: Result<(), Stopped>,
     mut json: Value,
     role: Role,
     granted: &KeyText,
     output: &Path,
 ) -> Done {
     let stopped = match done {
-        Ok(Outcome::Done) => {
+        Ok(()) => {
             let fingerprint = granted.private.public_key().fingerprint();
             merge(
                 &mut json,
@@ -271,7 +275,6 @@ fn give(
                 json,
             ));
         }
-        Ok(other) => unlike(other),
         Err(stopped) => stopped,
     };
     if stopped.status == super::ended::Status::NotDone {

@@ -1,10 +1,10 @@
 //! Where somebody sits in front of a pump: how it is reached, what is shown, who is asked.
 
 use super::arguments::LinkArguments;
-use super::ended::Stopped;
+use super::ended::{Stopped, unlike};
 use crate::carrier::{Carrier, Loopback};
 use crate::session::{Conversation, Failure};
-use protocol::{Command, Credentials, Outcome, WhenUnknown};
+use protocol::{Command, Credentials, Fate, Outcome, WhenUnknown};
 use std::io::{self, IsTerminal, Write};
 use std::thread::sleep;
 use std::time::Duration;
@@ -81,24 +81,43 @@ pub(super) fn certainly_not(failure: &Failure) -> Stopped {
     ))
 }
 
-/// Gives a command that may be done twice: when its answer is lost, once more on a new connection.
+/// Gives a command that may be done twice, and is answered by [`Outcome::Done`]: when its answer is lost, once more on a new connection.
 pub(super) fn order(
     desk: &mut dyn Desk,
     credentials: &Credentials,
     session: Session,
     command: &Command,
-) -> Result<Outcome, Stopped> {
+) -> Result<(), Stopped> {
     debug_assert_eq!(command.kind().when_unknown(), WhenUnknown::Repeat);
     let mut session = session;
     let lost = match session.ask(command) {
-        Ok(outcome) => return Ok(outcome),
-        Err(failure) if failure.fate() == protocol::Fate::Unknown => failure,
+        Ok(outcome) => return done(outcome),
+        Err(failure) if failure.fate() == Fate::Unknown => failure,
         Err(failure) => return Err(failure.into()),
     };
     drop(session);
-    match open_again(desk, credentials) {
-        Ok(mut session) => Ok(session.ask(command)?),
-        Err(_) => Err(lost.into()),
+    let Ok(mut session) = open_again(desk, credentials) else {
+        return Err(lost.into());
+    };
+    let first_was_not_done = session.last_number() < lost.number();
+    let again = match session.ask(command) {
+        Ok(outcome) => done(outcome),
+        Err(failure) => Err(failure.into()),
+    };
+    match again {
+        // What stands against it now says nothing about then.
+        Err(again) if !first_was_not_done => Err(Stopped::unknown(
+            format!("{lost}; given once more: {}", again.words),
+            "do it again: twice is as good as once",
+        )),
+        again => again,
+    }
+}
+
+fn done(outcome: Outcome) -> Result<(), Stopped> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        other => Err(unlike(other)),
     }
 }
 

@@ -193,7 +193,7 @@ fn commit_lost(
 ) -> Result<u32, Stopped> {
     let unknown = |words: String| Err(Stopped::unknown(words, ASK_STATUS));
     desk.show("The answer was lost: the pump is asked what became of it.\n");
-    let mut session = match look_again(desk, &key.credentials(), number_of(failure)) {
+    let mut session = match look_again(desk, &key.credentials(), failure.number()) {
         Lost::NotDone => return Err(certainly_not(failure)),
         Lost::Unreachable => return unknown(failure.to_string()),
         Lost::Ask(session) => session,
@@ -221,13 +221,6 @@ fn commit_lost(
         }
     }
     unknown("the pump is still storing".to_owned())
-}
-
-fn number_of(failure: &Failure) -> u32 {
-    match failure {
-        Failure::Ended { number, .. } => *number,
-        _ => 0,
-    }
 }
 
 /// The exact numbers behind the review.
@@ -337,13 +330,13 @@ pub(super) fn bolus(desk: &mut dyn Desk, key: &KeyText, wanted: &Bolus) -> Done 
     let mut session = open(desk, &credentials)?;
     let mut json = who(key, session.role(), session.info());
     if wanted.cancel {
-        return match order(desk, &credentials, session, &Command::CancelBolus)? {
-            Outcome::Done => Ok(Report::new(
-                "No bolus or prime is under way any more.\n".to_owned(),
-                json,
-            )),
-            other => Err(unlike(other)),
-        };
+        order(desk, &credentials, session, &Command::CancelBolus)?;
+        return Ok(Report::new(
+            "No bolus or prime is under way any more.
+"
+            .to_owned(),
+            json,
+        ));
     }
     let act = wanted.act(session.role())?;
     let looked = look(&mut session)?;
@@ -393,7 +386,7 @@ fn bolus_lost(
 ) -> Result<u32, Stopped> {
     let unknown = |words: String| Err(Stopped::unknown(words, ASK_THERAPY));
     desk.show("The answer was lost: the pump is asked what became of it.\n");
-    let mut session = match look_again(desk, &key.credentials(), number_of(failure)) {
+    let mut session = match look_again(desk, &key.credentials(), failure.number()) {
         Lost::NotDone => return Err(certainly_not(failure)),
         Lost::Unreachable => return unknown(failure.to_string()),
         Lost::Ask(session) => session,
@@ -450,8 +443,6 @@ pub(super) fn alarms(desk: &mut dyn Desk, key: &KeyText, act: AlarmAct) -> Done 
             format!("Quiet until its next repetition: {alarm}.\n"),
         ),
     };
-    match order(desk, &credentials, session, &command)? {
-        Outcome::Done => Ok(Report::new(said, json)),
-        other => Err(unlike(other)),
-    }
+    order(desk, &credentials, session, &command)?;
+    Ok(Report::new(said, json))
 }
