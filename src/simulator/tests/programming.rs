@@ -157,6 +157,7 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
             .expect("words")
             .contains("thecal enroll")
     );
+    assert_eq!(desk.thecal(1, &["card"])["outcome"], "not done");
     let not_armed = desk.fed(1, &["enroll"], &desk.paper());
     assert!(
         not_armed["error"]
@@ -164,7 +165,6 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
             .expect("words")
             .contains("magnet")
     );
-    assert_eq!(desk.thecal(1, &["card"])["outcome"], "not done");
 
     let enrolled = desk.enrol();
     assert_eq!(
@@ -276,6 +276,11 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
     desk.thecal(0, &[&["bolus", "--cancel"][..], &own].concat());
     desk.thecal(1, &["keys", "revoke", "5", "--yes"]);
     desk.thecal(0, &["keys", "revoke", "1", "--yes"]);
+
+    desk.thecal(0, &["alarms"]);
+    let log = desk.thecal(0, &["log", "--output", "export"]);
+    assert_eq!(log["whole"], true);
+    // Last: a pump rests after a key that it does not know.
     let revoked = desk.thecal(1, &[&["status"][..], &own].concat());
     assert!(
         revoked["error"]
@@ -283,10 +288,6 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
             .expect("words")
             .contains("revoked")
     );
-
-    desk.thecal(0, &["alarms"]);
-    let log = desk.thecal(0, &["log", "--output", "export"]);
-    assert_eq!(log["whole"], true);
 }
 
 #[test]
@@ -299,6 +300,8 @@ fn a_lost_key_is_replaced_with_the_implant_card_and_presence() {
     // The sterile pack is spent.
     desk.fed(1, &["enroll"], &pack);
     assert!(!key.exists());
+    // The pump rests after a key that it does not know.
+    std::thread::sleep(Duration::from_secs(4));
     fs::write(desk.path("card.txt"), desk.paper()).expect("a file");
     let again = desk.thecal(0, &["enroll", "--text", "card.txt"]);
     assert_eq!(again["slot"], 1);
