@@ -1,5 +1,9 @@
 //! The command line of `thecal`.
 
+use crate::programming::arguments::{
+    AlarmsArguments, BolusArguments, CardArguments, EnrollArguments, KeyArguments, KeysArguments,
+    PackArguments, ProgramArguments, STATUS, link_address,
+};
 use crate::serve::{HIGHEST_SPEED, LOWEST_SPEED};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -29,6 +33,33 @@ pub enum Command {
     /// holds an export of the same log gets what is new.
     #[command(after_help = LOG_STATUS)]
     Log(LogArguments),
+    /// Open a session with a pump and say who it is, in which role you speak, and what to look at
+    #[command(after_help = STATUS)]
+    Connect(KeyArguments),
+    /// Show what a pump does, and what it says of its therapy
+    #[command(after_help = STATUS)]
+    Status(KeyArguments),
+    /// Send a program to a pump, show what the pump reads back, and put it into force when that is confirmed
+    #[command(after_help = STATUS)]
+    Program(Box<ProgramArguments>),
+    /// Give a bolus: a clinician's with its dose, a patient's as the program allots it
+    #[command(after_help = STATUS)]
+    Bolus(BolusArguments),
+    /// Show a pump's alarms, take note of one, or keep one quiet
+    #[command(after_help = STATUS)]
+    Alarms(AlarmsArguments),
+    /// Make a key and let a pump know it, with the text of its sterile pack or implant card, while the magnet's window is open
+    #[command(after_help = STATUS)]
+    Enroll(EnrollArguments),
+    /// Show the keys that a pump lets in, grant one, or revoke one
+    #[command(after_help = STATUS)]
+    Keys(KeysArguments),
+    /// Read a pump's emergency card, without a key, while the magnet's window is open
+    #[command(after_help = STATUS)]
+    Card(CardArguments),
+    /// Make the identity of a new pump, as its production line does
+    #[command(after_help = STATUS)]
+    Pack(PackArguments),
     /// Do a clinician's sums: rate, prime, bridge, refill and the like, exactly and with the formula used (docs/calc.md)
     #[command(after_help = CALC_STATUS)]
     Calc(Box<calculator::Arguments>),
@@ -80,7 +111,7 @@ pub struct LogArguments {
     #[arg(value_name = "SOURCE", required_unless_present_any = LINKS)]
     pub source: Option<PathBuf>,
     /// Read a running virtual pump over its link instead
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "source", value_parser = host_and_port)]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "source", value_parser = link_address)]
     pub connect: Option<String>,
     /// Read a pump over Bluetooth instead, by its name or address
     #[cfg(feature = "bluetooth")]
@@ -125,21 +156,4 @@ pub enum LogChoice {
     Events,
     /// The critical events, at least the last 400
     Critical,
-}
-
-/// `HOST:PORT`, as text.
-fn host_and_port(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port))
-            if !host.is_empty()
-                && !host.contains(['/', ' ', '@'])
-                && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-        {
-            Ok(text.to_owned())
-        }
-        Some(_) | None => Err(
-            "HOST:PORT is wanted, with a port from 1 to 65535, for example 127.0.0.1:8480"
-                .to_owned(),
-        ),
-    }
 }

@@ -3,6 +3,7 @@
 //! - [`world`]: pump, link session, journal, motor core and rotor in C, flash, and the loop that runs them in order of time.
 //! - [`scenario`], [`run`], [`report`]: from a TOML file to a folder with totals, events, a table and a page.
 //! - [`serve`]: the same world paced against real time, for the phone page.
+//! - [`programming`]: a pump's programmer on the command line; [`session`] and [`key_file`] are how it, and `history`, get in.
 //! - [`history`]: a pump's log, read from its flash or over a [`carrier`], verified and exported.
 //!
 //! Nothing below `world` knows that it is simulated.
@@ -14,6 +15,7 @@ pub mod history;
 pub mod key_file;
 mod ledger;
 mod phone;
+pub mod programming;
 mod progress;
 mod record_words;
 pub mod report;

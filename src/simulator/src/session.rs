@@ -47,6 +47,15 @@ impl Failure {
             Self::Ended { ended, .. } => ended.fate,
         }
     }
+
+    /// The number of the command that has ended without an answer; 0 for every other failure, and a command that has none.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        match self {
+            Self::NoConnection(_) | Self::NotLetIn(_) | Self::NotSent(..) => 0,
+            Self::Ended { number, .. } => *number,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -248,7 +248,7 @@ fn a_file_in_use_and_the_link_give_the_same_records() {
     // Both logs, each into a folder of its own.
     let critical = desk.log(0, &["--connect", &address, "--log", "critical"]);
     assert_eq!(critical["log"], "critical");
-    assert_eq!(critical["records"]["count"], 2, "two starts");
+    assert_eq!(critical["records"]["count"], 3, "two starts and a key");
     let folder = format!("logs/{}-critical", address.replace(':', "-"));
     assert_eq!(critical["folder"], folder.as_str());
 }
@@ -570,12 +570,12 @@ fn another_pump_or_a_changed_log_is_never_added_to_an_export() {
     // A shorter log.
     desk.pump_with_sessions("short.bin", 1, 5);
     let error = desk.refused(&["short.bin", "--output", "export"]);
-    assert!(error.contains("holds records up to 40"), "{error}");
+    assert!(error.contains("holds records up to 43"), "{error}");
     // A blank one.
     desk.write("blank.bin", &[0xFF; 450_560]);
     let error = desk.refused(&["blank.bin", "--output", "export"]);
     assert!(
-        error.contains("the log is empty, and export holds records up to 40"),
+        error.contains("the log is empty, and export holds records up to 43"),
         "{error}"
     );
     // The other log of the same pump.
@@ -970,7 +970,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
     for (name, content) in [
         ("empty", &b""[..]),
         ("text", b"not a flash image"),
-        ("half", &[0xFF; 221_184]),
+        ("half", &[0xFF; 225_280]),
     ] {
         desk.write(name, content);
         let error = desk.refused(&[name]);
@@ -1060,7 +1060,7 @@ fn a_link_that_cannot_be_read_is_said_to_be_and_why() {
     assert!(error.contains("is no virtual pump"), "{error}");
     let error = desk.refused(&["--connect", &address]);
     assert!(
-        error.contains("the pump speaks protocol version 9; this programmer knows version 0 only"),
+        error.contains("the pump speaks protocol version 9; this programmer knows version 1 only"),
         "{error}"
     );
     stranger.join().expect("a stranger");
