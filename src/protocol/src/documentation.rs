@@ -9,9 +9,11 @@ use std::vec::Vec;
 use postcard_schema::schema::{DataModelType, DataModelVariant, NamedType, NamedValue};
 
 use crate::client::Fate;
+use crate::info::capability;
 use crate::message::WhenUnknown;
 use crate::roles::{Alarm, Presence, Role, TABLE};
 use crate::schema::{ROOTS, largest, reference};
+use crate::status::{changed, fault};
 use crate::vectors::{Line, answers, open_words, requests, variant};
 use crate::{
     Amount, CommandKind, FlexStep, Lifecycle, SCHEMA_HASH, VERSION, samples,
@@ -49,7 +51,7 @@ fn read_texts() -> Texts {
         read_source(&code, &mut texts);
     }
     let shared = [
-        ("FlexStep.lasts_min", format!("How long it lasts, in min, 1 to {}.", FlexStep::LONGEST_MIN)),
+        ("FlexStep.lasts_min", format!("How long it lasts, in min, 0 to {}; 0 is refused by the pump.", FlexStep::LONGEST_MIN)),
         (
             "FlexStep.dose_ng",
             format!("Its dose, in ng per `FlexWeek::per`, 0 to {}; 0: minimum rate.", FlexStep::LARGEST_NG),
@@ -249,6 +251,19 @@ impl Page {
         }
     }
 
+    /// What the bits of a number stand for.
+    fn flags(&mut self, of: &str, all: &[(impl Into<u32> + Copy, &str)]) {
+        if !self.out.contains("## Flags") {
+            self.say("## Flags\n");
+        }
+        self.say(&format!("### {of}\n\n| bit | |\n|---|---|"));
+        for (flag, text) in all {
+            let flag: u32 = (*flag).into();
+            self.say(&format!("| {} | {text} |", flag.trailing_zeros()));
+        }
+        self.say("");
+    }
+
     fn examples(&mut self, title: &str, lines: Vec<Line>) {
         self.say(&format!("### {title}\n\n```text"));
         for (name, hex) in lines {
@@ -316,6 +331,9 @@ pump to decide, which answers `OutOfRange` with the field, the value and the ran
     for root in ROOTS {
         page.describe(root);
     }
+    page.flags("capabilities", &capability::ALL);
+    page.flags("status_changed, mask and flags", &changed::ALL);
+    page.flags("faults", &fault::ALL);
     page.say("## Examples\n\nAll of these, and the largest ones, are in `src/protocol/vectors/v1` too.\n");
     page.examples("Requests: what is inside of the seal, with id 7, and number 42 where there is one", requests());
     page.examples("Answers: what is inside of the seal, with id 7", answers());
