@@ -13,11 +13,10 @@ use std::path::Path;
 const ENVIRONMENT: [&str; 4] = ["ZEPHYR_BASE", "DOTCONFIG", "ZEPHYR_DTS", "BUILD_DIR"];
 
 /// The options that this crate asks for with `#[cfg(CONFIG_...)]`.
-const OPTIONS: [&str; 5] = [
+const OPTIONS: [&str; 4] = [
     "CONFIG_BOARD_NATIVE_SIM",
     "CONFIG_LOG",
     "CONFIG_THECAL_LINK",
-    "CONFIG_THECAL_INSECURE_LINK",
     "CONFIG_THECAL_FAULT_INJECTION",
 ];
 

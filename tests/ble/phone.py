@@ -18,7 +18,7 @@ from bumble import att
 from bumble.controller import Controller
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Device, Peer
-from bumble.hci import Address, HCI_ErrorCode
+from bumble.hci import Address, HCI_Command_Complete_Event, HCI_ErrorCode, HCI_StatusReturnParameters
 from bumble.host import Host
 from bumble.keys import MemoryKeyStore
 from bumble.link import LocalLink
@@ -53,6 +53,16 @@ class PumpController(Controller):
     def on_hci_host_number_of_completed_packets_command(self, _command):
         # Zephyr counts packets with a command that this Bumble does not know; it is harmless.
         return None
+
+    def on_hci_le_remove_device_from_resolving_list_command(self, command):
+        # Nor does it know this one, with which a bond is forgotten, and Zephyr waits for the answer.
+        self.send_hci_packet(
+            HCI_Command_Complete_Event(
+                num_hci_command_packets=1,
+                command_opcode=command.op_code,
+                return_parameters=HCI_StatusReturnParameters(HCI_ErrorCode.SUCCESS),
+            )
+        )
 
 
 class Keyboard(PairingDelegate):

@@ -38,6 +38,7 @@ async def test_identifiers_and_properties_are_those_of_the_protocol(rig):
         rust["RESPONSE"]: properties.READ | properties.INDICATE,
         rust["DATA"]: properties.NOTIFY,
         rust["STATUS_CHANGED"]: properties.READ | properties.NOTIFY,
+        rust["EMERGENCY_CARD"]: properties.READ,
     }
     async with rig:
         advertisement = await rig.find()

@@ -14,7 +14,7 @@
  *   onLost(listener)            the pump broke the connection
  *   close()                     disconnects and frees everything
  *
- * Attributes are the low bytes of the characteristics' 16-bit parts: 0x02 Info, 0x03 Command, 0x04 Response, 0x06 Status changed.
+ * Attributes are the low bytes of the characteristics' 16-bit parts: 0x02 Info, 0x03 Command, 0x04 Response, 0x06 Status changed, 0x07 Emergency card.
  * A backend rejects with an Error; its `code`, when it has one, is the ATT error that the page then sees.
  *
  * ## Backends
@@ -46,7 +46,7 @@ import net from "node:net";
 import readline from "node:readline";
 import WebSocket from "ws";
 
-export const ATTRIBUTE = { info: 0x02, command: 0x03, response: 0x04, statusChanged: 0x06 };
+export const ATTRIBUTE = { info: 0x02, command: 0x03, response: 0x04, statusChanged: 0x06, emergencyCard: 0x07 };
 
 const ADDRESS = "09:09:09:09:09:09";
 const CLIENT_CHARACTERISTIC_CONFIGURATION = "00002902-0000-1000-8000-00805f9b34fb";
@@ -60,6 +60,7 @@ const CHARACTERISTICS = [
   { attribute: ATTRIBUTE.command, properties: { write: true, writeWithoutResponse: true } },
   { attribute: ATTRIBUTE.response, properties: { read: true, indicate: true } },
   { attribute: ATTRIBUTE.statusChanged, properties: { read: true, notify: true } },
+  { attribute: ATTRIBUTE.emergencyCard, properties: { read: true } },
 ];
 
 /** A pump that Chromium takes for a Bluetooth device within reach. */

@@ -4,6 +4,7 @@
  *   CHROMIUM       the browser; otherwise the first found on the PATH
  *   THECAL         the `thecal` command; otherwise target/release/thecal
  *   THECAL_PAGE    the built page; otherwise target/page
+ *   THECAL_PACK    the text of the sterile pack of a pump that is not the virtual one started here (THECAL_BRIDGE)
  *   SCREENSHOTS    a folder for pictures; none are made without it
  */
 import assert from "node:assert/strict";
@@ -59,8 +60,11 @@ export function launchBrowser(flags = []) {
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...flags] });
 }
 
-/** Starts a virtual pump with the page on a free port, and ends with it. */
-export async function startPump(options = []) {
+/**
+ * Starts a virtual pump with the page on a free port, and ends with it. A magnet is brought over it at once, for whoever is going to enrol,
+ * unless it is to be there `later`.
+ */
+export async function startPump(options = [], magnet = "now") {
   const child = spawn(THECAL, ["serve", "--port", "0", "--page", PAGE, ...options], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const address = await new Promise((resolve, reject) => {
@@ -73,6 +77,7 @@ export async function startPump(options = []) {
     child.stderr.on("data", listen);
     child.on("exit", (code) => reject(new Error(`thecal serve ended with status ${code}:\n${said}`)));
   });
+  if (magnet === "now") await bringMagnet(address);
   return {
     address,
     async stop() {
@@ -99,6 +104,47 @@ export async function picture(page, name) {
   if (!process.env.SCREENSHOTS) return;
   mkdirSync(process.env.SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
+}
+
+/** Brings a magnet over the virtual pump. It goes by itself. */
+export async function bringMagnet(address) {
+  const answer = await fetch(new URL("simulation", address), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ magnet: true }),
+  });
+  assert.equal(answer.status, 200);
+}
+
+/** Waits until a magnet was over the virtual pump for long enough. */
+export async function armed(address) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const { armed } = await (await fetch(new URL("simulation", address))).json();
+    if (armed) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail("the pump is not armed 10 s after a magnet was brought");
+}
+
+/** The text of the sterile pack, or of the implant card once somebody has enrolled. */
+export async function packText(address) {
+  const { text } = await (await fetch(new URL("simulation/pack", address))).json();
+  return text;
+}
+
+/** Whichever screen comes after connecting: enrols the phone when the pump does not know it. */
+export async function enrol(page, address) {
+  await page.locator("#enrol:visible, #work:visible").waitFor();
+  if (await page.locator("#enrol").isHidden()) return;
+  if (!process.env.THECAL_PACK) await armed(address);
+  await enterCode(page, process.env.THECAL_PACK ?? (await packText(address)));
+  await page.locator("#work").waitFor();
+}
+
+/** Enters a code and sends it. */
+export async function enterCode(page, code) {
+  await page.locator("#enrol-code").fill(code);
+  await page.locator("#enrol-do").click();
 }
 
 /** A pump as it leaves the factory is made one of a kind first. Any other is left as it is. */

@@ -2,7 +2,7 @@
  * Pictures of the page at every step, on a phone and a desktop, light and dark: `SCREENSHOTS=folder node pictures.mjs`.
  * For looking at, and for the README; the tests do not need them.
  */
-import { commission, confirm, enterProgram, launchBrowser, picture, sendForReview, startPump, verdict } from "./browser.mjs";
+import { commission, confirm, enrol, enterProgram, launchBrowser, picture, sendForReview, startPump, verdict } from "./browser.mjs";
 
 const SIZES = { phone: { width: 360, height: 780 }, desktop: { width: 1200, height: 860 } };
 const BACLOFEN = { drug: "baclofen", concentration: "2 mg/mL", fill: "20 mL", dose: "250 mcg/day" };
@@ -18,6 +18,9 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.locator("#connect").waitFor();
     await take("1-connect");
     await page.getByRole("button", { name: "Connect" }).click();
+    await page.locator("#enrol").waitFor();
+    await take("1-enrol");
+    await enrol(page, pump.address);
     await commission(page);
     await page.locator("#state-text", { hasText: "Not programmed" }).waitFor();
     await take("2-new-pump");

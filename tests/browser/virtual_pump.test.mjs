@@ -6,6 +6,7 @@ import {
   comparison,
   complaints,
   confirm,
+  enrol,
   enterFill,
   enterProgram,
   exactReadout,
@@ -48,6 +49,7 @@ afterEach(async () => {
 async function open(query = "") {
   await page.goto(pump.address + query);
   await page.getByRole("button", { name: "Connect" }).click();
+  await enrol(page, pump.address);
   await commission(page);
   await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
 }
@@ -61,8 +63,9 @@ async function interpose() {
   await page.routeWebSocket(/\/link/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((message) => {
-      // A commit names a digest of 32 bytes; what a read-out asks is shorter. What stages a program went before either switch was set.
-      if (message.length > 40 && (between.keepCommit || between.keepAnswerToCommit)) {
+      // A commit names a digest of 32 bytes; what a read-out asks is shorter. What stages a program, and what opens a session, is longer
+      // too, but goes while neither switch is set.
+      if (message.length > 60 && (between.keepCommit || between.keepAnswerToCommit)) {
         if (between.keepCommit) between.toPump = false;
         else between.toPage = false;
         between.commitSeen();
@@ -415,8 +418,14 @@ describe("the page", () => {
     await page.goto(pump.address);
     await page.locator("#connect").waitFor();
     await fits("connect");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.locator("#enrol").waitFor();
+    await fits("enrolment");
     await open();
     await fits("form");
+    await page.getByRole("button", { name: "Read the keys" }).click();
+    await page.locator("#keys-list li").waitFor();
+    await fits("keys");
     await enterProgram(page, BACLOFEN);
     await sendForReview(page);
     await fits("review");

@@ -18,6 +18,7 @@ import {
   commission,
   complaints,
   confirm,
+  enrol,
   enterProgram,
   exactReadout,
   launchBrowser,
@@ -49,6 +50,7 @@ async function withPage(makeBackend, body) {
     await chooseTheOnlyDevice(page);
     await page.goto(served.address);
     await page.getByRole("button", { name: "Choose pump" }).click();
+    await enrol(page, served.address);
     await commission(page);
     await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
     await body(page, pump);
@@ -100,6 +102,15 @@ async function loseAndReconnect(page, pump) {
   await page.locator("#age", { hasText: "live" }).waitFor();
 }
 
+async function readCardWithoutKey(page, pump) {
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("button", { name: "Emergency card…" }).click();
+  await page.locator("#card-body").waitFor();
+  assert.equal(await page.locator("#card-state-text").textContent(), "Not programmed");
+  assert.equal(pump.operations.get("read 7"), 1);
+  await picture(page, "bluetooth-card");
+}
+
 if (process.env.THECAL_BRIDGE) {
   describe("Web Bluetooth to the pump behind THECAL_BRIDGE", () => {
     test("a program is entered, read back, confirmed and delivered", () =>
@@ -113,6 +124,8 @@ if (process.env.THECAL_BRIDGE) {
 
     test("a lost connection is told, and the same pump is connected again without asking which", () =>
       withPage(direct, loseAndReconnect));
+
+    test("the emergency card is read without a key", () => withPage(direct, readCardWithoutKey));
 
     test("the same through JSON lines, as a pump behind THECAL_BRIDGE is reached", () =>
       withPage(async (address, ending) => {

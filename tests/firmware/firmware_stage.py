@@ -24,8 +24,8 @@ from zephyr_tools import CLEAN, ROOT, Missing
 # West's name of the board, the name here, and the Rust target that zephyr-lang-rust takes for it.
 NATIVE = ("native_sim/native/64", "native_sim", "x86_64-unknown-none")
 BOARDS = [("nrf52840dk/nrf52840", "nRF52840", "thumbv7em-none-eabi")]
-# The native_sim image under test may be programmed by anybody and broken on purpose; the boards' images are as they are shipped.
-NATIVE_OPTIONS = ["-DCONFIG_THECAL_INSECURE_LINK=y", "-DCONFIG_THECAL_FAULT_INJECTION=y"]
+# The native_sim image under test may be broken on purpose; the boards' images are as they are shipped.
+NATIVE_OPTIONS = ["-DCONFIG_THECAL_FAULT_INJECTION=y"]
 # Of a thread's stack at most so much may be needed, in percent.
 STACK_LIMIT = 95
 # docs/therapy.md: therapy is back within 60 s of a reset.

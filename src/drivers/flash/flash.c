@@ -1,5 +1,5 @@
 /*
- * The four partitions of the journal over Zephyr's flash interface.
+ * The partitions of the journal, and the production line's page, over Zephyr's flash interface.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -22,8 +22,8 @@
 LOG_MODULE_REGISTER(thecal_flash, CONFIG_THECAL_FLASH_LOG_LEVEL);
 
 #if !FIXED_PARTITION_EXISTS(journal) || !FIXED_PARTITION_EXISTS(critical) || !FIXED_PARTITION_EXISTS(state_a) || \
-	!FIXED_PARTITION_EXISTS(state_b)
-#error "The device tree lacks a partition: node labels journal, critical, state_a and state_b are needed."
+	!FIXED_PARTITION_EXISTS(state_b) || !FIXED_PARTITION_EXISTS(pack)
+#error "The device tree lacks a partition: node labels journal, critical, state_a, state_b and pack are needed."
 #endif
 
 struct partition {
@@ -43,6 +43,7 @@ static const struct partition partitions[] = {
 	[THECAL_FLASH_CRITICAL] = PARTITION(critical),
 	[THECAL_FLASH_STATE_A] = PARTITION(state_a),
 	[THECAL_FLASH_STATE_B] = PARTITION(state_b),
+	[THECAL_FLASH_PACK] = PARTITION(pack),
 };
 
 /* Whether thecal_flash_start() has found everything in order. */

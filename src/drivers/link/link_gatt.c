@@ -1,5 +1,6 @@
 /*
- * The link over Bluetooth: one GATT service, one phone at a time.
+ * The link over Bluetooth: one GATT service, one phone at a time. Who may be encrypted is said in link_security.c, how phones find the pump in
+ * link_advertising.c, what else it says of itself in link_services.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -7,11 +8,14 @@
  * thread comes for what happened with thecal_link_receive(), and there it also does what may wait for buffers of the host:
  * indications and advertising. What both touch is behind one spinlock, held for a copy of one frame at most.
  *
- * The order of what is told: CONNECTED, then frames in their order with an OVERFLOW where some are missing, then DISCONNECTED. An MTU
- * is told before frames that wait. Advertising begins again when DISCONNECTED has been dealt with, so that the next phone never
- * meets what was meant for the one before.
+ * The order of what is told: CONNECTED, then frames in their order with an OVERFLOW where some are missing, then DISCONNECTED. MTU and
+ * SECURITY are told before frames that wait, the magnet before everything. Advertising begins again when DISCONNECTED has been dealt
+ * with, so that the next phone never meets what was meant for the one before.
  */
+#include "link_internal.h"
+
 #include <thecal/link.h>
+#include <thecal/magnet.h>
 
 #include <errno.h>
 #include <stddef.h>
@@ -29,10 +33,6 @@
 
 LOG_MODULE_REGISTER(thecal_link, CONFIG_THECAL_LINK_LOG_LEVEL);
 
-#if defined(CONFIG_THECAL_INSECURE_LINK) && !defined(CONFIG_BOARD_NATIVE_SIM)
-#error "An open link exists for tests on native_sim only."
-#endif
-
 #define MTU_LOWEST   23
 #define MTU_HIGHEST  247
 #define WRITE_HEADER 3
@@ -42,36 +42,36 @@ BUILD_ASSERT(CONFIG_BT_L2CAP_TX_MTU == MTU_HIGHEST && CONFIG_BT_BUF_ACL_RX_SIZE 
 	     "frames are made for an ATT_MTU of up to 247");
 BUILD_ASSERT(THECAL_LINK_FRAME_BYTES == MTU_HIGHEST - WRITE_HEADER, "link.h says otherwise");
 
-/* Fixed for good; src/protocol/src/uuid.rs has the same, and tests/ble compares. 0007 is kept for the emergency card. */
+/* Fixed for good; src/protocol/src/uuid.rs has the same, and tests/ble compares. */
 #define LINK_UUID(short_) BT_UUID_INIT_128(BT_UUID_128_ENCODE(0x6a3e0000 + (short_), 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2))
-#define SERVICE_UUID      BT_UUID_128_ENCODE(0x6a3e0001, 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2)
 
-static const struct bt_uuid_128 service_uuid = BT_UUID_INIT_128(SERVICE_UUID);
+static const struct bt_uuid_128 service_uuid = BT_UUID_INIT_128(LINK_SERVICE_UUID);
 static const struct bt_uuid_128 info_uuid = LINK_UUID(0x0002);
 static const struct bt_uuid_128 command_uuid = LINK_UUID(0x0003);
 static const struct bt_uuid_128 response_uuid = LINK_UUID(0x0004);
 static const struct bt_uuid_128 data_uuid = LINK_UUID(0x0005);
 static const struct bt_uuid_128 status_changed_uuid = LINK_UUID(0x0006);
+static const struct bt_uuid_128 emergency_card_uuid = LINK_UUID(0x0007);
 
-#ifdef CONFIG_THECAL_INSECURE_LINK
-#define MAY_READ  BT_GATT_PERM_READ
-#define MAY_WRITE BT_GATT_PERM_WRITE
-#else
-#define MAY_READ  BT_GATT_PERM_READ_AUTHEN
-#define MAY_WRITE BT_GATT_PERM_WRITE_AUTHEN
-#endif
+#define MAY_READ  BT_GATT_PERM_READ_LESC
+#define MAY_WRITE BT_GATT_PERM_WRITE_LESC
 
 /*
  * A value that a phone reads. A long one takes several reads, each from an offset; meanwhile the link thread may set
  * another. A read from offset 0 therefore takes a copy, and those from other offsets go on with it.
  */
 struct value {
+	uint8_t *bytes;
+	uint8_t *copy; /* of Bluetooth's receiving thread alone */
 	uint16_t length;
 	uint16_t copied_length;
 	bool copied; /* on this connection */
-	uint8_t bytes[THECAL_LINK_FRAME_BYTES];
-	uint8_t copy[THECAL_LINK_FRAME_BYTES]; /* of Bluetooth's receiving thread alone */
 };
+
+#define VALUE(limit)                                                                                                   \
+	{                                                                                                              \
+		.bytes = (uint8_t[limit]){0}, .copy = (uint8_t[limit]){0},                                             \
+	}
 
 static struct k_spinlock lock;
 
@@ -85,9 +85,20 @@ static struct {
 	bool indicate;      /* Response is to be indicated as soon as may be */
 	bool indicating;    /* the phone has not confirmed the last one yet: `indication` belongs to the host */
 	uint16_t status_changed;
+	uint8_t security;
+	uint16_t interval;  /* of the connection, in units of 1.25 ms */
+	bool bonded;
+	bool stranger;      /* got in although only bonded phones may: is to be turned away */
+	bool held;          /* the magnet */
+	uint32_t mode;      /* in which it advertises, if it does */
 	struct value info;
 	struct value response;
-} shared;
+	struct value card;
+} shared = {
+	.info = VALUE(THECAL_LINK_FRAME_BYTES),
+	.response = VALUE(THECAL_LINK_FRAME_BYTES),
+	.card = VALUE(THECAL_LINK_CARD_BYTES),
+};
 
 RING_BUF_DECLARE(link_frames, CONFIG_THECAL_LINK_FRAME_BUFFER_BYTES);
 
@@ -95,9 +106,16 @@ RING_BUF_DECLARE(link_frames, CONFIG_THECAL_LINK_FRAME_BUFFER_BYTES);
 static struct {
 	uint32_t session;
 	uint16_t mtu;
+	uint8_t security;
+	uint16_t interval;
+	bool bonded;
+	bool held;
 	bool connected;
 	bool started;
 } told;
+
+/* How the link thread wants the pump to show itself; its own. */
+static uint32_t wanted_mode = THECAL_LINK_ADVERTISE_SLOW;
 
 static K_SEM_DEFINE(link_happened, 0, 1);
 static atomic_t link_woken;
@@ -121,6 +139,15 @@ static ssize_t read_value(struct bt_conn *conn, const struct bt_gatt_attr *attr,
 		k_spin_unlock(&lock, key);
 	}
 	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
+}
+
+static ssize_t read_card(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length, uint16_t offset)
+{
+	/* Not "insufficient authentication": phones would begin to pair. */
+	if (!link_security_armed()) {
+		return BT_GATT_ERR(BT_ATT_ERR_READ_NOT_PERMITTED);
+	}
+	return read_value(conn, attr, buffer, length, offset);
 }
 
 static ssize_t read_status_changed(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
@@ -177,6 +204,8 @@ BT_GATT_SERVICE_DEFINE(thecal_link_service,
 	BT_GATT_CHARACTERISTIC(&status_changed_uuid.uuid, BT_GATT_CHRC_READ | BT_GATT_CHRC_NOTIFY,
 			       MAY_READ, read_status_changed, NULL, NULL),
 	BT_GATT_CCC(NULL, BT_GATT_PERM_READ | MAY_WRITE),
+	BT_GATT_CHARACTERISTIC(&emergency_card_uuid.uuid, BT_GATT_CHRC_READ,
+			       BT_GATT_PERM_READ, read_card, NULL, &shared.card),
 );
 /* clang-format on */
 
@@ -189,17 +218,29 @@ static const struct bt_gatt_attr *attribute(const struct bt_uuid_128 *uuid)
 
 static void connected(struct bt_conn *conn, uint8_t error)
 {
-	const k_spinlock_key_t key = k_spin_lock(&lock);
+	const bool bonded = error == 0 && link_security_is_bond(bt_conn_get_dst(conn));
+	struct bt_conn_info info = {0};
+	k_spinlock_key_t key;
 
+	if (error == 0) {
+		(void)bt_conn_get_info(conn, &info);
+	}
+	key = k_spin_lock(&lock);
 	/* Whether or not the connection came about, this ends the advertising. */
 	shared.advertising = false;
 	if (error == 0) {
 		shared.phone = bt_conn_ref(conn);
 		shared.session++;
 		shared.mtu = MTU_LOWEST;
+		shared.security = BT_SECURITY_L1;
+		shared.bonded = bonded;
+		shared.interval = info.le.interval;
+		/* A controller that does not look at its accept list. */
+		shared.stranger = !bonded && shared.mode == THECAL_LINK_ADVERTISE_BONDED;
 		shared.response.length = 0;
 		shared.response.copied = false;
 		shared.info.copied = false;
+		shared.card.copied = false;
 		shared.indicate = false;
 	}
 	k_spin_unlock(&lock, key);
@@ -229,10 +270,45 @@ static void recycled(void)
 	k_sem_give(&link_happened);
 }
 
+void link_security_changed(struct bt_conn *conn)
+{
+	const bool bonded = link_security_is_bond(bt_conn_get_dst(conn));
+	k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (conn == shared.phone) {
+		shared.security = (uint8_t)bt_conn_get_security(conn);
+		shared.bonded = bonded;
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
+static void security_changed(struct bt_conn *conn, bt_security_t level, enum bt_security_err error)
+{
+	ARG_UNUSED(level);
+	ARG_UNUSED(error);
+	link_security_changed(conn);
+}
+
+static void paced(struct bt_conn *conn, uint16_t interval, uint16_t latency, uint16_t timeout)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	ARG_UNUSED(latency);
+	ARG_UNUSED(timeout);
+	if (conn == shared.phone) {
+		shared.interval = interval;
+	}
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+
 BT_CONN_CB_DEFINE(thecal_link_connection) = {
 	.connected = connected,
 	.disconnected = disconnected,
+	.le_param_updated = paced,
 	.recycled = recycled,
+	.security_changed = security_changed,
 };
 
 static void mtu_updated(struct bt_conn *conn, uint16_t unused_tx, uint16_t unused_rx)
@@ -312,33 +388,43 @@ static void indicate_response(void)
 	bt_conn_unref(phone);
 }
 
-/* The advertisement: that this is a pump of this kind, and nothing about which one. All of it fits without a scan response. */
-static const struct bt_data advertisement[] = {
-	BT_DATA_BYTES(BT_DATA_FLAGS, BT_LE_AD_GENERAL | BT_LE_AD_NO_BREDR),
-	BT_DATA_BYTES(BT_DATA_UUID128_ALL, SERVICE_UUID),
-	BT_DATA(BT_DATA_NAME_COMPLETE, CONFIG_BT_DEVICE_NAME, sizeof(CONFIG_BT_DEVICE_NAME) - 1),
-};
-BUILD_ASSERT(3 + 18 + 2 + sizeof(CONFIG_BT_DEVICE_NAME) - 1 <= 31, "does not fit into an advertisement");
+/* Ends the connection of a phone that should not have come in. */
+static void turn_away(void)
+{
+	struct bt_conn *phone = NULL;
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (shared.stranger && shared.phone != NULL) {
+		phone = bt_conn_ref(shared.phone);
+	}
+	shared.stranger = false;
+	k_spin_unlock(&lock, key);
+	if (phone != NULL) {
+		(void)bt_conn_disconnect(phone, BT_HCI_ERR_REMOTE_USER_TERM_CONN);
+		bt_conn_unref(phone);
+	}
+}
 
 /* Advertises, unless it does already, or there is a phone, or was one that the link thread does not know of. True: try again. */
 static bool advertise(void)
 {
-	/* In units of 0.625 ms. */
-	const uint32_t interval = CONFIG_THECAL_LINK_ADVERTISING_INTERVAL_MS * 8 / 5;
 	k_spinlock_key_t key = k_spin_lock(&lock);
-	const bool wanted = told.started && !told.connected && told.session == shared.session &&
-			    shared.phone == NULL && !shared.advertising;
+	const bool wanted = wanted_mode != THECAL_LINK_ADVERTISE_OFF && told.started && !told.connected &&
+			    told.session == shared.session && shared.phone == NULL && !shared.advertising;
 	int result;
 
-	/* Set beforehand: the connection, which ends it, may come before bt_le_adv_start() returns. */
-	shared.advertising = shared.advertising || wanted;
+	/* Set beforehand: the connection, which ends it, may come before this has returned. */
+	if (wanted) {
+		shared.advertising = true;
+		shared.mode = wanted_mode;
+	}
 	k_spin_unlock(&lock, key);
 	if (!wanted) {
 		return false;
 	}
-	result = bt_le_adv_start(BT_LE_ADV_PARAM(BT_LE_ADV_OPT_CONN, interval, interval, NULL), advertisement,
-				 ARRAY_SIZE(advertisement), NULL, 0);
-	if (result == 0 || result == -EALREADY) {
+	result = link_advertising_begin(wanted_mode);
+	/* Without a bond there is nobody to show itself to: that counts as advertising until something changes. */
+	if (result == 0 || result == -EALREADY || result == -ENODATA) {
 		return false;
 	}
 	/* Without memory: the host has not finished with the last connection; it says when it has (recycled). */
@@ -351,12 +437,38 @@ static bool advertise(void)
 	return true;
 }
 
+#ifdef CONFIG_THECAL_MAGNET
+/* From an interrupt. */
+static void magnet_changed(bool held)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	shared.held = held;
+	k_spin_unlock(&lock, key);
+	k_sem_give(&link_happened);
+}
+#endif
+
 /* ---- link.h ---- */
 
 int32_t thecal_link_start(void)
 {
-	int result = bt_enable(NULL);
+	int result;
 
+#ifdef CONFIG_THECAL_MAGNET
+	result = thecal_magnet_start(magnet_changed);
+	if (result != 0) {
+		/* Nobody can arm the pump; whoever has a key reaches it all the same. */
+		LOG_ERR("no magnet (%d)", result);
+	}
+#endif
+	result = link_security_prepare();
+	if (result == 0) {
+		result = bt_enable(NULL);
+	}
+	if (result == 0) {
+		result = link_security_start();
+	}
 	if (result != 0) {
 		return result;
 	}
@@ -376,14 +488,27 @@ static bool next_event(struct thecal_link_event *event)
 	/* What is not used is 0 every time: nothing of an earlier event is left in it. */
 	memset(event, 0, sizeof(*event));
 	key = k_spin_lock(&lock);
-	if (!told.connected && told.session != shared.session) {
+	if (told.held != shared.held) {
+		told.held = shared.held;
+		kind = THECAL_LINK_MAGNET;
+	} else if (!told.connected && told.session != shared.session) {
 		told.connected = true;
 		told.session = shared.session;
 		told.mtu = shared.mtu;
+		told.security = BT_SECURITY_L1;
+		told.bonded = shared.bonded;
+		told.interval = 0;
 		kind = THECAL_LINK_CONNECTED;
+	} else if (told.connected && told.interval != shared.interval) {
+		told.interval = shared.interval;
+		kind = THECAL_LINK_PACED;
 	} else if (told.connected && told.mtu != shared.mtu) {
 		told.mtu = shared.mtu;
 		kind = THECAL_LINK_MTU;
+	} else if (told.connected && (told.security != shared.security || told.bonded != shared.bonded)) {
+		told.security = shared.security;
+		told.bonded = shared.bonded;
+		kind = THECAL_LINK_SECURITY;
 	} else if (ring_buf_get(&link_frames, (uint8_t *)&event->length, sizeof(event->length)) != 0) {
 		(void)ring_buf_get(&link_frames, event->bytes, event->length);
 		kind = THECAL_LINK_FRAME;
@@ -398,6 +523,10 @@ static bool next_event(struct thecal_link_event *event)
 	event->kind = kind;
 	event->session = told.session;
 	event->mtu = told.mtu;
+	event->security = told.security;
+	event->bonded = told.bonded;
+	event->held = told.held;
+	event->interval = told.interval;
 	return kind != 0;
 }
 
@@ -406,10 +535,15 @@ int32_t thecal_link_receive(struct thecal_link_event *event, uint32_t timeout_ms
 	const k_timepoint_t end = sys_timepoint_calc(K_MSEC(timeout_ms));
 
 	for (;;) {
-		const bool retry = advertise();
-		const k_timeout_t left = sys_timepoint_timeout(end);
 		const k_timeout_t pause = K_MSEC(ADVERTISING_RETRY_MS);
+		k_timeout_t left;
+		bool retry;
 
+		turn_away();
+		/* Before the next phone can be there: it may want a bond of its own. */
+		link_security_look_after();
+		retry = advertise();
+		left = sys_timepoint_timeout(end);
 		indicate_response();
 		if (next_event(event)) {
 			return 0;
@@ -449,18 +583,53 @@ int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_
 	return result;
 }
 
-int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length)
+static int32_t set_value(struct value *value, uint16_t limit, const uint8_t *bytes, uint16_t length)
 {
 	k_spinlock_key_t key;
 
-	if (length > THECAL_LINK_FRAME_BYTES) {
+	if (length > limit) {
 		return -EMSGSIZE;
 	}
 	key = k_spin_lock(&lock);
-	memcpy(shared.info.bytes, bytes, length);
-	shared.info.length = length;
+	memcpy(value->bytes, bytes, length);
+	value->length = length;
 	k_spin_unlock(&lock, key);
 	return 0;
+}
+
+int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length)
+{
+	return set_value(&shared.info, THECAL_LINK_FRAME_BYTES, bytes, length);
+}
+
+int32_t thecal_link_set_card(const uint8_t *bytes, uint16_t length)
+{
+	return set_value(&shared.card, THECAL_LINK_CARD_BYTES, bytes, length);
+}
+
+int32_t thecal_link_set_advertising(uint32_t mode)
+{
+	int result;
+	k_spinlock_key_t key;
+
+	if (mode > THECAL_LINK_ADVERTISE_BONDED) {
+		return -EINVAL;
+	}
+	if (mode == wanted_mode) {
+		return 0;
+	}
+	wanted_mode = mode;
+	if (!told.started) {
+		return 0;
+	}
+	/* thecal_link_receive() begins anew. A phone that has just connected has ended it already. */
+	result = link_advertising_end();
+	if (result == 0) {
+		key = k_spin_lock(&lock);
+		shared.advertising = false;
+		k_spin_unlock(&lock, key);
+	}
+	return result;
 }
 
 int32_t thecal_link_set_status_changed(uint16_t flags)

@@ -7,7 +7,10 @@
 
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
 use journal::{Envelope, Kind, Stamp};
-use protocol::{Answer, Lifecycle, LogName, Request, SessionId};
+use protocol::keys::KEYRING_BYTES;
+use protocol::{
+    Answer, CARD_BYTES, Caller, EmergencyCard, Keyring, Lifecycle, LogName, Request, SessionId,
+};
 use pump::{Basis, Recovery, StorageReport};
 use serde::{Deserialize, Serialize};
 use units::{Clock, PumpTime};
@@ -17,9 +20,15 @@ use units::{Clock, PumpTime};
 #[expect(clippy::large_enum_variant, reason = "one at a time, and no heap")]
 pub enum FromLink {
     /// A command that the session may give.
-    Request { session: u32, request: Request },
+    Request {
+        session: u32,
+        caller: Caller,
+        request: Request,
+    },
     /// A session has ended.
     Closed { session: u32 },
+    /// The emergency card may be read: what is on it?
+    Card,
 }
 
 /// To the link.
@@ -29,6 +38,10 @@ pub enum ToLink {
     Answer { session: u32, id: u32 },
     /// What the pump shows whoever looks, at once and whenever it has changed.
     Shown(Shown),
+    /// The keys that are let in, at once and whenever one changes: the encoded [`Keyring`] follows.
+    Keys { passkey: Option<u32> },
+    /// The encoded emergency card follows.
+    Card,
 }
 
 /// What the pump shows without being asked.
@@ -38,6 +51,8 @@ pub struct Shown {
     pub flags: u16,
     /// Where in its life the pump is. Also decides who may do what.
     pub lifecycle: Lifecycle,
+    /// A critical alarm is active. So does this.
+    pub alarm: bool,
 }
 
 /// From the journal to delivery.
@@ -90,6 +105,8 @@ pub enum ToJournal {
     Keep,
     /// Look at every copy of everything.
     Scrub,
+    /// Erase what the production line gave: it is in the state.
+    ErasePack,
     /// Answer a session with records of a log.
     ReadLog {
         session: u32,
@@ -137,24 +154,43 @@ pub fn send_answer(session: SessionId, answer: &Answer) {
         session: session.0,
         id: answer.id,
     };
-    let mut head = [0; ANSWER_HEAD_BYTES];
     let mut body = [0; protocol::MESSAGE_LIMIT];
-    let (Ok(head), Ok(body)) = (
-        postcard::to_slice(&order, &mut head),
-        postcard::to_slice(answer, &mut body),
-    ) else {
-        return;
-    };
-    if queue::put_two(Queue::Answers, head, body).is_ok() {
-        wake_link();
+    if let Ok(body) = postcard::to_slice(answer, &mut body) {
+        let _ = send_to_link(&order, body);
     }
 }
 
 /// Tells the link what the pump shows, at once, and wakes it.
 pub fn send_shown(shown: Shown) -> Result<(), NoRoom> {
-    let mut buffer = [0; ANSWER_HEAD_BYTES];
-    let bytes = postcard::to_slice(&ToLink::Shown(shown), &mut buffer).map_err(|_| NoRoom)?;
-    queue::put(Queue::Answers, bytes)?;
+    send_to_link(&ToLink::Shown(shown), &[])
+}
+
+/// Tells the link who is let in, at once, and wakes it. The keys leave the stack wiped.
+#[inline(never)]
+pub fn send_keys(keyring: &Keyring, passkey: Option<u32>) -> Result<(), NoRoom> {
+    let mut body = [0; KEYRING_BYTES];
+    let sent = match postcard::to_slice(keyring, &mut body) {
+        Ok(body) => send_to_link(&ToLink::Keys { passkey }, body),
+        Err(_) => Err(NoRoom),
+    };
+    body.fill(0);
+    core::hint::black_box(&body);
+    sent
+}
+
+/// Tells the link what is on the emergency card, at once, and wakes it. One that finds no room is asked for again.
+#[inline(never)]
+pub fn send_card(card: &EmergencyCard) {
+    let mut body = [0; CARD_BYTES];
+    if let Some(body) = card.encode(&mut body) {
+        let _ = send_to_link(&ToLink::Card, body);
+    }
+}
+
+fn send_to_link(message: &ToLink, body: &[u8]) -> Result<(), NoRoom> {
+    let mut head = [0; ANSWER_HEAD_BYTES];
+    let head = postcard::to_slice(message, &mut head).map_err(|_| NoRoom)?;
+    queue::put_two(Queue::Answers, head, body)?;
     wake_link();
     Ok(())
 }
@@ -233,6 +269,7 @@ pub fn receive_for_journal(
         }),
         ToJournal::Keep
         | ToJournal::Scrub
+        | ToJournal::ErasePack
         | ToJournal::ReadLog { .. }
         | ToJournal::SignLog { .. } => Envelope::decode(rest).ok(),
     };

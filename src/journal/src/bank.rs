@@ -88,7 +88,7 @@ impl Bank {
     }
 
     /// Writes a frame as the newest value of its kind. Without enough room on the page in use the library copies what is live
-    /// to the next one and erases the old one: one page erase, or two after a write that failed.
+    /// to the next one and erases the old one, and again if that is still not enough: one page erase for each, and one more after a write that failed.
     pub(crate) fn store<F: Flash>(
         self,
         flash: &mut F,
@@ -124,8 +124,9 @@ impl Bank {
         Ok(())
     }
 
-    /// Makes the pages such that the library can write without repairing them, if nothing is lost by it: unless they are, all but one page that has
-    /// all `count` wanted values, which `wanted` numbers, are erased. Whether the library can write.
+    /// Makes the pages such that the library can write without repairing them, if nothing is lost by it: unless they are, one page is erased
+    /// without which all `count` wanted values, which `wanted` numbers, are still there; or all but one page that has them all. Whether the
+    /// library can write.
     pub(crate) fn make_usable<F: Flash>(
         self,
         flash: &mut F,
@@ -136,6 +137,14 @@ impl Bank {
     ) -> Result<bool, FlashError> {
         if self.is_usable(flash, scratch)? {
             return Ok(true);
+        }
+        for page in 0..self.pages(flash) {
+            if self.can_spare(flash, page, scratch, &wanted, count)? {
+                let mut erases = Erases::allow(1);
+                Region::new(flash, self.partition, &mut erases).erase_page(page_offset(page)?)?;
+                repairs.pages_erased = repairs.pages_erased.saturating_add(1);
+                return Ok(true);
+            }
         }
         let mut best = None;
         for page in 0..self.pages(flash) {
@@ -170,6 +179,58 @@ impl Bank {
         Ok(true)
     }
 
+    /// Whether everything that is wanted is there without a page that is not blank, and the rest of the pages are as they are in the middle of
+    /// a page turn: one in use with an open one behind it, or none in use and one behind the full ones.
+    fn can_spare<F: Flash>(
+        self,
+        flash: &mut F,
+        spared: u32,
+        scratch: &mut [u8; ITEM_BYTES],
+        wanted: &impl Fn(&Frame<'_>) -> Option<usize>,
+        count: usize,
+    ) -> Result<bool, FlashError> {
+        let pages = self.pages(flash);
+        let mut has = Vec::<usize, { KINDS + 1 }>::new();
+        let mut open = 0_u32;
+        let mut in_use = None;
+        for page in 0..pages {
+            let state = if page == spared {
+                Marks::Open
+            } else {
+                marks(flash, self.partition, page)?
+            };
+            match state {
+                Marks::Open
+                    if page == spared || interior_is_blank(flash, self.partition, page)? =>
+                {
+                    open = open.saturating_add(1);
+                    continue;
+                }
+                Marks::Partial if in_use.is_none() => in_use = Some(page),
+                Marks::Closed => {}
+                Marks::Open | Marks::Partial | Marks::Broken => return Ok(false),
+            }
+            let tail = scan_page(flash, self.partition, page, scratch, |item| {
+                if let Some(number) = read_item(item).and_then(|found| wanted(&found.frame))
+                    && !has.contains(&number)
+                {
+                    let _ = has.push(number);
+                }
+                ControlFlow::Continue(())
+            })?;
+            if in_use == Some(page) && !tail.blank {
+                return Ok(false);
+            }
+        }
+        let behind = |page: u32| page.checked_add(1)?.checked_rem(pages);
+        let ready = match in_use.and_then(behind) {
+            Some(next) => next == spared || marks(flash, self.partition, next)? == Marks::Open,
+            // The library goes on with the first open page.
+            None => open == 1,
+        };
+        Ok(ready && has.len() == count)
+    }
+
     /// Whether the library can write without repairing anything: pages in order, and nothing behind the last value of the one in use.
     fn is_usable<F: Flash>(
         self,
@@ -196,7 +257,7 @@ impl Bank {
     }
 
     /// Number of pages.
-    fn pages<F: Flash>(self, flash: &F) -> u32 {
+    pub(crate) fn pages<F: Flash>(self, flash: &F) -> u32 {
         flash.size(self.partition) / PAGE
     }
 

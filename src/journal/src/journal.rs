@@ -195,7 +195,7 @@ impl<F: Flash> Journal<F> {
     /// Keeps the newest value of its kind, twice.
     ///
     /// A power cut leaves the old value or the new one, whole. All values together, the largest of them a second time, the index and 348 bytes for
-    /// the next one must fit into 4088 bytes, where one of n bytes of body takes about n + 40. So a value that was accepted can always be
+    /// the next one must fit into the pages of a bank less one, where one of n bytes of body takes about n + 40. So a value that was accepted can always be
     /// replaced by one of its size.
     ///
     /// # Errors

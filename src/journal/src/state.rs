@@ -37,9 +37,8 @@ use crate::opening::{Repairs, StateCondition};
 use crate::record::Link;
 use crate::scan::FIRST_ITEM_END;
 
-/// What fits into a page beside its two markers, bytes. All values together are kept within it, whatever the size of a bank, so that
-/// making room always succeeds.
-const CAPACITY_BYTES: usize = 4088;
+/// What fits into a page beside its two markers, bytes.
+const PAGE_CAPACITY_BYTES: usize = 4088;
 
 /// The header the library puts before every item, bytes.
 const ITEM_HEADER_BYTES: usize = 8;
@@ -399,7 +398,9 @@ impl State {
         index
             .note(envelope.kind, sequence)
             .ok_or(JournalError::TooManyKinds)?;
-        if !self.has_room(envelope.kind, length) {
+        let pages = [Side::A, Side::B].map(|side| side.bank().pages(flash));
+        let fewest = pages.into_iter().min().unwrap_or_default();
+        if !self.has_room(fewest, envelope.kind, length) {
             return Err(JournalError::StateFull);
         }
         self.write(flash, Some(envelope), index, buffers)
@@ -923,7 +924,11 @@ impl State {
 
     /// Whether there is room for a frame of this length: now, beside all that is live until it is written; and afterwards for
     /// replacing any value, so that none is ever stuck.
-    fn has_room(&self, kind: Kind, length: usize) -> bool {
+    ///
+    /// One page of a bank is always free: what is live on the oldest of the others is copied there when the page in use is full, and then the next oldest.
+    /// So an item finds its place unless every one of the others is so full of what is live that it does not fit beside it. Nobody knows how what is live
+    /// is spread; on the emptiest page is no more than its share of it.
+    fn has_room(&self, pages: u32, kind: Kind, length: usize) -> bool {
         let new = item_bytes(length);
         let mut others = 0_usize;
         let mut replaced = 0;
@@ -937,11 +942,13 @@ impl State {
                 largest = largest.max(item);
             }
         }
-        others
-            .saturating_add(new)
-            .saturating_add(largest.max(replaced))
-            .saturating_add(item_bytes(LONGEST_INDEX_BYTES))
-            <= CAPACITY_BYTES
+        let index = item_bytes(LONGEST_INDEX_BYTES);
+        let spread = usize::try_from(pages).unwrap_or(0).saturating_sub(1);
+        // The last item beside all that is live before it: the value itself, and the largest one when this is there.
+        let now = replaced.saturating_add(new.saturating_mul(spread));
+        let later = new.saturating_add(largest.saturating_mul(spread));
+        others.saturating_add(index).saturating_add(now.max(later))
+            <= PAGE_CAPACITY_BYTES.saturating_mul(spread)
     }
 }
 

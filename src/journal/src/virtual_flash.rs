@@ -6,8 +6,8 @@
 //!
 //! # Image file
 //!
-//! The four partitions one after another in the order of [`Partition::ALL`], no header: 442,368 bytes, exactly the range 0x8C000 to
-//! 0xF8000 of the nRF52840, so that a dump of the chip is an image and an image can be written to a chip. Every write and erase
+//! The four partitions one after another in the order of [`Partition::ALL`], no header: 450,560 bytes, exactly the range 0x8C000 to
+//! 0xFA000 of the nRF52840, so that a dump of the chip is an image and an image can be written to a chip. Every write and erase
 //! goes through to the file. The file is locked as long as it is open, so that two processes cannot share it.
 
 use std::boxed::Box;
@@ -23,7 +23,7 @@ use units::Duration;
 use crate::flash::{Flash, FlashError, PAGE, Partition, WORD};
 
 /// Sizes of the partitions on the nRF52840, bytes, in the order of [`Partition::ALL`] (docs/architecture.md, "Steps, interrupts, flash").
-const NRF52840: [u32; 4] = [0x6_0000, 0x8000, 0x2000, 0x2000];
+const NRF52840: [u32; 4] = [0x6_0000, 0x8000, 0x3000, 0x3000];
 
 /// A page and a word where a `usize` is wanted.
 const PAGE_BYTES: usize = 4096;
@@ -130,7 +130,7 @@ impl fmt::Display for ImageError {
                 expected,
             } => write!(
                 f,
-                "flash image {}: {found} bytes long, but an image has exactly {expected} (nRF52840, 0x8C000 to 0xF8000); \
+                "flash image {}: {found} bytes long, but an image has exactly {expected} (nRF52840, 0x8C000 to 0xFA000); \
                  nothing was changed",
                 path.display()
             ),
@@ -798,16 +798,16 @@ mod tests {
     }
 
     #[test]
-    fn nrf52840_layout_is_432_kib_from_0x8c000_to_0xf8000() {
+    fn nrf52840_layout_is_440_kib_from_0x8c000_to_0xfa000() {
         let flash = VirtualFlash::nrf52840();
         let total: u32 = Partition::ALL.iter().map(|p| flash.size(*p)).sum();
-        assert_eq!(total, 432 * 1024);
-        assert_eq!(total, 0xF_8000 - 0x8_C000);
+        assert_eq!(total, 440 * 1024);
+        assert_eq!(total, 0xF_A000 - 0x8_C000);
         assert_eq!(u64::from(total), image_length());
         assert_eq!(flash.size(Partition::Journal), 384 * 1024);
         assert_eq!(flash.size(Partition::Critical), 32 * 1024);
-        assert_eq!(flash.size(Partition::StateA), 8 * 1024);
-        assert_eq!(flash.size(Partition::StateB), 8 * 1024);
+        assert_eq!(flash.size(Partition::StateA), 12 * 1024);
+        assert_eq!(flash.size(Partition::StateB), 12 * 1024);
     }
 
     #[test]
@@ -1027,7 +1027,7 @@ mod tests {
         flash.erase(Partition::Critical, 0, PAGE).unwrap();
         drop(flash);
         let bytes = std::fs::read(&file.0).unwrap();
-        assert_eq!(bytes.len(), 442_368);
+        assert_eq!(bytes.len(), 450_560);
         assert_eq!(bytes[442_364..], [1, 2, 3, 4]);
         assert!(bytes[..442_364].iter().all(|byte| *byte == 0xFF));
         let flash = VirtualFlash::open_or_create_image(&file.0).unwrap();

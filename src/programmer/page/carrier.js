@@ -3,11 +3,12 @@
  * `WebSocketCarrier` to the virtual pump and `WebBluetoothCarrier` to a real one.
  *
  * @typedef {object} Carrier
- * @property {string} pump  what this carrier knows the pump by: the same for the same pump, another for another
+ * @property {string} pump  what this carrier knows the pump by, after `connect`; it proves nothing, the session does
  * @property {string} name  the same for people
  * @property {number} mtu  what one write may carry, plus three
  * @property {() => Promise<void>} connect
  * @property {() => Promise<Uint8Array>} readInfo
+ * @property {() => Promise<Uint8Array>} readCard  the emergency card; rejects with a `CardHidden` while no magnet was held
  * @property {(frame: Uint8Array) => Promise<void>} writeCommand
  * @property {() => Promise<Uint8Array>} readResponse  may be called at any time and any number of times
  * @property {(listener: (fragment: Uint8Array) => void) => void} onResponse  indications; none may ever come
@@ -18,6 +19,13 @@
 
 /** Says in one sentence why a carrier cannot do what it was asked. */
 export class CarrierError extends Error {}
+
+/** The pump shows no emergency card now. */
+export class CardHidden extends CarrierError {
+  constructor() {
+    super("the pump shows its emergency card for 5 min after a magnet has been held over it for 3 s: do that, then read again");
+  }
+}
 
 /** The user closed the browser's list of pumps without choosing one: no error. */
 export class NothingChosen extends Error {}

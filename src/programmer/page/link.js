@@ -2,9 +2,11 @@
  * One connection: moves frames between the wasm programmer and a carrier until there is something to show.
  *
  * Fragments come as indications where the carrier has them and are read where it has not; both may be mixed, and everything is
- * correct if no indication ever comes. One exchange runs at a time, in the order in which they were asked for.
+ * correct if no indication ever comes. One exchange runs at a time, in the order in which they were asked for. The first opens the
+ * session; when that is over, so is the connection.
  */
 import { CarrierError, within } from "./carrier.js";
+import { random } from "./keys.js";
 
 /** How long an indication is waited for before the response is read, in ms: first, and at most. */
 const FIRST_READ = 60;
@@ -27,6 +29,7 @@ export class Link {
   #wake = () => {};
   #open = false;
   #lostReason = null;
+  #session = false;
   #onLost = () => {};
   #onStatusChanged = () => {};
 
@@ -60,14 +63,14 @@ export class Link {
     this.#onStatusChanged = listener;
   }
 
-  /** Connects and learns what pump it is. */
+  /** Connects and learns what the pump says to everybody: its version, its lifecycle, whether a magnet was held over it. */
   async connect() {
     this.#lostReason = null;
     this.#inbox = [];
     await this.#carrier.connect();
     try {
       const info = await within(OPERATION_LIMIT, "reading", this.#carrier.readInfo());
-      const about = JSON.parse(this.#programmer.connected(this.#carrier.pump, info, this.#carrier.mtu));
+      const about = JSON.parse(this.#programmer.connected(info, this.#carrier.mtu));
       this.#open = true;
       return about;
     } catch (error) {
@@ -80,6 +83,37 @@ export class Link {
     const ended = this.#end("disconnected");
     await this.#carrier.disconnect();
     return ended;
+  }
+
+  openSession(key) {
+    return this.#exchange(() => this.#programmer.openSession(now(), key, random()));
+  }
+
+  /** Opens a session for enrolling this phone, by the code of a sterile pack or an implant card. */
+  enrol(code) {
+    return this.#exchange(() => this.#programmer.enrol(now(), code, random(), random()));
+  }
+
+  readKeys() {
+    return this.#exchange(() => this.#programmer.readKeys(now()));
+  }
+
+  /** `keep` is called with this phone's own key, and done before the first byte is sent. */
+  grantOwn(place, keep) {
+    return this.#exchange(() => keep(this.#programmer.grantOwn(now(), place ?? undefined, random())));
+  }
+
+  /** Resolves to what became of it, and the key for somebody else. */
+  async grant(role, place) {
+    let key;
+    const event = await this.#exchange(() => {
+      key = this.#programmer.grant(now(), role, place ?? undefined, random(), random());
+    });
+    return { event, key };
+  }
+
+  revoke(place) {
+    return this.#exchange(() => this.#programmer.revoke(now(), place));
   }
 
   interrogate() {
@@ -131,15 +165,27 @@ export class Link {
 
   async #run(begin) {
     if (!this.#open) throw new CarrierError("there is no connection to the pump");
-    begin();
+    await begin();
     try {
-      return await this.#untilSomething();
+      const happened = await this.#untilSomething();
+      this.#followSession(happened);
+      return happened;
     } catch (error) {
       // A carrier that failed in the middle of an operation is not used again: nobody knows what it has sent.
       const ended = this.#lose(error.message);
       this.#carrier.disconnect().catch(() => {});
       return ended;
     }
+  }
+
+  /** A session that is over does not come back on this connection. */
+  #followSession({ reason }) {
+    const session = this.#programmer.isOpen();
+    if (this.#session && !session) {
+      this.#lose(reason ?? "the session is over");
+      this.#carrier.disconnect().catch(() => {});
+    }
+    this.#session = session;
   }
 
   async #untilSomething() {
@@ -199,6 +245,7 @@ export class Link {
   #end(reason) {
     if (this.#open) {
       this.#open = false;
+      this.#session = false;
       this.#lostReason = reason;
       this.#ended = event(this.#programmer.disconnected());
     }

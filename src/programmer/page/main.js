@@ -1,12 +1,16 @@
 /** The page: which pump, which step, and what is said. Doses are read, checked and added up in the wasm alone. */
 import init, { Page } from "./programmer.js";
 import { NothingChosen } from "./carrier.js";
+import { CardView } from "./card_view.js";
 import { element, lapse, sentence, show, write } from "./dom.js";
+import { EnrolView } from "./enrol_view.js";
+import { forget, keep, keptFor, keptKeys, keyFor, write as putBack } from "./keys.js";
+import { KeysView } from "./keys_view.js";
 import { Link } from "./link.js";
 import { OrdersView } from "./orders_view.js";
 import { ProgramForm } from "./program_form.js";
 import { ReviewView } from "./review_view.js";
-import { readSimulation, setSpeed } from "./simulation.js";
+import { holdMagnet, readPack, readSimulation, setSpeed } from "./simulation.js";
 import { StatusView } from "./status_view.js";
 import { TherapyView } from "./therapy_view.js";
 import { WebBluetoothCarrier, bluetoothObstacle } from "./web_bluetooth_carrier.js";
@@ -19,6 +23,9 @@ const PATH_EVERY = 10;
 /** How often ages and count-downs are written anew, in ms. */
 const REFRESH_EVERY = 250;
 const SPEEDS = [1, 10, 100, 1_000, 10_000, 100_000];
+/** A pump that has just been spoken to may still be ending that connection: how often it is tried again, and after how long, in ms. */
+const TRIES = 5;
+const TRY_AGAIN_AFTER = 500;
 /** Where what has had no answer is kept, so that it outlives the page. */
 const PENDING = "thecal pending";
 
@@ -26,9 +33,12 @@ const PENDING = "thecal pending";
 let step = "enter";
 /** @type {Link | null} */
 let link = null;
-let about = null;
+/** Whose session was opened last: role, place, fingerprints, and what that role may. */
+let session = null;
 /** The carrier of the last connection, for connecting again. */
 let carrier = null;
+/** A key that is used but not kept: that of a wallet card, with the name of the carrier's pump. */
+let borrowed = null;
 /** It has to be commissioned before it can be programmed. */
 let toCommission = false;
 /** How often this connection has been read out. */
@@ -52,10 +62,22 @@ const orders = new OrdersView(choices, (act) => programmer.describe(JSON.stringi
   form.enterFill();
 });
 const form = new ProgramForm(JSON.parse(Page.drugs()), (texts) => JSON.parse(programmer.check(JSON.stringify(texts))), send);
+const keys = new KeysView(choices.roles, {
+  read: () => link.readKeys(),
+  grant: (role, place) => link.grant(role, place),
+  revoke: (place) => link.revoke(place),
+});
+const enrolment = new EnrolView((text) => JSON.parse(Page.readCode(text)), enrolPhone, chooseCarrier, forgetKeyOfEnrolment);
+const card = new CardView(() => readCard(carrier), chooseCarrier);
 const review = new ReviewView(choices.reasons, commit, back);
 
 element("connect-virtual").addEventListener("click", () => connect(new WebSocketCarrier(chosenMtu())));
 element("connect-bluetooth").addEventListener("click", () => connect(new WebBluetoothCarrier(identifiers)));
+element("card-virtual").addEventListener("click", () => readCard(new WebSocketCarrier(chosenMtu())));
+element("card-bluetooth").addEventListener("click", () => readCard(new WebBluetoothCarrier(identifiers)));
+element("forget").addEventListener("click", forgetKeyOfSession);
+element("enrol-pack").addEventListener("click", fillPack);
+for (const button of document.querySelectorAll("[data-magnet]")) button.addEventListener("click", () => bringMagnet(button));
 element("reconnect").addEventListener("click", () => connect(carrier));
 element("leave").addEventListener("click", () => {
   show("banner", false);
@@ -76,28 +98,58 @@ readOutForEver();
 
 function chooseCarrier() {
   link = null;
-  about = null;
-  show("work", false);
-  show("connect", true);
+  borrowed = null;
+  enrolment.clear();
+  keys.clear();
+  screen("connect");
   showPending();
   showLink("none", "Not connected");
   element("connect-title").scrollIntoView({ block: "nearest" });
 }
 
+/** One of the page's screens. */
+function screen(name) {
+  for (const id of ["connect", "enrol", "card", "work"]) show(id, id === name);
+}
+
+function use(chosen) {
+  carrier = chosen;
+  document.body.dataset.carrier = chosen instanceof WebSocketCarrier ? "virtual" : "bluetooth";
+}
+
+/** Connects and opens a session with the key that this phone has for that pump; without one the phone is to be enrolled first. */
 async function connect(chosen) {
-  const another = carrier !== chosen;
-  const next = new Link(programmer, chosen);
   connectError(null);
   busyConnecting(true);
+  const next = new Link(programmer, chosen);
   try {
-    about = await next.connect();
+    const about = await next.connect();
+    use(chosen);
+    const key = borrowed?.name === chosen.pump ? borrowed : await keyFor(chosen.pump);
+    if (!key) {
+      await next.disconnect();
+      await askForCode(about.armed, null, null);
+      return;
+    }
+    const event = await next.openSession(key.key);
+    if (event.kind === "welcome") {
+      await opened(next, about, event);
+      return;
+    }
+    await next.disconnect();
+    if (event.why === "not-admitted") await askForCode(about.armed, event.reason, key);
+    else throw new Error(event.reason ?? "the connection was lost");
   } catch (error) {
-    busyConnecting(false);
     if (!(error instanceof NothingChosen)) connectFailed(error);
-    return;
+  } finally {
+    busyConnecting(false);
   }
-  busyConnecting(false);
-  carrier = chosen;
+}
+
+/** A session is open. */
+async function opened(next, about, { session: now, resolved: told }) {
+  const another = session?.pump !== now.pump || session.own !== now.own || session.role !== now.role;
+  session = now;
   link = next;
   link.onLost(lost);
   link.onStatusChanged(() => readOut());
@@ -106,21 +158,182 @@ async function connect(chosen) {
     status.clear();
     therapy.clear();
     orders.clear();
+    keys.clear();
   }
-  status.about(about, chosen);
-  show("connect", false);
+  status.about(about, carrier, session);
+  orders.offer(may);
+  therapy.offer(may);
+  show("program", may("stage"));
+  show("keys", may("revoke key"));
+  show("forget", borrowed === null);
   show("banner", false);
-  show("work", true);
-  show("simulation", chosen instanceof WebSocketCarrier);
-  showLink("open", sentence(chosen.name));
+  screen("work");
+  show("simulation", carrier instanceof WebSocketCarrier);
+  showLink("open", sentence(carrier.name));
   if (another || step === "review" || step === "waiting") enter();
   element("readout-title").focus();
+  if (told) resolvedBySession(told);
   await readOut();
   const pending = pendingNow();
-  if (pending?.sent.commit) unknown(`the program sent to “${pending.pump}” has not been answered`);
+  if (pending?.sent.commit) unknown(`the program sent to pump ${pending.pump} has not been answered`);
   if (pending?.sent.order) {
     orders.message(stillUnknown(pending));
     showPending();
+  }
+}
+
+/** What the role of this session may ever ask of the pump. */
+const may = (command) => session?.may.includes(command) ?? false;
+
+// --- keys of this phone ---
+
+/** This phone has no key that the pump lets in. */
+async function askForCode(armed, denied, kept) {
+  link = null;
+  const others = (await keptKeys()).filter(({ pump, names }) => pump !== kept?.pump && !names.includes(carrier.pump));
+  element("enrol-kept").replaceChildren(...others.map((other) => keptItem(other)));
+  show("enrol-kept", others.length > 0);
+  show("banner", false);
+  showLink("none", "Not connected");
+  enrolment.clear();
+  enrolment.show(carrier, armed, denied, kept);
+  screen("enrol");
+  element("enrol-title").focus();
+}
+
+/** A pump is known by another name since it was enrolled: another browser profile's Bluetooth, another port. */
+function keptItem({ pump, key }) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  button.textContent = `It is pump ${pump}: use this phone’s key`;
+  button.addEventListener("click", () => enrolling(() => openWith(key, pump, 1)));
+  item.append(button);
+  return item;
+}
+
+function enrolPhone(text, code, place) {
+  return enrolling(() => (code.kind === "key" ? openWith(text, code.pump, 1) : enrol(text, code.pump, place)));
+}
+
+/** Runs what the enrolment screen was asked, and says there why it failed. */
+async function enrolling(work) {
+  enrolment.busy(true);
+  enrolment.message(null);
+  try {
+    await work();
+    enrolment.clear();
+  } catch (error) {
+    enrolment.message(`${sentence(error.message ?? String(error))}.`);
+  } finally {
+    enrolment.busy(false);
+  }
+}
+
+/** With the code this phone grants itself a key, and then comes back with it: that shows whether it was granted, whatever was lost. */
+async function enrol(text, pump, place) {
+  const before = await keptFor(pump);
+  const next = new Link(programmer, carrier);
+  const { armed } = await next.connect();
+  enrolment.presence(armed);
+  let key = null;
+  try {
+    expect(await next.enrol(text), "welcome");
+    const known = expect(await next.readKeys(), "keys");
+    if (place === null && known.free.length === 0) enrolment.offerPlaces(known.keys);
+    const granted = await next.grantOwn(place, async (made) => {
+      key = made;
+      await keep(pump, made, carrier.pump);
+    });
+    if (granted.kind === "not-done") {
+      await restore(pump, before);
+      throw new Error(granted.reason);
+    }
+  } finally {
+    await next.disconnect();
+  }
+  try {
+    await openWith(key, pump, TRIES);
+  } catch (error) {
+    // Nobody has this key: it was certainly not granted.
+    if (error.why === "not-admitted") await restore(pump, before);
+    throw error;
+  }
+}
+
+/** Opens a session with a key, which is then kept for this pump, unless it is a wallet card's: that stays the patient's. */
+async function openWith(key, pump, tries) {
+  for (let left = tries; ; left -= 1) {
+    const next = new Link(programmer, carrier);
+    let about;
+    try {
+      about = await next.connect();
+    } catch (error) {
+      if (left <= 1) throw error;
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER));
+      continue;
+    }
+    enrolment.presence(about.armed);
+    const event = await next.openSession(key);
+    if (event.kind !== "welcome") {
+      await next.disconnect();
+      throw Object.assign(new Error(event.reason ?? "the connection was lost"), { why: event.why });
+    }
+    if (event.session.role === "emergency") borrowed = { key, pump, name: carrier.pump };
+    else await keep(pump, key, carrier.pump);
+    await opened(next, about, event);
+    return;
+  }
+}
+
+function expect(event, kind) {
+  if (event.kind !== kind) throw new Error(event.reason ?? "the connection was lost");
+  return event;
+}
+
+const restore = (pump, before) => (before ? putBack(before) : forget(pump));
+
+async function forgetKeyOfSession() {
+  if (!confirmForgetting()) return;
+  await forget(session.pump);
+  await disconnect();
+}
+
+async function forgetKeyOfEnrolment() {
+  if (!confirmForgetting()) return;
+  const kept = await keyFor(carrier.pump);
+  if (kept) await forget(kept.pump);
+  chooseCarrier();
+}
+
+function confirmForgetting() {
+  return window.confirm(
+    "Forget this phone’s key? This phone can then do nothing with the pump until it gets another one. The pump still lets the key in: a clinician revokes it there.",
+  );
+}
+
+// --- the emergency card ---
+
+/** Reads the card over a connection of its own, without a key. */
+async function readCard(chosen) {
+  connectError(null);
+  busyConnecting(true);
+  card.waiting();
+  try {
+    await chosen.connect();
+    use(chosen);
+    screen("card");
+    const bytes = await chosen.readCard();
+    card.show(JSON.parse(Page.readCard(bytes)));
+  } catch (error) {
+    if (error instanceof NothingChosen) return;
+    card.failed(error.message ?? String(error));
+    if (carrier === chosen) screen("card");
+    else connectFailed(error);
+  } finally {
+    busyConnecting(false);
+    await chosen.disconnect();
   }
 }
 
@@ -136,8 +349,8 @@ function connectError(text) {
 }
 
 function busyConnecting(busy) {
-  for (const id of ["connect-virtual", "reconnect"]) element(id).disabled = busy;
-  element("connect-bluetooth").disabled = busy || bluetoothObstacle() !== null;
+  for (const id of ["connect-virtual", "card-virtual", "reconnect"]) element(id).disabled = busy;
+  for (const id of ["connect-bluetooth", "card-bluetooth"]) element(id).disabled = busy || bluetoothObstacle() !== null;
 }
 
 async function disconnect() {
@@ -185,12 +398,13 @@ async function readOutForEver() {
 
 /** Therapy first: what the pump is decides what its program means. */
 async function readOut() {
-  const said = await attempt(() => link.readTherapy());
+  const said = may("read therapy") ? await attempt(() => link.readTherapy()) : null;
   if (said?.kind === "therapy") {
     therapy.show(said.therapy);
+    orders.offerDiary(said.therapy.trial !== null);
     if (said.resolved) resolvedOrder(said.resolved);
   }
-  if (readOuts % PATH_EVERY === 0) {
+  if (readOuts % PATH_EVERY === 0 && may("read path")) {
     const path = await attempt(() => link.readPath());
     if (path?.kind === "path") therapy.path(path.path);
   }
@@ -225,13 +439,13 @@ function refresh() {
     form.message("The program was not confirmed within 120 s, and the pump has discarded it: nothing has changed. Your entries are kept.", "warn");
   }
   form.enable(obstacle(open));
-  orders.enable(open && about.programming);
+  orders.enable(open);
+  keys.enable(open);
 }
 
 /** Why nothing can be sent at present; `null` when something can. */
 function obstacle(open) {
   if (!open) return "Not connected: your entries are kept.";
-  if (!about.programming) return "This pump takes no programs over this link; it can only be read out.";
   if (toCommission) return "This pump is new: commission it first, among the orders.";
   if (programmer.pending()) return "First it must be known what became of what was sent last.";
   return null;
@@ -296,13 +510,19 @@ async function conclude(event) {
   await readOut();
 }
 
+/** The number of the last command that the pump has had from this key has told that it never had what is pending. */
+function resolvedBySession(told) {
+  if (told.fate === "order-not-done") resolvedOrder(told);
+  else resolved(told);
+}
+
 /** An interrogation has told what became of the pending commit. */
 function resolved({ fate, program_number: number }) {
   keepPending();
   showPending();
   if (fate === "done") done(number);
   else if (fate === "stopped-not-recorded") stoppedNotRecorded();
-  else if (fate === "not-done") notDone("the pump was asked, and the program in force is still the one from before");
+  else if (fate === "not-done") notDone("the pump was asked: it never put that program into force");
   else superseded(number);
 }
 
@@ -374,7 +594,7 @@ function resolvedOrder({ fate, what }) {
 }
 
 function stillUnknown({ pump, sent }) {
-  return `It is not known whether this was done at “${pump}”: ${sent.order.what} Connect to that pump: it will tell. Nothing is sent again.`;
+  return `It is not known whether this was done at pump ${pump}: ${sent.order.what} Connect to that pump: it will tell. Nothing is sent again.`;
 }
 
 /** The user takes it upon himself: for example that pump is not here any more. */
@@ -418,7 +638,7 @@ function showPending() {
   else if (pending) {
     write(
       "connect-pending",
-      `It is not known whether the last program sent to “${pending.pump}” is in force. Connect to that pump: it will tell. Nothing is sent again.`,
+      `It is not known whether the last program sent to pump ${pending.pump} is in force. Connect to that pump: it will tell. Nothing is sent again.`,
     );
   }
 }
@@ -458,7 +678,7 @@ function chosenMtu() {
 
 function prepareBluetooth() {
   const reason = bluetoothObstacle();
-  element("connect-bluetooth").disabled = reason !== null;
+  for (const id of ["connect-bluetooth", "card-bluetooth"]) element(id).disabled = reason !== null;
   if (reason) write("bluetooth-text", reason);
 }
 
@@ -500,9 +720,39 @@ async function showSimulation() {
   if (simulation) writeSimulation(simulation);
 }
 
-function writeSimulation({ speed, simulated_ms: simulated, keeping_up: keepingUp }) {
+/** Brings the emulated magnet, and follows what the simulation says of it until it is gone. */
+async function bringMagnet(button) {
+  const words = button.textContent;
+  button.disabled = true;
+  try {
+    let simulation = await holdMagnet();
+    while (simulation?.magnet) {
+      button.textContent = "The magnet is over the pump…";
+      await new Promise((resolve) => setTimeout(resolve, REFRESH_EVERY));
+      simulation = await readSimulation();
+    }
+    if (!element("enrol").hidden) enrolment.presence(simulation?.armed === true);
+    if (simulation) writeSimulation(simulation);
+  } catch (error) {
+    button.after(Object.assign(document.createElement("p"), { className: "note", textContent: `${sentence(error.message)}.` }));
+  } finally {
+    button.textContent = words;
+    button.disabled = false;
+  }
+}
+
+async function fillPack() {
+  try {
+    enrolment.fill(await readPack());
+  } catch (error) {
+    enrolment.message(`${sentence(error.message)}.`);
+  }
+}
+
+function writeSimulation({ armed, speed, simulated_ms: simulated, keeping_up: keepingUp }) {
   for (const input of document.getElementsByName("speed")) input.checked = Number(input.value) === speed;
   const slow = keepingUp ? "" : " This computer cannot keep up: time runs as fast as it can.";
   const other = SPEEDS.includes(speed) ? "" : `${speed.toLocaleString("en")}× · `;
+  write("simulated-magnet", armed ? "A magnet was held over the pump within the last 5 min." : "");
   write("simulated", `${other}${lapse(simulated)} simulated.${slow}`);
 }

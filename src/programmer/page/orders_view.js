@@ -7,6 +7,7 @@ export class OrdersView {
   #onEnterFill;
   #asked = null;
   #busy = false;
+  #may = () => false;
 
   /**
    * @param names what can be chosen from, by name: reasons, kinds, primes
@@ -47,12 +48,30 @@ export class OrdersView {
     write("orders-message", words ?? "");
   }
 
+  /** What this session's role may never do is not offered. */
+  offer(may) {
+    this.#may = may;
+    for (const fold of element("orders-forms").querySelectorAll("details[data-command]")) {
+      const patients = "patients" in fold.dataset && may("stage");
+      fold.hidden = !may(fold.dataset.command) || patients;
+    }
+    this.offerCommissioning(false);
+    this.offerDiary(false);
+    // Somebody with a wallet card has come for this.
+    element("fold-emergency").open = may("emergency minimum rate") && !may("stage");
+    element("fold-patient-bolus").open = !element("fold-patient-bolus").hidden;
+  }
+
   /** A pump as it leaves the factory is commissioned first. */
   offerCommissioning(wanted) {
-    const fold = element("fold-commission");
-    if (fold.hidden === !wanted) return;
-    fold.hidden = !wanted;
-    fold.open = wanted;
+    unfoldWhen("fold-commission", wanted && this.#may("commission"));
+    showWhenAny();
+  }
+
+  /** A trial has a diary. */
+  offerDiary(wanted) {
+    show("fold-diary", wanted && this.#may("diary entry"));
+    showWhenAny();
   }
 
   /** Orders can be given or not. */
@@ -115,6 +134,17 @@ export class OrdersView {
   }
 }
 
+/** Who may order nothing has no place for it. */
+const showWhenAny = () => show("orders", element("orders-forms").querySelector("details:not([hidden])") !== null);
+
+/** Shows a fold, opened, or hides it; touches nothing when nothing changes. */
+function unfoldWhen(id, wanted) {
+  const fold = element(id);
+  if (fold.hidden === !wanted) return;
+  fold.hidden = !wanted;
+  fold.open = wanted;
+}
+
 const words = (error) => sentence(error.message ?? String(error));
 
 /** The orders that a form means. The phone's clock is its time and its zone. */
@@ -129,6 +159,8 @@ function actsOf(form) {
       const aspirated = answer === "" ? null : answer === "yes";
       return [{ act, ...entries, aspirated, disconnected: form.elements.disconnected.checked }];
     }
+    case "diary":
+      return [{ act, score: entries.score, baseline: form.elements.baseline.checked }];
     case "clock": {
       const now = new Date();
       return [

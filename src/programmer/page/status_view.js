@@ -1,5 +1,5 @@
 /** The read-out: everything here is text from the pump's own words, made by the wasm. */
-import { element, lapse, list, show, write } from "./dom.js";
+import { element, lapse, list, sentence, show, write } from "./dom.js";
 
 /** A read-out older than this is said to be old even while connected, in ms. */
 const OLD_AFTER = 5_000;
@@ -23,10 +23,14 @@ export class StatusView {
     this.#reservoir(null);
   }
 
-  about(about, carrier) {
+  about(about, carrier, session) {
     write("lifecycle", about.lifecycle);
-    const security = about.insecure ? "not authenticated" : "authenticated";
-    write("protocol", `${carrier.name}, protocol version ${about.version}, ${security}`);
+    write("protocol", `${carrier.name}, protocol version ${about.version}, authenticated and encrypted`);
+    write("identity", session.pump);
+    write("own-key", session.slot < 8 ? `${session.own}, place ${session.slot}` : session.own);
+    write("role", sentence(session.role));
+    element("role").dataset.role = session.role;
+    show("changes-seen", session.may.includes("reset status changed"));
   }
 
   show(readout) {

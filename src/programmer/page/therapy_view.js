@@ -8,6 +8,8 @@ const ABOUT = ["kind", "response-text", "fault-policy", "library", "zone"];
 
 export class TherapyView {
   #onAcknowledge;
+  #mayAcknowledge = false;
+  #mayCancel = false;
 
   /** @param onAcknowledge called with an alarm's name  @param onCancelBolus */
   constructor(onAcknowledge, onCancelBolus) {
@@ -22,6 +24,15 @@ export class TherapyView {
     element("alarms-list").replaceChildren();
     delete element("alarms-list").dataset.state;
     element("running-list").replaceChildren();
+  }
+
+  /** What this session's role may do about what is shown. */
+  offer(may) {
+    this.#mayAcknowledge = may("acknowledge alarm");
+    this.#mayCancel = may("cancel bolus");
+    show("therapy", may("read therapy"));
+    show("row-tip", may("read path"));
+    delete element("alarms-list").dataset.state;
   }
 
   show(therapy) {
@@ -71,7 +82,7 @@ export class TherapyView {
     if (alarm.sounding) words.push("sounding");
     if (alarm.acknowledged) words.push("acknowledged");
     item.append(text("b", alarm.title, text("small", words.join(", "))));
-    if (!alarm.acknowledged) {
+    if (!alarm.acknowledged && this.#mayAcknowledge) {
       const button = text("button", "Acknowledge");
       button.type = "button";
       button.className = "quiet";
@@ -85,7 +96,7 @@ export class TherapyView {
   #running({ job, bridge }) {
     const running = [job, bridge].filter((progress) => progress !== null);
     show("running", running.length > 0);
-    show("cancel-bolus", job !== null);
+    show("cancel-bolus", job !== null && this.#mayCancel);
     element("running-list").replaceChildren(...running.map(progressItem));
   }
 

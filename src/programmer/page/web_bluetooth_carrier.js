@@ -1,5 +1,5 @@
 /** The carrier to a pump over Bluetooth: the GATT service, through the browser's Web Bluetooth. */
-import { CarrierError, NothingChosen, within } from "./carrier.js";
+import { CardHidden, CarrierError, NothingChosen, within } from "./carrier.js";
 
 /** Web Bluetooth does not tell the MTU, so that frames are cut for the smallest there is: 20 bytes a write always arrive whole. */
 const LOWEST_MTU = 23;
@@ -28,6 +28,7 @@ export class WebBluetoothCarrier {
   #info;
   #command;
   #response;
+  #card;
   #responseListener = () => {};
   #statusChangedListener = () => {};
   #lostListener = () => {};
@@ -71,6 +72,7 @@ export class WebBluetoothCarrier {
     this.#info = await service.getCharacteristic(identifiers.info);
     this.#command = await service.getCharacteristic(identifiers.command);
     this.#response = await service.getCharacteristic(identifiers.response);
+    this.#card = await service.getCharacteristic(identifiers.emergencyCard).catch(() => null);
     const statusChanged = await service.getCharacteristic(identifiers.statusChanged);
     await this.#subscribe(this.#response, (value) => this.#responseListener(value));
     await this.#subscribe(statusChanged, () => this.#statusChangedListener());
@@ -92,6 +94,16 @@ export class WebBluetoothCarrier {
 
   readInfo() {
     return this.#read(this.#info);
+  }
+
+  /** A pump that does not show it refuses the read; browsers do not tell with which error. */
+  async readCard() {
+    if (!this.#card) throw new CarrierError("this pump has no emergency card");
+    try {
+      return await this.#read(this.#card);
+    } catch (error) {
+      throw error instanceof CarrierError ? error : new CardHidden();
+    }
   }
 
   async writeCommand(frame) {

@@ -1,11 +1,18 @@
 /** The carrier to the virtual pump: GATT in binary messages over a WebSocket (docs/virtual-pump.md). */
-import { CarrierError } from "./carrier.js";
+import { CardHidden, CarrierError } from "./carrier.js";
 
 const ERROR = 0x00;
 const INFO = 0x02;
 const COMMAND = 0x03;
 const RESPONSE = 0x04;
 const STATUS_CHANGED = 0x06;
+const EMERGENCY_CARD = 0x07;
+
+/** ATT: what is not shown now is not permitted to be read. */
+const READ_NOT_PERMITTED = 0x02;
+
+/** How long the server is waited for when this side closes, in ms. */
+const LEAVING_LIMIT = 2_000;
 
 /** What the close codes say to somebody at the page. */
 const REASONS = {
@@ -14,6 +21,8 @@ const REASONS = {
   1006: "the virtual pump is gone or cannot be reached",
   1013: "another phone is connected to this pump",
   4000: "the pump restarted",
+  4001: "the pump has ended the connection",
+  4002: "the pump does not show itself: phones came that it did not let in. Hold the magnet over it for 3 s",
 };
 
 /** @implements {import("./carrier.js").Carrier} */
@@ -24,6 +33,7 @@ export class WebSocketCarrier {
     [INFO, []],
     [RESPONSE, []],
     [STATUS_CHANGED, []],
+    [EMERGENCY_CARD, []],
   ]);
   #response = () => {};
   #statusChanged = () => {};
@@ -55,7 +65,9 @@ export class WebSocketCarrier {
       socket.onclose = (event) => {
         // A refusal whose reason was lost on the way: the socket opened, and closed before a word was said.
         const refused = event.code === 1006 && open && !heard;
-        const reason = REASONS[refused ? 1013 : event.code] ?? `the connection ended (code ${event.code})`;
+        const known = REASONS[refused ? 1013 : event.code] ?? `the connection ended (code ${event.code})`;
+        // Why it has ended it, the pump says itself.
+        const reason = event.code === 4001 && event.reason ? `${known}: ${event.reason}` : known;
         const error = new CarrierError(reason);
         reject(error);
         // A socket that was left for another one has nothing more to say.
@@ -71,6 +83,10 @@ export class WebSocketCarrier {
 
   readInfo() {
     return this.#read(INFO);
+  }
+
+  readCard() {
+    return this.#read(EMERGENCY_CARD);
   }
 
   async writeCommand(frame) {
@@ -96,9 +112,14 @@ export class WebSocketCarrier {
     this.#lost = listener;
   }
 
+  /** Resolves when the server has heard of it, so that one can connect again at once. */
   async disconnect() {
     this.#lost = () => {};
-    this.#socket?.close(1000);
+    const socket = this.#socket;
+    if (!socket) return;
+    const closed = new Promise((resolve) => socket.addEventListener("close", resolve, { once: true }));
+    socket.close(1000);
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, LEAVING_LIMIT))]);
   }
 
   #send(message) {
@@ -120,7 +141,8 @@ export class WebSocketCarrier {
   #take([attribute, ...value]) {
     if (attribute === ERROR) {
       const [of, code] = value;
-      const error = new CarrierError(`the pump refused attribute ${of} with code ${code}`);
+      const hidden = of === EMERGENCY_CARD && code === READ_NOT_PERMITTED;
+      const error = hidden ? new CardHidden() : new CarrierError(`the pump refused attribute ${of} with code ${code}`);
       this.#reads.get(of)?.shift()?.reject(error);
       return;
     }

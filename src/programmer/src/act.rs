@@ -5,7 +5,7 @@ use core::fmt::Display;
 use core::str::FromStr;
 
 use protocol::{
-    Catheter, ClinicianBolus, Command, Commissioning, Prime, SetClock, SetZone, Status,
+    Catheter, ClinicianBolus, Command, Commissioning, DiaryEntry, Prime, SetClock, SetZone, Status,
 };
 use serde::Deserialize;
 use units::{
@@ -34,6 +34,15 @@ pub enum Act {
     },
     /// The end of the bolus or prime under way.
     CancelBolus,
+    /// One of the boluses that the program allots to the patient, now.
+    PatientBolus,
+    /// A score for the diary of a trial.
+    Diary {
+        /// 0 (none) to 10.
+        score: String,
+        /// From before the trial.
+        baseline: bool,
+    },
     /// The path from the pump to the tip.
     Catheter {
         /// Volume of the pump's tubing, or of the line, such as `0.1 mL`.
@@ -123,6 +132,16 @@ impl Act {
                 reason: reason_named(reason)?,
             }),
             Self::CancelBolus => Command::CancelBolus,
+            Self::PatientBolus => Command::PatientBolus { number },
+            Self::Diary { score, baseline } => Command::DiaryEntry(DiaryEntry {
+                baseline: *baseline,
+                score: score
+                    .trim()
+                    .parse()
+                    .ok()
+                    .filter(|score| *score <= 10)
+                    .ok_or("score: a whole number from 0 (none) to 10")?,
+            }),
             Self::Catheter {
                 tubing,
                 length,
@@ -191,6 +210,15 @@ impl Act {
         })
     }
 
+    /// It bears the number of an order, which is one more than that of the last ([`protocol::TherapyStatus::last_number`]).
+    #[must_use]
+    pub const fn is_numbered(&self) -> bool {
+        matches!(
+            self,
+            Self::Bolus { .. } | Self::Prime { .. } | Self::PatientBolus
+        )
+    }
+
     /// What is going to happen, to be confirmed before it is sent. The numbers are those of the command, not the texts as typed.
     ///
     /// # Errors
@@ -205,6 +233,19 @@ impl Act {
                 let drug = program.primary.drug;
                 format!(
                     "Give {} of {} over {} now.",
+                    text::mass(bolus.dose_ng, drug),
+                    drug.name(),
+                    text::seconds(bolus.duration_s)
+                )
+            }
+            Command::PatientBolus { .. } => {
+                let program = status.program.as_ref();
+                let (program, bolus) = program
+                    .and_then(|program| Some((program, program.patient_bolus.as_ref()?)))
+                    .ok_or("the program in force allots no boluses to the patient")?;
+                let drug = program.primary.drug;
+                format!(
+                    "Give the patient bolus now: {} of {} over {}.",
                     text::mass(bolus.dose_ng, drug),
                     drug.name(),
                     text::seconds(bolus.duration_s)

@@ -7,17 +7,21 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`form`] | reads the texts of the form into a program, with the pump's own checks |
+//! | [`keys`] | reads the codes that enrol a phone; the keys of others |
 //! | [`act`] | reads the texts of every other order: bolus, refill, catheter, prime, commissioning |
 //! | [`reckon`] | what a program means, by the pump's own crates: flows and 24-hour totals |
 //! | [`readout`], [`therapy_view`] | turn the pump's status, and what it says of therapy, into what is shown |
+//! | [`card_view`] | the emergency card |
 //! | [`review`] | sets the pump's read-back beside the program in force and against what was entered |
 //! | [`programmer`] | interrogate, stage, review, commit, order, and what became of each |
 //! | [`settings`] | a program in words |
 //! | [`text`], [`change`] | exact decimals in the unit a drug is spoken of; percent change |
 
 pub mod act;
+pub mod card_view;
 pub mod change;
 pub mod form;
+pub mod keys;
 pub mod page;
 pub mod programmer;
 pub mod readout;

@@ -3,19 +3,21 @@
 //! wasm-bindgen's macro writes `unsafe` code around these functions; nobody else in this crate does.
 #![allow(unsafe_code)]
 
-use protocol::uuid;
+use protocol::{Role, uuid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use units::{CarrierTime, Drug, Duration, OverrideReason, PrimeKind, PumpKind};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::act::{Act, reason_named};
+use crate::card_view::CardView;
 use crate::form::Form;
+use crate::keys::{Code, secret};
 use crate::programmer::{Pending, Programmer};
 
 /// The page's one [`Programmer`]. Times are milliseconds on any clock that only goes forward.
 #[wasm_bindgen]
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Page {
     programmer: Programmer,
 }
@@ -38,6 +40,7 @@ impl Page {
             command: hyphenated(uuid::COMMAND),
             response: hyphenated(uuid::RESPONSE),
             status_changed: hyphenated(uuid::STATUS_CHANGED),
+            emergency_card: hyphenated(uuid::EMERGENCY_CARD),
         })
     }
 
@@ -47,13 +50,14 @@ impl Page {
         json(&Drug::ALL.map(Drug::name))
     }
 
-    /// What can be chosen from, by name, as JSON: reasons, kinds of pump, what a prime fills.
+    /// What can be chosen from, by name, as JSON: reasons, kinds of pump, what a prime fills, roles.
     #[must_use]
     pub fn choices() -> String {
         json(&Choices {
             reasons: names(OverrideReason::ALL, OverrideReason::name),
             kinds: names(PumpKind::ALL, PumpKind::name),
             primes: names(PrimeKind::ALL, PrimeKind::name),
+            roles: names(&Role::GRANTED, Role::name),
         })
     }
 
@@ -61,10 +65,106 @@ impl Page {
     ///
     /// # Errors
     /// As there.
-    pub fn connected(&mut self, pump: &str, info: &[u8], mtu: u16) -> Result<String, String> {
+    pub fn connected(&mut self, info: &[u8], mtu: u16) -> Result<String, String> {
         self.programmer
-            .connected(pump, info, mtu)
+            .connected(info, mtu)
             .map(|about| json(&about))
+    }
+
+    /// What a code is that somebody pasted or scanned, as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    #[wasm_bindgen(js_name = readCode)]
+    pub fn read_code(text: &str) -> Result<String, String> {
+        Code::parse(text).map(|code| json(&code.view()))
+    }
+
+    /// The content of the emergency card's characteristic, as JSON.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    #[wasm_bindgen(js_name = readCard)]
+    pub fn read_card(bytes: &[u8]) -> Result<String, String> {
+        CardView::of(bytes).map(|card| json(&card))
+    }
+
+    /// See [`Programmer::open`]; `random` are 32 bytes.
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = openSession)]
+    pub fn open_session(&mut self, now: u64, key: &str, random: &[u8]) -> Result<(), String> {
+        self.programmer.open(at(now), key, secret(random)?)
+    }
+
+    /// See [`Programmer::is_open`].
+    #[wasm_bindgen(js_name = isOpen)]
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.programmer.is_open()
+    }
+
+    /// See [`Programmer::enrol`]; `private` and `random` are 32 bytes each.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn enrol(
+        &mut self,
+        now: u64,
+        code: &str,
+        private: &[u8],
+        random: &[u8],
+    ) -> Result<(), String> {
+        self.programmer
+            .enrol(at(now), code, secret(private)?, secret(random)?)
+    }
+
+    /// See [`Programmer::read_keys`].
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = readKeys)]
+    pub fn read_keys(&mut self, now: u64) -> Result<(), String> {
+        self.programmer.read_keys(at(now))
+    }
+
+    /// See [`Programmer::grant_own`]; `preshared` are 32 random bytes.
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = grantOwn)]
+    pub fn grant_own(
+        &mut self,
+        now: u64,
+        slot: Option<u8>,
+        preshared: &[u8],
+    ) -> Result<String, String> {
+        self.programmer.grant_own(at(now), slot, secret(preshared)?)
+    }
+
+    /// See [`Programmer::grant`]; `private` and `preshared` are 32 random bytes each.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn grant(
+        &mut self,
+        now: u64,
+        role: &str,
+        slot: Option<u8>,
+        private: &[u8],
+        preshared: &[u8],
+    ) -> Result<String, String> {
+        self.programmer
+            .grant(at(now), role, slot, secret(private)?, secret(preshared)?)
+    }
+
+    /// See [`Programmer::revoke`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn revoke(&mut self, now: u64, slot: u8) -> Result<(), String> {
+        self.programmer.revoke(at(now), slot)
     }
 
     /// See [`Programmer::disconnected`].
@@ -203,6 +303,7 @@ struct Choices {
     reasons: Vec<&'static str>,
     kinds: Vec<&'static str>,
     primes: Vec<&'static str>,
+    roles: Vec<&'static str>,
 }
 
 fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
@@ -218,6 +319,7 @@ struct Identifiers {
     command: String,
     response: String,
     status_changed: String,
+    emergency_card: String,
 }
 
 /// `6a3e0001-1f0d-4b59-9c1e-7d5a0c9be4f2`
@@ -256,6 +358,7 @@ mod tests {
             "6a3e0001-1f0d-4b59-9c1e-7d5a0c9be4f2"
         );
         assert!(Page::identifiers().contains("6a3e0006-1f0d-4b59-9c1e-7d5a0c9be4f2"));
+        assert!(Page::identifiers().contains("6a3e0007-1f0d-4b59-9c1e-7d5a0c9be4f2"));
     }
 
     #[test]

@@ -3,16 +3,22 @@
 //! A commit, a bolus or a prime whose answer was lost is [`Pending`]. It is resolved by asking the same pump again, never by sending it
 //! once more; until then nothing that gives drug is sent. Everything else may be done twice, and says so
 //! ([`CommandKind::when_unknown`]).
+//!
+//! A connection begins with its session: [`Programmer::open`] with a key, or [`Programmer::enrol`] with the code of a sterile pack or an
+//! implant card, which ends with this phone's own key ([`Programmer::grant_own`]) and a new connection. Who has no key has nothing to say.
 use protocol::client::{resolve_commit, resolve_order};
+use protocol::roles::TABLE;
 use protocol::{
-    Answer, Client, ClientEvent, Command, CommandKind, Commit, Digest, Ended, Fate, Frame, Info,
-    Mtu, Outcome, Program, Shown, Staged, Status, TherapyStatus, WhenUnknown,
+    Answer, Client, ClientEvent, Command, CommandKind, Commit, Credentials, Denied, Digest, Ended,
+    Fate, Frame, Info, KeyEntry, KeyGrant, KeyText, Mtu, Outcome, Program, PublicKey, Reason, Role,
+    Secret, Shown, Staged, Status, TherapyStatus, Welcome, WhenUnknown,
 };
 use serde::{Deserialize, Serialize};
 use units::{CarrierTime, OverrideReason, PumpKind};
 
 use crate::act::Act;
 use crate::form::{Checked, Form};
+use crate::keys::{self, Code, KeyView};
 use crate::readout::{About, Readout, stands_still_unrecorded};
 use crate::review::Review;
 use crate::therapy_view::{PathView, TherapyView};
@@ -23,6 +29,27 @@ use crate::therapy_view::{PathView, TherapyView};
 pub enum Event {
     /// Nothing yet.
     Nothing,
+    /// The session is open.
+    Welcome {
+        /// Whose.
+        session: SessionView,
+        /// What this tells about something pending: a command whose number the pump has not had was certainly not done.
+        resolved: Option<Resolved>,
+    },
+    /// The session was not opened. Connect again: a connection has one try.
+    NotOpened {
+        /// Why, in the pump's own words where it said something.
+        reason: String,
+        /// `not-admitted`, `not-armed` or `other`.
+        why: &'static str,
+    },
+    /// The keys that are let in.
+    Keys {
+        /// Each of them.
+        keys: Vec<KeyView>,
+        /// The places that hold none.
+        free: Vec<u8>,
+    },
     /// The pump was read out.
     Status {
         /// What it said.
@@ -80,6 +107,21 @@ pub enum Event {
     },
 }
 
+/// An open session, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionView {
+    /// The name of the role.
+    pub role: &'static str,
+    /// The place of the key.
+    pub slot: u8,
+    /// Fingerprint of the pump's key: this pump and no other answers.
+    pub pump: String,
+    /// Fingerprint of this phone's key.
+    pub own: String,
+    /// The names of the commands that somebody in this role may ever give. The pump decides; what is not among these is not offered.
+    pub may: Vec<&'static str>,
+}
+
 /// What the pump's state tells about something pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "fate", rename_all = "kebab-case")]
@@ -118,8 +160,15 @@ pub enum Resolved {
 /// Something that was sent and not answered. It outlives the connection, and the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// Which pump: whatever the carrier knows it by.
+    /// Which pump: the fingerprint of its key.
     pub pump: String,
+    /// With which key: its fingerprint.
+    pub key: String,
+    /// The command number that it bore.
+    pub number: u32,
+    /// The last number that the pump had from this key when the session began. One that it says to have had later and that is below has
+    /// been forgotten by the pump, and proves nothing.
+    pub number_before: u32,
     /// What was sent to it.
     pub sent: Sent,
 }
@@ -147,6 +196,8 @@ pub enum Sent {
 /// What has been asked and not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
+    Session,
+    Keys,
     Status,
     Therapy,
     Path,
@@ -166,12 +217,28 @@ struct Confirmable {
     number_before: u32,
 }
 
-/// The clinician's side of one pump. Sans I/O: the caller moves the bytes and tells the time.
-#[derive(Debug, Default)]
+/// Who speaks to which pump on this connection.
+#[derive(Clone, Debug)]
+struct Speaker {
+    /// The pump's key.
+    pump: PublicKey,
+    /// The phone's private key, while it is being enrolled.
+    enrolling: Option<Secret>,
+    slot: u8,
+    own: String,
+    /// What the pump said when it opened the session; none before.
+    welcome: Option<Welcome>,
+}
+
+/// This phone's side of one pump. Sans I/O: the caller moves the bytes, brings random ones, and tells the time.
+#[derive(Default)]
 pub struct Programmer {
     client: Client,
+    /// Fingerprint of the key of the pump that the rest is about.
     pump: String,
-    about: Option<About>,
+    info: Option<Info>,
+    speaker: Option<Speaker>,
+    keys: Option<Vec<KeyEntry>>,
     status: Option<Status>,
     therapy: Option<Box<TherapyStatus>>,
     asked: Option<Asked>,
@@ -186,31 +253,102 @@ impl Programmer {
         Self::default()
     }
 
-    /// A connection to `pump`, whatever the carrier knows it by, has been made, and this was read from its Info. `mtu` is what the
-    /// carrier can write at once, plus three.
+    /// A connection has been made, and this was read from its Info. `mtu` is what the carrier can write at once, plus three. Which pump it
+    /// is nobody knows before a session is open.
     ///
     /// # Errors
     /// When the pump speaks another version: then there is nothing to talk about.
-    pub fn connected(&mut self, pump: &str, info: &[u8], mtu: u16) -> Result<About, String> {
+    pub fn connected(&mut self, info: &[u8], mtu: u16) -> Result<About, String> {
         let info = Info::decode(info).map_err(|error| error.to_string())?;
         let about = About::of(&info);
+        self.info = Some(info);
+        self.asked = None;
+        self.leave();
+        self.client.opened(Mtu::clamped(mtu));
+        Ok(about)
+    }
+
+    /// Opens a session with this phone's key. `random` is fresh for every call.
+    ///
+    /// # Errors
+    /// What is wrong with the key, or why nothing can be sent.
+    pub fn open(&mut self, now: CarrierTime, key: &str, random: Secret) -> Result<(), String> {
+        let key = KeyText::parse(key).map_err(|error| format!("this phone's key: {error}"))?;
+        self.greet(now, &key.credentials(), random, None)
+    }
+
+    /// Opens a session for enrolling this phone, with the code of a sterile pack or an implant card. `private` becomes the phone's key;
+    /// it and `random` are fresh for every call.
+    ///
+    /// # Errors
+    /// What is wrong with the code, or why nothing can be sent. Nothing is sent to a pump that says that no magnet was held over it.
+    pub fn enrol(
+        &mut self,
+        now: CarrierTime,
+        code: &str,
+        private: Secret,
+        random: Secret,
+    ) -> Result<(), String> {
+        let credentials = Code::parse(code)?.enrolment(private.clone())?;
+        if self.info.as_ref().is_some_and(|info| !info.armed) {
+            return Err(Denied::NotArmed.to_string());
+        }
+        self.greet(now, &credentials, random, Some(private))
+    }
+
+    fn greet(
+        &mut self,
+        now: CarrierTime,
+        credentials: &Credentials,
+        random: Secret,
+        enrolling: Option<Secret>,
+    ) -> Result<(), String> {
+        let info = self
+            .info
+            .as_ref()
+            .ok_or("there is no connection to the pump")?;
+        self.client
+            .open(now, info, credentials, random)
+            .map_err(|error| error.to_string())?;
+        let pump = credentials.pump().fingerprint().to_string();
         if self.pump != pump {
             // What is known of one pump must not stand beside another.
             self.status = None;
             self.therapy = None;
         }
-        pump.clone_into(&mut self.pump);
-        self.about = Some(about.clone());
-        self.asked = None;
+        self.pump = pump;
+        self.speaker = Some(Speaker {
+            pump: *credentials.pump(),
+            enrolling,
+            slot: credentials.slot(),
+            own: credentials.public().fingerprint().to_string(),
+            welcome: None,
+        });
+        self.asked = Some(Asked::Session);
+        Ok(())
+    }
+
+    /// Whether a session is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.welcome().is_some()
+    }
+
+    fn welcome(&self) -> Option<&Welcome> {
+        self.speaker.as_ref()?.welcome.as_ref()
+    }
+
+    /// The session is over, or the connection.
+    fn leave(&mut self) {
+        self.speaker = None;
+        self.keys = None;
         self.confirmable = None;
-        self.client.opened(Mtu::clamped(mtu));
-        Ok(about)
     }
 
     /// The connection is gone. What was staged is lost; what was being asked ends here.
     pub fn disconnected(&mut self) -> Event {
-        self.about = None;
-        self.confirmable = None;
+        self.info = None;
+        self.leave();
         match self.client.closed() {
             Some(ended) => self.ended(ended),
             None => Event::Nothing,
@@ -263,6 +401,85 @@ impl Programmer {
         self.ask(now, &Command::ReadTherapy, Asked::Therapy)
     }
 
+    /// Asks which keys are let in.
+    ///
+    /// # Errors
+    /// Why it could not be asked.
+    pub fn read_keys(&mut self, now: CarrierTime) -> Result<(), String> {
+        self.ask(now, &Command::ReadKeys, Asked::Keys)
+    }
+
+    /// Ends an enrolment: this phone's key goes to `slot`, or to the first place that is free, as a clinician's. Gives the key, to be kept
+    /// before the first frame is written: if the answer is lost, a session with it tells what became of it.
+    ///
+    /// # Errors
+    /// When nobody is being enrolled, no keys were read, or all places are taken.
+    pub fn grant_own(
+        &mut self,
+        now: CarrierTime,
+        slot: Option<u8>,
+        preshared: Secret,
+    ) -> Result<String, String> {
+        let speaker = self.speaker.as_ref();
+        let private = speaker
+            .and_then(|speaker| speaker.enrolling.clone())
+            .ok_or("this phone is not being enrolled")?;
+        self.grant_key(now, Role::Clinician, slot, private, preshared)
+    }
+
+    /// Makes a key for somebody else and grants it. Gives it, to be handed over when the pump has said that it is done.
+    ///
+    /// # Errors
+    /// When there is no such role to be granted, no keys were read, or all places are taken.
+    pub fn grant(
+        &mut self,
+        now: CarrierTime,
+        role: &str,
+        slot: Option<u8>,
+        private: Secret,
+        preshared: Secret,
+    ) -> Result<String, String> {
+        self.grant_key(now, keys::role_named(role)?, slot, private, preshared)
+    }
+
+    fn grant_key(
+        &mut self,
+        now: CarrierTime,
+        role: Role,
+        slot: Option<u8>,
+        private: Secret,
+        preshared: Secret,
+    ) -> Result<String, String> {
+        let speaker = self.speaker.as_ref().ok_or("there is no session")?;
+        let known = self
+            .keys
+            .as_deref()
+            .ok_or("the keys were not read before")?;
+        let key = KeyText {
+            pump: speaker.pump,
+            private,
+            preshared,
+            slot: keys::place(slot, known, speaker.slot)?,
+        };
+        let grant = Command::GrantKey(KeyGrant {
+            slot: key.slot,
+            role,
+            public_key: key.private.public_key(),
+            preshared: key.preshared.clone(),
+        });
+        self.ask(now, &grant, Asked::Order(CommandKind::GrantKey))?;
+        Ok(key.to_string())
+    }
+
+    /// Lets a key in no more.
+    ///
+    /// # Errors
+    /// Why it could not be sent.
+    pub fn revoke(&mut self, now: CarrierTime, slot: u8) -> Result<(), String> {
+        let revoke = Command::RevokeKey { slot };
+        self.ask(now, &revoke, Asked::Order(CommandKind::RevokeKey))
+    }
+
     /// Asks what is in the path to the tip.
     ///
     /// # Errors
@@ -273,9 +490,6 @@ impl Programmer {
 
     /// Why nothing that gives drug may be sent now.
     fn may_program(&self) -> Result<(), String> {
-        if !self.about.as_ref().is_some_and(|about| about.programming) {
-            return Err("this pump takes no programs over this link".to_owned());
-        }
         if self.pending.is_some() {
             return Err(
                 "it is not yet known what became of what was sent last: the pump must be asked first"
@@ -288,7 +502,7 @@ impl Programmer {
     /// Sends the program in the form to be staged.
     ///
     /// # Errors
-    /// Why not: the form is not ready, the link takes no programs, or something is pending.
+    /// Why not: the form is not ready, or something is pending.
     pub fn stage(&mut self, now: CarrierTime, form: &Form) -> Result<(), String> {
         self.may_program()?;
         let program = self
@@ -326,14 +540,23 @@ impl Programmer {
         });
         self.ask(now, &command, Asked::Commit)?;
         // From here until the pump answers, or is asked, it counts as not known: the page may go at any moment.
-        self.pending = Some(Pending {
-            pump: self.pump.clone(),
-            sent: Sent::Commit {
-                digest: confirmable.digest.0,
-                number_before: confirmable.number_before,
-            },
+        self.pending = self.pending_as(Sent::Commit {
+            digest: confirmable.digest.0,
+            number_before: confirmable.number_before,
         });
         Ok(())
+    }
+
+    /// What was sent just now, as something pending.
+    fn pending_as(&self, sent: Sent) -> Option<Pending> {
+        let speaker = self.speaker.as_ref()?;
+        Some(Pending {
+            pump: self.pump.clone(),
+            key: speaker.own.clone(),
+            number: self.client.last_number(),
+            number_before: speaker.welcome.as_ref()?.last_number,
+            sent,
+        })
     }
 
     /// What an order is going to do, in a sentence to be confirmed.
@@ -342,7 +565,7 @@ impl Programmer {
     /// Which entry is wrong, and what is allowed.
     pub fn describe(&self, act: &Act) -> Result<String, String> {
         let status = self.status.as_ref().ok_or(NOT_READ)?;
-        act.description(self.next_number()?, status)
+        act.description(self.number_for(act)?, status)
     }
 
     /// Sends an order.
@@ -350,31 +573,30 @@ impl Programmer {
     /// # Errors
     /// Which entry is wrong, or why nothing can be sent.
     pub fn order(&mut self, now: CarrierTime, act: &Act) -> Result<(), String> {
-        let number = self.next_number()?;
+        let number = self.number_for(act)?;
         let command = act.command(number)?;
         let kind = command.kind();
-        let pending = match &command {
-            Command::ClinicianBolus(_) | Command::Prime(_) => {
-                self.may_program()?;
-                Some(Pending {
-                    pump: self.pump.clone(),
-                    sent: Sent::Order {
-                        number,
-                        what: self.describe(act)?,
-                    },
-                })
-            }
-            _ => None,
+        let sent = if act.is_numbered() {
+            self.may_program()?;
+            Some(Sent::Order {
+                number,
+                what: self.describe(act)?,
+            })
+        } else {
+            None
         };
         self.ask(now, &command, Asked::Order(kind))?;
-        if pending.is_some() {
-            self.pending = pending;
+        if let Some(sent) = sent {
+            self.pending = self.pending_as(sent);
         }
         Ok(())
     }
 
-    /// The number of the next bolus or prime.
-    fn next_number(&self) -> Result<u32, String> {
+    /// The number of the next bolus or prime, 0 for what bears none.
+    fn number_for(&self, act: &Act) -> Result<u32, String> {
+        if !act.is_numbered() {
+            return Ok(0);
+        }
         let therapy = self.therapy.as_ref().ok_or(NOT_READ)?;
         therapy
             .last_number
@@ -431,9 +653,30 @@ impl Programmer {
     fn event(&mut self, event: ClientEvent) -> Event {
         match event {
             ClientEvent::Nothing => Event::Nothing,
+            ClientEvent::Welcome(welcome) => self.welcomed(welcome),
             ClientEvent::Answer(answer) => self.answered(answer),
             ClientEvent::Ended(ended) => self.ended(ended),
         }
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) -> Event {
+        self.asked = None;
+        let resolved = self.resolve_by_number(welcome.last_number);
+        if resolved.is_some() {
+            self.pending = None;
+        }
+        let Some(speaker) = &mut self.speaker else {
+            return Event::Nothing;
+        };
+        speaker.welcome = Some(welcome);
+        let session = SessionView {
+            role: welcome.role.name(),
+            slot: speaker.slot,
+            pump: self.pump.clone(),
+            own: speaker.own.clone(),
+            may: permissions(welcome.role),
+        };
+        Event::Welcome { session, resolved }
     }
 
     fn answered(&mut self, answer: Answer) -> Event {
@@ -441,6 +684,19 @@ impl Programmer {
         match (self.asked.take(), answer.outcome) {
             (Some(Asked::Status), Outcome::Status(status)) => self.learned(status),
             (Some(Asked::Therapy), Outcome::Therapy(therapy)) => self.learned_therapy(therapy),
+            (Some(Asked::Keys), Outcome::Keys(found)) => {
+                let own = self
+                    .speaker
+                    .as_ref()
+                    .map_or(u8::MAX, |speaker| speaker.slot);
+                let known: Vec<KeyEntry> = found.iter().copied().collect();
+                let event = Event::Keys {
+                    keys: known.iter().map(|key| KeyView::of(key, own)).collect(),
+                    free: keys::free_places(&known),
+                };
+                self.keys = Some(known);
+                event
+            }
             (Some(Asked::Path), Outcome::Path(path)) => Event::Path {
                 path: PathView::of(&path),
             },
@@ -468,7 +724,7 @@ impl Programmer {
 
     /// The answer to an order.
     fn ordered(&mut self, kind: CommandKind, fate: Fate, outcome: &Outcome) -> Event {
-        let gives = matches!(kind, CommandKind::ClinicianBolus | CommandKind::Prime);
+        let gives = is_order(kind);
         let text = match outcome {
             Outcome::BolusStarted { number } if gives => {
                 format!("Order No. {number} is stored and has begun.")
@@ -497,7 +753,21 @@ impl Programmer {
     }
 
     fn ended(&mut self, ended: Ended) -> Event {
+        if matches!(ended.reason, Reason::Denied(_) | Reason::NotThePump) {
+            self.leave();
+        }
         match self.asked.take() {
+            Some(Asked::Session) => {
+                self.leave();
+                Event::NotOpened {
+                    reason: ended.reason.to_string(),
+                    why: match ended.reason {
+                        Reason::Denied(Denied::NotAdmitted) => "not-admitted",
+                        Reason::Denied(Denied::NotArmed) => "not-armed",
+                        _ => "other",
+                    },
+                }
+            }
             Some(asked) => self.not_answered(&asked, ended.fate, ended.reason.to_string()),
             None => Event::Nothing,
         }
@@ -510,14 +780,15 @@ impl Programmer {
             Asked::Order(kind) => *kind,
             // Staging changes nothing in the delivery, whatever became of it.
             Asked::Stage(_) => return Event::NotDone { reason },
-            Asked::Status | Asked::Therapy | Asked::Path | Asked::Cancel | Asked::ResetFlags => {
-                return Event::Failed { reason };
-            }
+            Asked::Session
+            | Asked::Keys
+            | Asked::Status
+            | Asked::Therapy
+            | Asked::Path
+            | Asked::Cancel
+            | Asked::ResetFlags => return Event::Failed { reason },
         };
-        let is_pending = matches!(
-            kind,
-            CommandKind::Commit | CommandKind::ClinicianBolus | CommandKind::Prime
-        );
+        let is_pending = kind == CommandKind::Commit || is_order(kind);
         match (fate, kind.when_unknown()) {
             (Fate::CertainlyNot, _) => {
                 if is_pending {
@@ -565,6 +836,19 @@ impl Programmer {
     fn pending_here(&self) -> Option<&Sent> {
         let pending = self.pending.as_ref()?;
         (pending.pump == self.pump).then_some(&pending.sent)
+    }
+
+    /// Judges what is pending by the last command number that the pump has had from this key. Only "not done" can be told so: a number
+    /// that the pump has had may have been refused. A pump that has forgotten its numbers begins at 0 and tells nothing.
+    fn resolve_by_number(&self, last_number: u32) -> Option<Resolved> {
+        self.pending_here()?;
+        let pending = self.pending.as_ref()?;
+        let same_key = self.speaker.as_ref()?.own == pending.key;
+        let never_had = last_number >= pending.number_before && last_number < pending.number;
+        (same_key && never_had).then(|| match &pending.sent {
+            Sent::Commit { .. } => Resolved::NotDone,
+            Sent::Order { what, .. } => Resolved::OrderNotDone { what: what.clone() },
+        })
     }
 
     /// Judges the pending order.
@@ -619,6 +903,22 @@ impl Programmer {
     }
 }
 
+/// A bolus or a prime: it bears the number of an order, and counts as pending until its answer is there.
+const fn is_order(kind: CommandKind) -> bool {
+    matches!(
+        kind,
+        CommandKind::ClinicianBolus | CommandKind::PatientBolus | CommandKind::Prime
+    )
+}
+
+/// The names of the commands that somebody in this role may ever give.
+fn permissions(role: Role) -> Vec<&'static str> {
+    let rules = TABLE.iter().filter(|rule| rule.role == role);
+    rules
+        .flat_map(|rule| rule.commands.iter().map(|command| command.name()))
+        .collect()
+}
+
 /// Nothing is sent to a pump of which nothing is known.
 const NOT_READ: &str = "the pump was not read out before";
 
@@ -637,6 +937,9 @@ const fn done_text(kind: CommandKind) -> &'static str {
         }
         CommandKind::CloseRefill => "The refill is closed: nothing was changed.",
         CommandKind::Commission => "The pump is commissioned and can be programmed.",
+        CommandKind::DiaryEntry => "The score is in the diary.",
+        CommandKind::GrantKey => "The pump lets this key in from now on.",
+        CommandKind::RevokeKey => "The pump lets this key in no more.",
         CommandKind::EmergencyMinimumRate => "The pump is at minimum rate.",
         CommandKind::SetZone => "The time zone is set.",
         _ => "Done.",
@@ -647,10 +950,10 @@ const fn done_text(kind: CommandKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::test_pump::{
-        TestPump, baclofen, baclofen_form, fresh_status, info, millis, running_status,
+        TestPump, baclofen, baclofen_form, fresh_status, info, millis, running_status, secret,
+        with_patient_bolus,
     };
     use protocol::Refused;
-    use protocol::info::capability;
 
     /// A programmer that has read out a pump.
     fn acquainted(status: Status) -> (Programmer, TestPump) {
@@ -841,11 +1144,8 @@ mod tests {
     fn another_pump_tells_nothing_about_a_pending_commit() {
         let (mut programmer, mut pump) = acquainted(fresh_status());
         commit_into_silence(&mut programmer, &mut pump);
-        let mut other = TestPump::new(fresh_status());
+        let mut other = TestPump::another(fresh_status());
         other.connect(&mut programmer);
-        programmer
-            .connected("another", &info(capability::PROGRAMMING), 23)
-            .unwrap();
         assert_eq!(read_out(&mut programmer, &mut other), None);
         assert!(
             programmer
@@ -897,20 +1197,304 @@ mod tests {
         ));
     }
 
+    /// What the pump said when the session was opened.
+    fn welcome(event: Event) -> (SessionView, Option<Resolved>) {
+        match event {
+            Event::Welcome { session, resolved } => (session, resolved),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn a_link_that_takes_no_programs_is_not_sent_any() {
-        let (mut programmer, _pump) = acquainted(fresh_status());
-        programmer.connected("test", &info(0), 23).unwrap();
-        let refused = programmer.stage(millis(0), &baclofen_form("", "250 mcg/day"));
-        assert!(refused.unwrap_err().contains("no programs"));
+    fn nothing_is_asked_before_a_session_is_open() {
+        let mut programmer = Programmer::new();
+        let pump = TestPump::new(fresh_status());
+        assert!(programmer.open(millis(0), &pump.key(), secret(1)).is_err());
+        programmer.connected(&info(false), 23).unwrap();
+        let refused = programmer.interrogate(millis(0)).unwrap_err();
+        assert!(refused.contains("no session"), "{refused}");
+        assert!(!programmer.is_open());
+        assert!(programmer.open(millis(0), "THECAL3:00", secret(1)).is_err());
+    }
+
+    #[test]
+    fn a_session_says_whose_it_is_and_what_that_role_may() {
+        let mut pump = TestPump::new(fresh_status());
+        let (session, resolved) = welcome(pump.connect(&mut Programmer::new()));
+        assert_eq!(
+            (session.role, session.slot, resolved),
+            ("clinician", 0, None)
+        );
+        assert!(session.may.contains(&"stage") && session.may.contains(&"grant key"));
+        pump.set_role(Role::Patient);
+        let (session, _) = welcome(pump.connect(&mut Programmer::new()));
+        assert_eq!(session.role, "patient");
+        assert!(session.may.contains(&"patient bolus") && !session.may.contains(&"stage"));
+    }
+
+    #[test]
+    fn the_pump_refuses_what_a_patients_phone_asks_all_the_same() {
+        let (mut programmer, mut pump) = acquainted(running_status(baclofen(None, 250_000)));
+        pump.set_role(Role::Patient);
+        pump.connect(&mut programmer);
+        programmer
+            .stage(millis(0), &baclofen_form("", "300 mcg/day"))
+            .unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::NotDone { reason } => {
+                assert!(
+                    reason.contains("the role patient may not do that"),
+                    "{reason}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(programmer.is_open(), "a refusal ends nothing");
+    }
+
+    #[test]
+    fn a_key_that_was_revoked_opens_nothing_and_the_pump_says_so() {
+        let (mut programmer, mut pump) = acquainted(fresh_status());
+        pump.revoke(0);
+        programmer.interrogate(millis(0)).unwrap();
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::Failed { reason } => assert!(reason.contains("session is over"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!programmer.is_open());
+        match pump.connect(&mut programmer) {
+            Event::NotOpened { reason, why } => {
+                assert_eq!(why, "not-admitted");
+                assert!(reason.contains("may have been revoked"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(!programmer.is_open());
+    }
+
+    #[test]
+    fn a_phone_enrols_while_a_magnet_was_held_and_comes_back_with_its_own_key() {
+        for code in [TestPump::pack_text(), TestPump::card_text()] {
+            let mut programmer = Programmer::new();
+            let mut pump = TestPump::new(fresh_status());
+            pump.connect_only(&mut programmer);
+            let refused = programmer.enrol(millis(0), &code, secret(4), secret(5));
+            assert!(refused.unwrap_err().contains("hold the magnet"));
+            assert_eq!(programmer.next_frame(), None);
+            pump.arm(true);
+            pump.connect_only(&mut programmer);
+            programmer
+                .enrol(millis(0), &code, secret(4), secret(5))
+                .unwrap();
+            let (session, _) = welcome(pump.exchange(&mut programmer, millis(0)));
+            assert_eq!(session.role, "enrolling");
+            assert!(
+                programmer.grant_own(millis(0), None, secret(6)).is_err(),
+                "keys unread"
+            );
+            programmer.read_keys(millis(0)).unwrap();
+            match pump.exchange(&mut programmer, millis(0)) {
+                Event::Keys { keys, free } => {
+                    assert_eq!((keys.len(), free.first()), (1, Some(&1)));
+                    assert!(!keys[0].own);
+                }
+                other => panic!("{other:?}"),
+            }
+            let key = programmer.grant_own(millis(0), None, secret(6)).unwrap();
+            assert!(matches!(
+                pump.exchange(&mut programmer, millis(0)),
+                Event::Ordered { .. }
+            ));
+            pump.connect_only(&mut programmer);
+            programmer.open(millis(0), &key, secret(7)).unwrap();
+            let (session, _) = welcome(pump.exchange(&mut programmer, millis(0)));
+            assert_eq!((session.role, session.slot), ("clinician", 1));
+            assert!(programmer.grant_own(millis(0), None, secret(6)).is_err());
+        }
+    }
+
+    #[test]
+    fn the_wrong_code_is_not_admitted() {
+        let mut programmer = Programmer::new();
+        let mut pump = TestPump::another(fresh_status());
+        pump.arm(true);
+        pump.connect_only(&mut programmer);
+        programmer
+            .enrol(millis(0), &TestPump::pack_text(), secret(4), secret(5))
+            .unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::NotOpened {
+                why: "not-admitted",
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_clinician_grants_a_wallet_card_that_opens_with_presence_and_revokes_it() {
+        let (mut programmer, mut pump) = acquainted(running_status(baclofen(None, 250_000)));
+        let grant = |programmer: &mut Programmer, slot| {
+            programmer.grant(millis(0), "emergency", slot, secret(8), secret(9))
+        };
+        assert!(
+            grant(&mut programmer, None).is_err(),
+            "the keys were not read"
+        );
+        programmer.read_keys(millis(0)).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        assert!(grant(&mut programmer, Some(0)).is_err(), "its own place");
+        assert!(
+            programmer
+                .grant(millis(0), "enrolling", None, secret(8), secret(9))
+                .is_err()
+        );
+        let card = grant(&mut programmer, Some(5)).unwrap();
+        assert!(card.starts_with("THECAL3:"));
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::Ordered { text } => assert!(text.contains("lets this key in"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        let mut helper = Programmer::new();
+        pump.connect_only(&mut helper);
+        helper.open(millis(0), &card, secret(1)).unwrap();
+        match pump.exchange(&mut helper, millis(0)) {
+            Event::NotOpened { reason, why } => {
+                assert_eq!(why, "not-armed");
+                assert!(reason.contains("hold the magnet"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        pump.arm(true);
+        pump.connect_only(&mut helper);
+        helper.open(millis(0), &card, secret(2)).unwrap();
+        let (session, _) = welcome(pump.exchange(&mut helper, millis(0)));
+        assert_eq!(session.role, "emergency");
+        // It may not read therapy, and needs not.
+        helper.interrogate(millis(0)).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut helper, millis(0)),
+            Event::Status { .. }
+        ));
+        assert!(
+            helper
+                .describe(&Act::MinimumRate)
+                .unwrap()
+                .contains("minimum rate")
+        );
+        helper.order(millis(0), &Act::MinimumRate).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut helper, millis(0)),
+            Event::Ordered { .. }
+        ));
+        assert_eq!(pump.ordered, Some(Command::EmergencyMinimumRate));
+        pump.connect(&mut programmer);
+        programmer.revoke(millis(0), 5).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        pump.connect_only(&mut helper);
+        helper.open(millis(0), &card, secret(3)).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut helper, millis(0)),
+            Event::NotOpened {
+                why: "not-admitted",
+                ..
+            }
+        ));
+    }
+
+    /// Sends something that never arrives, and loses the connection.
+    fn into_the_void(programmer: &mut Programmer) {
+        while programmer.next_frame().is_some() {}
+        assert!(matches!(programmer.disconnected(), Event::Unknown { .. }));
+        assert!(programmer.pending().is_some());
+    }
+
+    #[test]
+    fn what_never_arrived_is_found_not_done_by_its_number_when_the_session_opens() {
+        let (mut programmer, mut pump) = acquainted(fresh_status());
+        staged(&mut programmer, &mut pump);
+        programmer.commit(millis(0), None).unwrap();
+        into_the_void(&mut programmer);
+        let (_, resolved) = welcome(pump.connect(&mut programmer));
+        assert_eq!(resolved, Some(Resolved::NotDone));
+        assert_eq!(programmer.pending(), None);
+
+        let (mut programmer, mut pump) = serving();
+        programmer.order(millis(0), &bolus()).unwrap();
+        into_the_void(&mut programmer);
+        let (_, resolved) = welcome(pump.connect(&mut programmer));
+        assert!(
+            matches!(resolved, Some(Resolved::OrderNotDone { .. })),
+            "{resolved:?}"
+        );
+    }
+
+    #[test]
+    fn a_number_that_the_pump_has_had_or_has_forgotten_tells_nothing() {
+        let (mut programmer, mut pump) = acquainted(fresh_status());
+        commit_into_silence(&mut programmer, &mut pump);
+        let (_, resolved) = welcome(pump.connect(&mut programmer));
+        assert_eq!(resolved, None, "the pump had it: only the status tells");
+        assert!(programmer.pending().is_some());
+
+        let (mut programmer, mut pump) = serving();
+        programmer.order(millis(0), &Act::OpenRefill).unwrap();
+        pump.exchange(&mut programmer, millis(0));
+        pump.connect(&mut programmer);
+        programmer.order(millis(0), &bolus()).unwrap();
+        into_the_void(&mut programmer);
+        pump.forget_numbers();
+        let (_, resolved) = welcome(pump.connect(&mut programmer));
+        assert_eq!(
+            resolved, None,
+            "a pump that has lost its numbers proves nothing"
+        );
+        assert!(programmer.pending().is_some());
+    }
+
+    #[test]
+    fn another_key_of_the_same_pump_tells_nothing_about_a_number() {
+        let (mut programmer, mut pump) = serving();
+        programmer.order(millis(0), &bolus()).unwrap();
+        into_the_void(&mut programmer);
+        pump.change_key();
+        let (_, resolved) = welcome(pump.connect(&mut programmer));
+        assert_eq!(resolved, None);
+        assert!(programmer.pending().is_some());
+    }
+
+    #[test]
+    fn a_patient_takes_a_bolus_of_those_allotted_and_scores_a_day() {
+        let (mut programmer, mut pump) = acquainted(running_status(with_patient_bolus(250_000)));
+        pump.set_role(Role::Patient);
+        pump.connect(&mut programmer);
+        let words = programmer.describe(&Act::PatientBolus).unwrap();
+        assert!(words.contains("10 mcg of baclofen over 5 min"), "{words}");
+        programmer.order(millis(0), &Act::PatientBolus).unwrap();
+        assert!(programmer.pending().is_some());
+        match pump.exchange(&mut programmer, millis(0)) {
+            Event::Ordered { text } => assert!(text.contains("No. 1"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(programmer.pending(), None);
+        let score = |score: &str| Act::Diary {
+            score: score.to_owned(),
+            baseline: false,
+        };
+        assert!(programmer.order(millis(0), &score("11")).is_err());
+        programmer.order(millis(0), &score("10")).unwrap();
+        assert!(matches!(
+            pump.exchange(&mut programmer, millis(0)),
+            Event::Ordered { .. }
+        ));
     }
 
     #[test]
     fn a_pump_of_another_version_is_refused() {
         let mut programmer = Programmer::new();
-        let mut strange = info(0);
+        let mut strange = info(false);
         strange[0] = 9;
-        let refused = programmer.connected("test", &strange, 23).unwrap_err();
+        let refused = programmer.connected(&strange, 23).unwrap_err();
         assert!(refused.contains("version 9"), "{refused}");
         assert!(programmer.interrogate(millis(0)).is_err());
     }

@@ -12,10 +12,6 @@ use crate::{settings, text};
 pub struct About {
     /// The protocol version.
     pub version: u8,
-    /// The pump takes programs over this link.
-    pub programming: bool,
-    /// Nobody is authenticated on this link.
-    pub insecure: bool,
     /// Motor and flash are emulated.
     pub emulated: bool,
     /// Where in its life the pump is.
@@ -30,8 +26,6 @@ impl About {
     pub const fn of(info: &Info) -> Self {
         Self {
             version: info.version,
-            programming: info.capabilities & capability::PROGRAMMING != 0,
-            insecure: info.capabilities & capability::INSECURE_LINK != 0,
             emulated: info.capabilities & capability::VIRTUAL != 0,
             lifecycle: info.lifecycle.name(),
             armed: info.armed,
@@ -148,20 +142,8 @@ impl Readout {
     pub fn of(pump: &Status, kind: PumpKind) -> Self {
         let limits = PumpLimits::of(&pump.limits, kind);
         Self {
-            state: match pump.delivery {
-                DeliveryState::NotProgrammed => "not-programmed",
-                DeliveryState::Stopped => "stopped",
-                DeliveryState::Running => "running",
-                DeliveryState::Faulted => "faulted",
-                DeliveryState::MinimumRate => "minimum-rate",
-                DeliveryState::Bridging => "bridging",
-                DeliveryState::Priming => "priming",
-                DeliveryState::HoldLast => "hold-last",
-            },
-            state_text: text::sentence(match pump.delivery {
-                DeliveryState::Running => "delivering",
-                other => other.text(),
-            }),
+            state: state_name(pump.delivery),
+            state_text: state_text(pump.delivery),
             warning: stands_still_unrecorded(pump).then(|| {
                 "The pump was stopped but could not store that. After a reset it would deliver the program in force \
                  again: stop it once more."
@@ -192,6 +174,30 @@ impl Readout {
             step: format!("{} nL", text::exact(u128::from(pump.step_volume_fl), 6)),
         }
     }
+}
+
+/// What a pump is doing, as a name for style sheets.
+#[must_use]
+pub const fn state_name(delivery: DeliveryState) -> &'static str {
+    match delivery {
+        DeliveryState::NotProgrammed => "not-programmed",
+        DeliveryState::Stopped => "stopped",
+        DeliveryState::Running => "running",
+        DeliveryState::Faulted => "faulted",
+        DeliveryState::MinimumRate => "minimum-rate",
+        DeliveryState::Bridging => "bridging",
+        DeliveryState::Priming => "priming",
+        DeliveryState::HoldLast => "hold-last",
+    }
+}
+
+/// What a pump is doing, in words.
+#[must_use]
+pub fn state_text(delivery: DeliveryState) -> String {
+    text::sentence(match delivery {
+        DeliveryState::Running => "delivering",
+        other => other.text(),
+    })
 }
 
 /// Stopped, although the program in force says otherwise: a stop that could not be stored.
@@ -312,7 +318,9 @@ fn per_mille(part: Volume, whole: Volume) -> u32 {
         .unwrap_or(0)
 }
 
-fn clock(clock: Clock) -> String {
+/// A clock, with how far it is to be trusted.
+#[must_use]
+pub fn clock(clock: Clock) -> String {
     let minutes = |wall: units::WallTime| {
         let text = wall.to_string();
         let (day, time) = text.split_once('T').unwrap_or((&text, ""));

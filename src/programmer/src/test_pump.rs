@@ -2,13 +2,15 @@
 #![allow(clippy::arithmetic_side_effects)]
 use std::collections::VecDeque;
 
-use protocol::info::{Lifecycle, capability};
+use protocol::info::Lifecycle;
+use protocol::keys::Slot;
 use protocol::status::changed;
 use protocol::{
-    Answer, BolusDenial, Command, Commit, Component, DeliveryState, Digest, Dose, Fill, FlexWeek,
-    Info, Limits, List, Mode, Mtu, Outcome, PatientBolus, PeriodicBolus, Policy, Program, Received,
-    Refused, Request, Response, ServiceState, ServiceStatus, Session, SessionId, Situation, Staged,
-    Status, TherapyStatus,
+    Answer, BolusDenial, Command, Commit, Component, DeliveryState, Digest, Dose, ENROLMENT_SLOT,
+    Fill, FlexWeek, Info, KeyEntry, KeyText, Limits, List, Mode, Mtu, Outcome, Pack, PatientBolus,
+    PeriodicBolus, Program, RECOVERY_SLOT, Received, Refused, Request, Response, Role, SLOTS,
+    Secret, ServiceState, ServiceStatus, Session, SessionId, Situation, Staged, Status,
+    TherapyStatus,
 };
 use therapy::Prescription;
 use units::{CarrierTime, Clock, Drug, Duration, FaultPolicy, Per, PumpKind};
@@ -24,6 +26,12 @@ pub const KIND: PumpKind = PumpKind::ProgrammableImplant;
 /// The pump's end. What a test changes in `tamper` and `deaf` makes it misbehave.
 pub struct TestPump {
     session: Session,
+    /// Connections so far.
+    connections: u32,
+    /// The private key of the phone that `connect` connects.
+    phone: Secret,
+    pump: Secret,
+    armed: bool,
     pub status: Status,
     pub therapy: TherapyStatus,
     staged: Option<Staged>,
@@ -228,22 +236,71 @@ pub fn honest(program: &Program, before: &Status) -> Staged {
     }
 }
 
-pub fn info(capabilities: u32) -> Vec<u8> {
+pub fn secret(byte: u8) -> Secret {
+    Secret::new([byte; 32])
+}
+
+fn info_of(armed: bool) -> Info {
+    Info::new(0, [7; 8], Lifecycle::InService, armed)
+}
+
+pub fn info(armed: bool) -> Vec<u8> {
     let mut buffer = [0; Info::LIMIT];
-    Info::new(capabilities, [7; 8], Lifecycle::InService, false)
-        .encode(&mut buffer)
-        .unwrap()
-        .to_vec()
+    info_of(armed).encode(&mut buffer).unwrap().to_vec()
+}
+
+/// What a test pump carries from the production line.
+fn pack() -> Pack {
+    Pack {
+        private: secret(0x11),
+        one_time: secret(0x12),
+        recovery: secret(0x13),
+        passkey: 123_456,
+    }
+}
+
+const fn situation(armed: bool) -> Situation {
+    Situation {
+        lifecycle: Lifecycle::InService,
+        armed,
+        alarm: false,
+    }
 }
 
 impl TestPump {
+    /// One that knows the phone's key as a clinician's, in place 0.
     pub fn new(status: Status) -> Self {
-        let situation = Situation {
-            lifecycle: Lifecycle::InService,
-            armed: false,
+        Self::with(pack(), status)
+    }
+
+    /// Another pump, with another identity.
+    pub fn another(status: Status) -> Self {
+        let pack = Pack {
+            private: secret(0x21),
+            one_time: secret(0x22),
+            recovery: secret(0x23),
+            passkey: 0,
         };
-        Self {
-            session: Session::new(Policy::Insecure, situation),
+        Self::with(pack, status)
+    }
+
+    fn with(pack: Pack, status: Status) -> Self {
+        let mut session = Session::new(situation(false));
+        let keyring = session.keyring();
+        keyring.set_pump(pack.private.clone());
+        for (slot, preshared) in [
+            (ENROLMENT_SLOT, &pack.one_time),
+            (RECOVERY_SLOT, &pack.recovery),
+        ] {
+            let door = Slot::new(Role::Enrolling, None, preshared.clone(), 0);
+            keyring.set(slot, Some(door));
+        }
+        let mut pump = Self {
+            session,
+            connections: 0,
+            phone: secret(0x31),
+            pump: pack.private.clone(),
+            armed: false,
             status,
             therapy: quiet_therapy(),
             staged: None,
@@ -255,16 +312,75 @@ impl TestPump {
             commits: 0,
             committed: None,
             ordered: None,
-        }
+        };
+        pump.set_role(Role::Clinician);
+        pump
     }
 
-    /// Connects a programmer, at the smallest MTU there is.
-    pub fn connect(&mut self, programmer: &mut Programmer) {
-        self.session.opened(SessionId(1), Mtu::LOWEST);
+    pub fn pack_text() -> String {
+        pack().text().to_string()
+    }
+
+    pub fn card_text() -> String {
+        pack().text().implant_card().to_string()
+    }
+
+    /// The key of the phone that `connect` connects.
+    pub fn key(&self) -> String {
+        let key = KeyText {
+            pump: self.pump.public_key(),
+            private: self.phone.clone(),
+            preshared: secret(0x32),
+            slot: 0,
+        };
+        key.to_string()
+    }
+
+    /// What that phone may do.
+    pub fn set_role(&mut self, role: Role) {
+        let slot = Slot::new(role, Some(self.phone.public_key()), secret(0x32), 0);
+        self.session.keyring().set(0, Some(slot));
+    }
+
+    /// That phone gets another key, for the same role.
+    pub fn change_key(&mut self) {
+        self.phone = secret(0x33);
+        self.set_role(Role::Clinician);
+    }
+
+    /// The pump has lost the numbers of what it was told.
+    pub fn forget_numbers(&mut self) {
+        self.set_role(Role::Clinician);
+    }
+
+    pub fn revoke(&mut self, slot: u8) {
+        self.session.keyring().set(slot, None);
+        self.session.keys_changed(millis(0));
+    }
+
+    /// A magnet has been held over the pump, or that is long ago.
+    pub fn arm(&mut self, armed: bool) {
+        self.armed = armed;
+        self.session.set_situation(situation(armed));
+    }
+
+    /// Connects a programmer, at the smallest MTU there is, and opens no session.
+    pub fn connect_only(&mut self, programmer: &mut Programmer) {
+        self.connections += 1;
+        let (id, ephemeral) = (SessionId(self.connections), secret(0x41));
+        self.session
+            .opened(id, Mtu::LOWEST, &info_of(self.armed), ephemeral);
         self.staged = None;
+        programmer.connected(&info(self.armed), 23).unwrap();
+    }
+
+    /// Connects the phone that the pump knows. What the pump said to it.
+    pub fn connect(&mut self, programmer: &mut Programmer) -> Event {
+        self.connect_only(programmer);
         programmer
-            .connected("test", &info(capability::PROGRAMMING), 23)
+            .open(millis(0), &self.key(), secret(0x51))
             .unwrap();
+        self.exchange(programmer, millis(0))
     }
 
     /// Moves frames both ways until there is something to show, or nothing moves any more.
@@ -325,12 +441,23 @@ impl TestPump {
             }
             Command::ReadBack => Outcome::Refused(Refused::NothingStaged),
             Command::ClinicianBolus(bolus) => self.give(bolus.number),
+            Command::PatientBolus { number } => self.give(number),
+            Command::ReadKeys => Outcome::Keys(List::of(self.keys())),
+            Command::GrantKey(grant) => {
+                let slot = Slot::new(grant.role, Some(grant.public_key), grant.preshared, 0);
+                self.session.keyring().set(grant.slot, Some(slot));
+                Outcome::Done
+            }
+            Command::RevokeKey { slot } => {
+                self.revoke(slot);
+                Outcome::Done
+            }
             Command::Prime(prime) => self.give(prime.number),
             Command::SetClock(_) => Outcome::ClockSet {
                 clock: self.status.clock,
             },
             Command::ReadLog { .. } | Command::SignLog { .. } | Command::LoadLibrary(_) => {
-                Outcome::Refused(Refused::NotAllowed)
+                Outcome::Refused(Refused::NotDone)
             }
             command => {
                 self.ordered = Some(command);
@@ -341,7 +468,22 @@ impl TestPump {
             id: request.id,
             outcome,
         };
-        self.session.answer(SessionId(1), &answer).unwrap();
+        let id = SessionId(self.connections);
+        self.session.answer(id, &answer).unwrap();
+    }
+
+    fn keys(&mut self) -> Vec<KeyEntry> {
+        let keyring = self.session.keyring();
+        let entry = |slot| {
+            let key = keyring.get(slot)?;
+            Some(KeyEntry {
+                slot,
+                role: key.role,
+                fingerprint: key.public_key?.fingerprint(),
+                last_number: key.last_number,
+            })
+        };
+        (0..SLOTS).filter_map(entry).collect()
     }
 
     fn give(&mut self, number: u32) -> Outcome {

@@ -4,7 +4,7 @@
 //! (also one of the assertions here) is a finding.
 #![allow(dead_code, clippy::arithmetic_side_effects)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fuzzing::Script;
 use protocol::codec::{decode, encode};
@@ -15,8 +15,8 @@ use protocol::frame::{
 use protocol::reassembler::{Progress, Reassembler, SILENCE};
 use protocol::{
     Answer, Client, ClientEvent, Command, Component, Digest, Fate, FlexStep, FlexWeek, Info,
-    Lifecycle, Mode, Mtu, Outcome, Policy, Program, Received, Refused, Request, Session, SessionId,
-    Situation, from_minutes,
+    Lifecycle, Mode, Mtu, Outcome, Program, Received, Refused, Request, Role, Session, SessionId,
+    Situation, from_minutes, permission,
 };
 use units::{CarrierTime, Drug, Duration, Per};
 
@@ -202,28 +202,125 @@ fn some_outcome(script: &mut Script<'_>) -> Outcome {
     }
 }
 
+const SERVING: Situation = Situation {
+    lifecycle: Lifecycle::InService,
+    armed: false,
+    alarm: false,
+};
+
+/// Opens a session over a carrier that does nothing wrong.
+fn shake_hands(
+    session: &mut Session,
+    client: &mut Client,
+    now: CarrierTime,
+    info: &Info,
+    role: Role,
+) {
+    let credentials = samples::credentials(role);
+    client
+        .open(now, info, &credentials, samples::secret(88))
+        .unwrap();
+    for _ in 0..40 {
+        while let Some(frame) = client.next_frame() {
+            session.receive(now, &frame);
+        }
+        if let ClientEvent::Welcome(welcome) = client.receive(now, session.response()) {
+            assert_eq!(welcome.role, role);
+            break;
+        }
+    }
+    while let Some(frame) = client.next_frame() {
+        session.receive(now, &frame);
+    }
+    assert!(session.caller().is_some() && client.request_possible().is_ok());
+}
+
+/// A handshake whose messages are changed on the way: whoever is let in has said exactly what a holder of the key says.
+pub fn handshake(data: &[u8]) {
+    let mut script = Script::new(data);
+    let role = [Role::Clinician, Role::Enrolling, Role::Emergency][usize::from(script.byte() % 3)];
+    let mut session = Session::new(Situation {
+        armed: true,
+        ..SERVING
+    });
+    *session.keyring() = samples::keyring();
+    let info = samples::info(1);
+    let now = CarrierTime::from_micros(0);
+    session.opened(SessionId(1), Mtu::HIGHEST, &info, samples::secret(77));
+    let mut client = Client::new();
+    client.opened(Mtu::HIGHEST);
+    client
+        .open(now, &info, &samples::credentials(role), samples::secret(88))
+        .unwrap();
+    let hello = client.next_frame().unwrap().to_vec();
+    let changed = change(&mut script, &hello);
+    let received = session.receive(now, &changed);
+    let intact = changed == hello;
+    assert_eq!(matches!(received, Received::Opened(_)), intact);
+    assert_eq!(session.caller().is_some(), intact);
+    let welcome = session.response().to_vec();
+    if welcome.is_empty() {
+        return;
+    }
+    let changed = change(&mut script, &welcome);
+    let event = client.receive(now, &changed);
+    assert_eq!(
+        matches!(event, ClientEvent::Welcome(_)),
+        intact && changed == welcome
+    );
+}
+
+/// The message in a frame, changed as the script says and framed anew, so that neither length nor checksum betrays it.
+fn change(script: &mut Script<'_>, frame: &[u8]) -> Vec<u8> {
+    let Ok(Parsed::Data(part)) = Parsed::from_bytes(frame) else {
+        return frame.to_vec();
+    };
+    let mut message = part.payload[..part.payload.len() - CHECK_LENGTH].to_vec();
+    match script.byte() % 4 {
+        0 => {}
+        1 => {
+            let place = usize::from(script.byte()) % message.len();
+            message[place] ^= script.byte();
+        }
+        2 => message.truncate(usize::from(script.byte()) % message.len()),
+        _ => {
+            let length = usize::from(script.byte());
+            let front = message.len().min(2);
+            message.truncate(front);
+            message.extend_from_slice(script.take(length));
+        }
+    }
+    let mut fragmenter = Fragmenter::new();
+    fragmenter.load(|buffer| {
+        buffer.get_mut(..message.len())?.copy_from_slice(&message);
+        Some(message.len())
+    });
+    let mut framed = fragmenter
+        .next_frame(Mtu::HIGHEST)
+        .map_or_else(Vec::new, |framed| framed.to_vec());
+    if framed.len() > 1 {
+        framed[1] = frame[1];
+    }
+    framed
+}
+
 /// A client and a session over a carrier that does what the script says, with a stranger who writes frames to the pump.
 pub fn session(data: &[u8]) {
     let mut script = Script::new(data);
-    let policy = if script.byte() & 1 == 0 {
-        Policy::Insecure
+    let role = if script.byte() & 1 == 0 {
+        Role::Clinician
     } else {
-        Policy::InterrogationOnly
+        Role::Patient
     };
-    let mut session = Session::new(
-        policy,
-        Situation {
-            lifecycle: Lifecycle::InService,
-            armed: false,
-        },
-    );
+    let mut situation = SERVING;
+    let mut session = Session::new(situation);
+    *session.keyring() = samples::keyring();
     let mut client = Client::new();
     let mut now = CarrierTime::from_micros(0);
     let mut connection = SessionId(0);
     let mut highest = 0;
     let mut waiting: Vec<u32> = Vec::new();
     let mut answered: BTreeMap<u32, Outcome> = BTreeMap::new();
-    let mut strangers: BTreeSet<u32> = BTreeSet::new();
     while !script.is_over() {
         let operation = script.byte();
         let mut arriving: Vec<(Vec<u8>, bool)> = Vec::new();
@@ -231,12 +328,16 @@ pub fn session(data: &[u8]) {
             0 => {
                 connection = SessionId(connection.0 + 1);
                 let mtu = Mtu::clamped(u16::from(script.byte()));
-                session.opened(connection, mtu);
+                let info = samples::info(1);
+                session.opened(connection, mtu, &info, samples::secret(77));
                 client.opened(mtu);
+                // A handshake costs too much for every connection of a script.
+                if connection.0 == 1 {
+                    shake_hands(&mut session, &mut client, now, &info, role);
+                }
                 highest = 0;
                 waiting.clear();
                 answered.clear();
-                strangers.clear();
             }
             1 => {
                 let _ = client.request(now, &some_command(&mut script));
@@ -249,10 +350,11 @@ pub fn session(data: &[u8]) {
                         0 => {}
                         1 => arriving.extend([(frame.clone(), false), (frame, false)]),
                         2 => {
-                            let mut damaged = frame;
+                            let mut damaged = frame.clone();
                             let place = usize::from(script.byte()) % damaged.len();
                             damaged[place] ^= script.byte();
-                            arriving.push((damaged, true));
+                            let changed = damaged != frame;
+                            arriving.push((damaged, changed));
                         }
                         _ => arriving.push((frame, false)),
                     }
@@ -301,12 +403,14 @@ pub fn session(data: &[u8]) {
                             assert_eq!(answered.get(&id), Some(&outcome), "not what the pump said");
                         }
                         ClientEvent::Ended(ended) => assert_ne!(ended.fate, Fate::Done),
+                        ClientEvent::Welcome(welcome) => panic!("{welcome:?} unasked for"),
                     }
                 }
             }
             10 => {
                 now = now.saturating_add(Duration::from_millis(u64::from(script.short() % 4096)));
                 session.tick(now);
+                session.hang_up(now);
                 client.tick(now);
             }
             _ => {
@@ -314,10 +418,12 @@ pub fn session(data: &[u8]) {
                 session.set_mtu(mtu);
                 client.set_mtu(mtu);
                 let lifecycle = Lifecycle::ALL[usize::from(script.byte()) % Lifecycle::ALL.len()];
-                session.set_situation(Situation {
+                situation = Situation {
                     lifecycle,
                     armed: operation & 128 != 0,
-                });
+                    alarm: operation & 64 != 0,
+                };
+                session.set_situation(situation);
             }
         }
         for (frame, strange) in arriving {
@@ -325,12 +431,10 @@ pub fn session(data: &[u8]) {
             if let Received::Request(request) = session.receive(now, &frame) {
                 assert!(before.is_some(), "without a connection");
                 assert!(request.id > highest, "a number used before");
-                assert!(policy == Policy::Insecure || request.command == Command::Interrogate);
+                assert!(permission(role, request.command.kind(), &situation).is_ok());
+                assert!(!strange, "nobody can forge a request");
                 highest = request.id;
                 waiting.push(request.id);
-                if strange {
-                    strangers.insert(request.id);
-                }
             }
         }
         assert!(session.response().len() <= FRAME_LIMIT);
@@ -344,6 +448,9 @@ pub fn session(data: &[u8]) {
 pub fn client(data: &[u8]) {
     let mut script = Script::new(data);
     let mut client = Client::new();
+    let mut session = Session::new(SERVING);
+    *session.keyring() = samples::keyring();
+    let mut opened = 0;
     let mut pump = Fragmenter::new();
     let mut now = CarrierTime::from_micros(0);
     let mut mtu = Mtu::LOWEST;
@@ -353,9 +460,19 @@ pub fn client(data: &[u8]) {
             0 => {
                 mtu = Mtu::clamped(u16::from(script.byte()));
                 pump.reset();
-                client
+                let event = client
                     .opened(mtu)
-                    .map_or(ClientEvent::Nothing, ClientEvent::Ended)
+                    .map_or(ClientEvent::Nothing, ClientEvent::Ended);
+                opened += 1;
+                if opened == 1 {
+                    let info = samples::info(1);
+                    session.opened(SessionId(opened), mtu, &info, samples::secret(77));
+                    shake_hands(&mut session, &mut client, now, &info, Role::Clinician);
+                    for _ in 0..20 {
+                        pump.take_sequence();
+                    }
+                }
+                event
             }
             1 => {
                 let asked = client.request(now, &some_command(&mut script));
@@ -374,7 +491,8 @@ pub fn client(data: &[u8]) {
             }
             // A message of a pump: any version and bytes, or an answer.
             5 => {
-                let version = script.byte() % 4 / 3;
+                let version = 1 - script.byte() % 4 / 3;
+                let kind = script.byte() % 6;
                 let id = u32::from(script.byte() % 4);
                 let answer = Answer {
                     id,
@@ -383,15 +501,15 @@ pub fn client(data: &[u8]) {
                 let raw = script.byte().is_multiple_of(4);
                 let bytes = if raw { script.take(20) } else { &[] };
                 pump.load(|buffer| {
-                    let (first, payload) = buffer.split_first_mut()?;
-                    *first = version;
+                    let (first, payload) = buffer.split_first_chunk_mut()?;
+                    *first = [version, kind];
                     let length = if raw {
                         payload.get_mut(..bytes.len())?.copy_from_slice(bytes);
                         bytes.len()
                     } else {
                         encode(&answer, payload)?.len()
                     };
-                    Some(length + 1)
+                    Some(length + 2)
                 });
                 ClientEvent::Nothing
             }
@@ -413,10 +531,8 @@ pub fn client(data: &[u8]) {
         };
         match event {
             ClientEvent::Nothing => {}
-            ClientEvent::Answer(answer) => {
-                assert_eq!(Some(answer.id), before);
-                assert_eq!(client.under_way(), None);
-            }
+            ClientEvent::Answer(answer) => panic!("{answer:?}, which nobody can forge"),
+            ClientEvent::Welcome(welcome) => panic!("{welcome:?}, which nobody can forge"),
             ClientEvent::Ended(ended) => {
                 assert_eq!(Some(ended.id), before);
                 assert_eq!(client.under_way(), None);

@@ -30,7 +30,7 @@ use crate::frame::{Dropped, Drops, Frame, Mtu, Parsed, Part};
 use crate::info::Info;
 use crate::keys::{Credentials, Secret, gate_key};
 use crate::message::{Answer, Command, Outcome, Request};
-use crate::noise::{Initiator, Split};
+use crate::noise::{FIRST_BYTES, Initiator, Split};
 use crate::program::Digest;
 use crate::reassembler::{Progress, Reassembler};
 use crate::refused::Refused;
@@ -395,12 +395,14 @@ impl Client {
         if !matches!(self.door, Door::Closed) {
             return Err(RequestError::SessionUsed);
         }
-        let (initiator, noise) = Initiator::begin(
+        let mut noise = [0; FIRST_BYTES];
+        let initiator = Initiator::begin(
             &envelope::prologue(info),
             (credentials.private(), credentials.public()),
             credentials.pump(),
             credentials.preshared(),
             random,
+            &mut noise,
         )
         .ok_or(RequestError::BadKey)?;
         let hello = Hello::new(
@@ -460,6 +462,18 @@ impl Client {
         }
         self.begin(now, id);
         Ok(id)
+    }
+
+    /// Whether a request could be made now.
+    ///
+    /// # Errors
+    /// What [`Client::request`] would say.
+    pub fn request_possible(&self) -> Result<(), RequestError> {
+        self.may_ask()?;
+        match self.door {
+            Door::Open(_) => Ok(()),
+            Door::Closed | Door::Greeted(_) | Door::Over => Err(RequestError::NoSession),
+        }
     }
 
     fn may_ask(&self) -> Result<(), RequestError> {
@@ -754,12 +768,20 @@ impl Default for Client {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may panic"
+)]
 mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::noise::Responder;
     use crate::samples::{self, status};
-    use crate::{Component, Mode, Program, VERSION};
+    use crate::seal::{Sealer, TAG_BYTES};
+    use crate::{Component, Keyring, Mode, Program, Role, VERSION};
 
     const START: CarrierTime = CarrierTime::from_micros(0);
 
@@ -767,9 +789,18 @@ mod tests {
         START.saturating_add(Duration::from_seconds(seconds))
     }
 
+    /// The keys of a session that any test may seal with.
+    fn sealer() -> Sealer {
+        Sealer::new(samples::secret(5))
+    }
+
     fn open() -> Client {
         let mut client = Client::new();
         client.opened(Mtu::LOWEST);
+        client.door = Door::Open(Split {
+            requests: sealer(),
+            answers: sealer(),
+        });
         client
     }
 
@@ -785,11 +816,21 @@ mod tests {
     }
 
     /// A pump that says exactly what a test says.
-    fn say(pump: &mut Fragmenter, version: u8, payload: &[u8]) -> Vec<Frame> {
+    fn say(pump: &mut Fragmenter, version: u8, kind: u8, body: &[u8]) -> Vec<Frame> {
         assert!(pump.load(|buffer| {
-            buffer[0] = version;
-            buffer[1..=payload.len()].copy_from_slice(payload);
-            payload.len().checked_add(1)
+            buffer[..2].copy_from_slice(&[version, kind]);
+            buffer[2..2 + body.len()].copy_from_slice(body);
+            body.len().checked_add(2)
+        }));
+        core::iter::from_fn(|| pump.next_frame(Mtu::LOWEST)).collect()
+    }
+
+    fn say_sealed(pump: &mut Fragmenter, counter: u32, payload: &[u8]) -> Vec<Frame> {
+        assert!(pump.load(|buffer| {
+            envelope::seal(&sealer(), counter, buffer, |place| {
+                place[..payload.len()].copy_from_slice(payload);
+                Some(payload.len())
+            })
         }));
         core::iter::from_fn(|| pump.next_frame(Mtu::LOWEST)).collect()
     }
@@ -797,7 +838,16 @@ mod tests {
     fn say_answer(pump: &mut Fragmenter, answer: &Answer) -> Vec<Frame> {
         let mut buffer = [0; 1000];
         let payload = codec::encode(answer, &mut buffer).unwrap().to_vec();
-        say(pump, VERSION, &payload)
+        say_sealed(pump, answer.id, &payload)
+    }
+
+    /// Lets the client hear all of it, and gives what the last fragment led to.
+    fn hear(client: &mut Client, fragments: &[Frame]) -> ClientEvent {
+        let (last, before) = fragments.split_last().unwrap();
+        for fragment in before {
+            assert_eq!(client.receive(START, fragment), ClientEvent::Nothing);
+        }
+        client.receive(START, last)
     }
 
     const COMMITTED: Answer = Answer {
@@ -824,6 +874,11 @@ mod tests {
             Err(RequestError::NotOpen)
         );
         client.opened(Mtu::LOWEST);
+        assert_eq!(
+            client.request(START, &Command::Cancel),
+            Err(RequestError::NoSession)
+        );
+        client.door = open().door;
         assert_eq!(client.request(START, &Command::Cancel), Ok(1));
         assert_eq!(
             client.request(START, &Command::Cancel),
@@ -840,6 +895,7 @@ mod tests {
             Some(end),
             "a connection never said to be closed"
         );
+        client.door = open().door;
         assert_eq!(
             client.request(START, &Command::Cancel),
             Ok(2),
@@ -850,7 +906,7 @@ mod tests {
     #[test]
     fn every_fragment_is_acknowledged_and_the_last_one_brings_the_answer() {
         let (mut client, frames) = asked(&commit());
-        assert_eq!(frames.len(), 3);
+        assert_eq!(frames.len(), 5);
         let mut pump = Fragmenter::new();
         let fragments = say_answer(
             &mut pump,
@@ -898,12 +954,11 @@ mod tests {
         for fragment in say_answer(&mut pump, &Answer { id: 2, ..COMMITTED }) {
             assert_eq!(client.receive(START, &fragment), ClientEvent::Nothing);
         }
-        for fragment in say_answer(&mut pump, &COMMITTED) {
-            assert_eq!(
-                client.receive(START, &fragment),
-                ClientEvent::Answer(COMMITTED)
-            );
-        }
+        let fragments = say_answer(&mut pump, &COMMITTED);
+        assert_eq!(
+            hear(&mut client, &fragments),
+            ClientEvent::Answer(COMMITTED)
+        );
         for fragment in say_answer(&mut pump, &COMMITTED) {
             assert_eq!(
                 client.receive(START, &fragment),
@@ -915,13 +970,13 @@ mod tests {
 
     #[test]
     fn a_connection_lost_before_the_last_frame_is_certainly_not_and_after_it_unknown() {
-        for handed_out in 0..=3 {
+        for handed_out in 0..=5 {
             let mut client = open();
             client.request(START, &commit()).unwrap();
             for _ in 0..handed_out {
                 assert!(client.next_frame().is_some());
             }
-            let fate = if handed_out < 3 {
+            let fate = if handed_out < 5 {
                 Fate::CertainlyNot
             } else {
                 Fate::Unknown
@@ -1016,7 +1071,7 @@ mod tests {
                 client.receive(START, &Frame::abort(number, Dropped::Gap, at));
                 assert_eq!(client.next_frame(), Some(Frame::acknowledge(number)));
                 frames = client.frames().collect();
-                assert_eq!(frames.len(), 3);
+                assert_eq!(frames.len(), 5);
             } else {
                 assert_eq!(
                     ended(event),
@@ -1047,50 +1102,167 @@ mod tests {
         client.receive(START, &Frame::abort(0, Dropped::Gap, first[2][1]));
         assert_eq!(client.next_frame(), Some(Frame::acknowledge(0)));
         assert_eq!(client.next_frame(), None, "nothing is repeated");
-        let beyond = second[2][1].wrapping_add(1);
+        let beyond = second.last().unwrap()[1].wrapping_add(1);
         client.receive(START, &Frame::abort(1, Dropped::Gap, beyond));
         assert_eq!(client.closed().map(|ended| ended.fate), Some(Fate::Unknown));
     }
 
     #[test]
     fn what_cannot_be_understood_leaves_the_fate_unknown() {
-        let refused = Refused::UnknownVersion {
-            version: 0,
-            known: 1,
-        };
-        let unread = Answer {
-            id: 0,
-            outcome: Outcome::Refused(refused),
-        };
+        let denied = Denied::Repeated { last: 4 };
         let mut buffer = [0; 32];
-        let unread = codec::encode(&unread, &mut buffer).unwrap();
-        let cases: [(u8, &[u8], Reason); 3] = [
-            (VERSION, unread, Reason::RefusedUnread(refused)),
+        let body = codec::encode(&denied, &mut buffer).unwrap();
+        let unreadable = Reason::Unreadable(Malformed::Undecodable);
+        let cases: [(Vec<Frame>, Reason); 6] = [
             (
-                VERSION,
-                &[1, 99],
-                Reason::Unreadable(Malformed::Undecodable),
+                say(&mut Fragmenter::new(), VERSION, 4, body),
+                Reason::Denied(denied),
             ),
-            (3, &[1, 2, 3], Reason::UnknownVersion { version: 3 }),
+            (say(&mut Fragmenter::new(), VERSION, 4, &[99]), unreadable),
+            (say_sealed(&mut Fragmenter::new(), 1, &[1, 99]), unreadable),
+            (
+                say_sealed(&mut Fragmenter::new(), 1, &[2, 3]),
+                Reason::Unreadable(Malformed::Identifier),
+            ),
+            (
+                say(&mut Fragmenter::new(), VERSION, 3, &[1, 0, 0, 0, 9, 9]),
+                Reason::NotThePump,
+            ),
+            (
+                say(&mut Fragmenter::new(), 3, 3, &[1, 2, 3]),
+                Reason::UnknownVersion { version: 3 },
+            ),
         ];
-        for (version, payload, reason) in cases {
+        for (fragments, reason) in cases {
             let (mut client, _) = asked(&commit());
-            let fragments = say(&mut Fragmenter::new(), version, payload);
             assert_eq!(
-                ended(client.receive(START, &fragments[0])),
+                ended(hear(&mut client, &fragments)),
                 (Fate::Unknown, reason)
             );
             assert_eq!(client.under_way(), None);
         }
     }
 
+    /// Opens a session with the responder of `noise`, which says what the test wants.
+    fn greeted(pump: &mut Fragmenter, welcome: &[u8]) -> (Client, Vec<Frame>) {
+        let (info, credentials) = (samples::info(1), samples::credentials(Role::Clinician));
+        let mut client = Client::new();
+        client.opened(Mtu::LOWEST);
+        client
+            .open(START, &info, &credentials, samples::secret(88))
+            .unwrap();
+        assert_eq!(
+            client.request(START, &Command::Cancel),
+            Err(RequestError::UnderWay)
+        );
+        let mut collected = Reassembler::new(None);
+        for frame in client.frames().collect::<Vec<_>>() {
+            let Ok(Parsed::Data(part)) = Parsed::from_bytes(&frame) else {
+                panic!("{frame:?}");
+            };
+            collected.receive(START, &part).unwrap();
+        }
+        let hello = Hello::from_bytes(&collected.message()[HEADER_BYTES..]).unwrap();
+        let keyring: Keyring = samples::keyring();
+        let slot = keyring.get(hello.slot).unwrap();
+        assert!(hello.passes(&slot.gate, &info.nonce));
+        let (private, public) = keyring.pump().unwrap();
+        let mut noise = hello.noise;
+        let responder = Responder::read(
+            &envelope::prologue(&info),
+            (private, public),
+            &slot.public_key.unwrap(),
+            &slot.preshared,
+            &mut noise,
+        )
+        .unwrap();
+        let mut body = std::vec![0; 32];
+        body.extend(welcome);
+        body.extend([0; TAG_BYTES]);
+        responder.answer(&samples::secret(77), &mut body).unwrap();
+        let fragments = say(pump, VERSION, Kind::Welcome.number(), &body);
+        (client, fragments)
+    }
+
+    #[test]
+    fn a_session_opens_once_and_tells_the_last_number() {
+        let welcome = Welcome {
+            role: Role::Clinician,
+            last_number: 41,
+        };
+        let mut buffer = [0; 8];
+        let payload = codec::encode(&welcome, &mut buffer).unwrap();
+        let mut pump = Fragmenter::new();
+        let (mut client, fragments) = greeted(&mut pump, payload);
+        assert_eq!(hear(&mut client, &fragments), ClientEvent::Welcome(welcome));
+        assert_eq!(client.under_way(), None);
+        assert_eq!(client.last_number(), 41);
+        let (info, credentials) = (samples::info(1), samples::credentials(Role::Clinician));
+        assert_eq!(
+            client.open(START, &info, &credentials, samples::secret(88)),
+            Err(RequestError::SessionUsed)
+        );
+        assert_eq!(client.request(START, &Command::Interrogate), Ok(1));
+        assert_eq!(client.last_number(), 41, "changes nothing, needs no number");
+        client.abandon();
+        assert_eq!(client.request(START, &commit()), Ok(2));
+        assert_eq!(client.last_number(), 42);
+    }
+
+    #[test]
+    fn a_welcome_of_somebody_else_is_none() {
+        let mut pump = Fragmenter::new();
+        let (mut client, _) = greeted(&mut pump, &[1, 0]);
+        let forged = say(&mut pump, VERSION, Kind::Welcome.number(), &[7; 50]);
+        let event = hear(&mut client, &forged);
+        assert_eq!(
+            event,
+            ClientEvent::Ended(Ended {
+                id: 0,
+                fate: Fate::CertainlyNot,
+                reason: Reason::NotThePump
+            })
+        );
+        assert_eq!(
+            client.request(START, &Command::Cancel),
+            Err(RequestError::NoSession)
+        );
+    }
+
+    #[test]
+    fn a_session_that_is_denied_is_certainly_none() {
+        for denied in samples::denied() {
+            let mut pump = Fragmenter::new();
+            let (mut client, _) = greeted(&mut pump, &[1, 0]);
+            let mut buffer = [0; 16];
+            let body = codec::encode(&denied, &mut buffer).unwrap();
+            let fragments = say(&mut pump, VERSION, Kind::Denied.number(), body);
+            let event = hear(&mut client, &fragments);
+            assert_eq!(
+                event,
+                ClientEvent::Ended(Ended {
+                    id: 0,
+                    fate: Fate::CertainlyNot,
+                    reason: Reason::Denied(denied)
+                })
+            );
+            assert!(!std::format!("{denied}").is_empty());
+        }
+    }
+
     #[test]
     fn damaged_fragments_are_counted_and_not_acknowledged() {
         let (mut client, _) = asked(&commit());
-        let mut fragment = say_answer(&mut Fragmenter::new(), &COMMITTED)[0].to_vec();
-        fragment[6] ^= 1;
-        assert_eq!(client.receive(START, &fragment), ClientEvent::Nothing);
-        assert_eq!(client.receive(START, &fragment), ClientEvent::Nothing);
+        let fragments = say_answer(&mut Fragmenter::new(), &COMMITTED);
+        let (last, before) = fragments.split_last().unwrap();
+        for fragment in before {
+            client.receive(START, fragment);
+            assert_eq!(client.next_frame(), Some(Frame::acknowledge(fragment[1])));
+        }
+        let mut damaged = last.to_vec();
+        damaged[2] ^= 1;
+        assert_eq!(client.receive(START, &damaged), ClientEvent::Nothing);
+        assert_eq!(client.receive(START, &damaged), ClientEvent::Nothing);
         assert_eq!(client.receive(START, &[0xff, 1, 2]), ClientEvent::Nothing);
         assert_eq!(client.receive(START, &[]), ClientEvent::Nothing);
         assert_eq!(client.next_frame(), None);
@@ -1112,7 +1284,7 @@ mod tests {
         );
         for refused in samples::refusals() {
             let expected = match refused {
-                Refused::StaleIdentifier { .. } => Fate::Unknown,
+                Refused::NumberUsed { .. } => Fate::Unknown,
                 _ => Fate::CertainlyNot,
             };
             assert_eq!(Outcome::Refused(refused).fate(), expected);

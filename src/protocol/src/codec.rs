@@ -157,12 +157,13 @@ mod tests {
         };
         Request {
             id: 1,
+            number: 0,
             command: Command::Stage(Program::new(primary, continuous(5, Per::Hour))),
         }
     }
 
-    /// id 1, stage, morphine, 300, alone, simple continuous, 5 ng an hour, and no to the five options.
-    const STAGE: [u8; 14] = [1, 1, 0, 0xac, 0x02, 0, 2, 5, 0, 0, 0, 0, 0, 0];
+    /// id 1, no command number, stage, morphine, 300, alone, simple continuous, 5 ng an hour, and no to the five options.
+    const STAGE: [u8; 15] = [1, 0, 1, 0, 0xac, 0x02, 0, 2, 5, 0, 0, 0, 0, 0, 0];
 
     #[test]
     fn a_message_has_exactly_the_published_bytes() {
@@ -173,14 +174,14 @@ mod tests {
 
     #[test]
     fn padded_numbers_are_not_canonical() {
-        let padded = [1, 1, 0, 0xac, 0x82, 0x00, 0, 2, 5, 0, 0, 0, 0, 0, 0];
+        let padded = [1, 0, 1, 0, 0xac, 0x82, 0x00, 0, 2, 5, 0, 0, 0, 0, 0, 0];
         assert!(
             postcard::from_bytes::<Request>(&padded).is_ok(),
             "postcard alone would take it"
         );
         assert_eq!(decode::<Request>(&padded), Err(Malformed::NotCanonical));
         assert_eq!(
-            decode::<Request>(&[0x81, 0x00, 0]),
+            decode::<Request>(&[0x81, 0x00, 0, 0]),
             Err(Malformed::NotCanonical)
         );
     }
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_exist_are_refused() {
-        for (place, value) in [(1, 32), (1, 0x7f), (2, 8), (5, 4), (6, 6), (8, 2), (9, 2)] {
+        for (place, value) in [(2, 35), (2, 0x7f), (3, 8), (6, 4), (7, 6), (9, 2), (10, 2)] {
             let mut bytes = STAGE;
             bytes[place] = value;
             assert_eq!(
@@ -210,21 +211,21 @@ mod tests {
                 "byte {place} = {value}"
             );
         }
-        assert_eq!(decode::<Answer>(&[1, 18]), Err(Malformed::Undecodable));
+        assert_eq!(decode::<Answer>(&[1, 19]), Err(Malformed::Undecodable));
     }
 
     #[test]
     fn encode_into_too_small_a_buffer_is_none() {
-        assert_eq!(encode(&stage(), &mut [0; 13]), None);
-        assert!(encode(&stage(), &mut [0; 14]).is_some());
+        assert_eq!(encode(&stage(), &mut [0; 14]), None);
+        assert!(encode(&stage(), &mut [0; 15]).is_some());
     }
 
     #[test]
-    fn number_and_command_are_salvaged_from_the_front() {
-        assert_eq!(salvage_request(&[]), (0, None));
-        assert_eq!(salvage_request(&[0x80]), (0, None));
-        assert_eq!(salvage_request(&[5]), (5, None));
-        assert_eq!(salvage_request(&[0xac, 0x02, 99, 1, 2, 3]), (300, Some(99)));
+    fn the_command_is_salvaged_from_the_front() {
+        assert_eq!(salvage_command(&[]), None);
+        assert_eq!(salvage_command(&[5]), None);
+        assert_eq!(salvage_command(&[5, 0]), None);
+        assert_eq!(salvage_command(&[0xac, 0x02, 7, 99, 1, 2, 3]), Some(99));
     }
 
     #[test]
@@ -245,7 +246,7 @@ mod tests {
             let wire = encode(outcome, &mut buffer).unwrap();
             assert_eq!(usize::from(wire[0]), number);
         }
-        assert_eq!(outcomes().len(), 18, "one of every outcome");
+        assert_eq!(outcomes().len(), 19, "one of every outcome");
         for refused in crate::samples::refusals() {
             let short = encode(&(9_u32, Outcome::REFUSED, refused), &mut buffer).unwrap();
             let answer = Answer {

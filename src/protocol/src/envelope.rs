@@ -294,6 +294,12 @@ impl fmt::Display for Denied {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may panic"
+)]
 mod tests {
     use super::*;
     use crate::keys::gate_key;

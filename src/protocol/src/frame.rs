@@ -7,8 +7,7 @@
 //! flags        bit 0 first, bit 1 last (data only), bits 2 and 3 type: 0 data, 1 acknowledge, 2 abort; the others are zero
 //! ```
 //!
-//! A message is a version byte, the transport's payload and a CRC-32 (little-endian) over both; the total length counts all
-//! three. Each side numbers its data and abort frames from any start, one by one, across messages, wrapping at 256. A number that is not ahead of
+//! A message is what [`crate::envelope`] says and a CRC-32 (little-endian) over it; the total length counts both. Each side numbers its data and abort frames from any start, one by one, across messages, wrapping at 256. A number that is not ahead of
 //! the last one seen (by 1 to 127) is a repetition and ignored; that is what makes duplicates harmless and lets a poller
 //! tell a new fragment from the one it has already read.
 //!
@@ -19,8 +18,8 @@ use core::ops::Deref;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-/// The longest message, in bytes: version, payload and CRC-32. A memory budget, two of these a session.
-pub const MESSAGE_LIMIT: usize = 1024;
+/// The longest message, in bytes: 1,024 for what it says, and 32 for header, counter, tag and CRC-32. A memory budget, two of these a session.
+pub const MESSAGE_LIMIT: usize = 1056;
 
 /// The longest frame, in bytes: [`Mtu::HIGHEST`] less the attribute header.
 pub const FRAME_LIMIT: usize = 244;

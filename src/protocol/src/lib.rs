@@ -7,20 +7,37 @@
 //! |---|---|---|
 //! | commands and answers | [`message`], [`program`], [`order`], [`status`], [`therapy`], [`history`], [`refused`] | canonical postcard |
 //! | who may do what | [`roles`] | |
+//! | who may connect, when, and until when; somebody is at hand | [`reception`], [`admission`], [`presence`] | |
 //! | who is speaking | [`envelope`], [`noise`], [`seal`], [`keys`] | Noise_KKpsk0, ChaCha20-Poly1305 |
 //! | one message | [`frame`], [`reassembler`], [`fragmenter`] | CRC-32, frames |
 //!
 //! Time is [`units::CarrierTime`] throughout: the pump's therapy may run on a faster virtual clock, the link never does.
 //!
 //! ```
-//! use protocol::{Answer, Client, ClientEvent, Command, Lifecycle, Mtu, Outcome, Policy, Received, Session, SessionId, Situation};
+//! use protocol::{Answer, Client, ClientEvent, Command, Credentials, Info, Lifecycle, Mtu, Outcome, Received, Role, Secret, Session};
+//! use protocol::{SessionId, Situation, Slot};
 //! use units::CarrierTime;
 //!
+//! // Who knows whom: a clinician's key in slot 0.
+//! let (pump_key, key, preshared) = (Secret::new([1; 32]), Secret::new([2; 32]), Secret::new([3; 32]));
+//! let credentials = Credentials::new(0, key, preshared.clone(), pump_key.public_key());
+//! let situation = Situation { lifecycle: Lifecycle::InService, armed: false, alarm: false };
+//! let mut pump = Session::new(situation);
+//! pump.keyring().set_pump(pump_key);
+//! pump.keyring().set(0, Some(Slot::new(Role::Clinician, Some(*credentials.public()), preshared, 0)));
+//!
+//! // A connection; its random bytes come from the pump's generator, and the phone reads Info.
 //! let (now, id) = (CarrierTime::from_micros(0), SessionId(1));
-//! let mut pump = Session::new(Policy::Insecure, Situation { lifecycle: Lifecycle::InService, armed: false });
+//! let info = Info::new(0, *b"eight by", Lifecycle::InService, false);
 //! let mut phone = Client::new();
-//! pump.opened(id, Mtu::LOWEST);
-//! phone.opened(Mtu::LOWEST);
+//! pump.opened(id, Mtu::HIGHEST, &info, Secret::new([4; 32]));
+//! phone.opened(Mtu::HIGHEST);
+//!
+//! phone.open(now, &info, &credentials, Secret::new([5; 32])).unwrap();
+//! while let Some(frame) = phone.next_frame() {
+//!     pump.receive(now, &frame);
+//! }
+//! assert!(matches!(phone.receive(now, pump.response()), ClientEvent::Welcome(_)));
 //!
 //! phone.request(now, &Command::Cancel).unwrap();
 //! while let Some(frame) = phone.next_frame() {
@@ -41,6 +58,7 @@ extern crate self as protocol;
 #[cfg(test)]
 extern crate std;
 
+pub mod admission;
 pub mod card;
 pub mod client;
 pub mod codec;
@@ -57,8 +75,10 @@ pub mod message;
 pub mod noise;
 pub mod order;
 pub mod pack;
+pub mod presence;
 pub mod program;
 pub mod reassembler;
+pub mod reception;
 pub mod refused;
 pub mod roles;
 #[cfg(test)]
@@ -76,6 +96,7 @@ pub mod uuid;
 #[cfg(test)]
 mod vectors;
 
+pub use admission::{Admission, Advertise};
 pub use card::{CARD_ALARMS, CARD_BYTES, CardBolus, EmergencyCard};
 pub use client::{Client, ClientEvent, Ended, Fate, Reason, RequestError};
 pub use codec::Malformed;
@@ -94,11 +115,13 @@ pub use order::{
     LIBRARY_PART_BYTES, Prime, SetClock, SetZone, Shown,
 };
 pub use pack::{ImplantCard, KeyText, Pack, PackText, TextError};
+pub use presence::Presence;
 pub use program::{
     Amount, BridgePlan, Component, DRUGS, Digest, Dose, DrugTotal, FINDINGS, FLEX_STEPS, Fill,
     Finding, FlexStep, FlexWeek, Mode, PATTERNS, PERIODS, PatientBolus, PeriodCap, PeriodicBolus,
     Program, SECONDARIES, Staged, from_minutes,
 };
+pub use reception::{Over, Reception};
 pub use refused::{
     Field, LibraryFault, LimitKind, NotAllowed, NotNow, RefillStep, Refused, ScheduleFault,
 };
@@ -121,4 +144,4 @@ pub const VERSION: u8 = 1;
 ///
 /// The first eight bytes, big-endian, of the SHA-256 of `src/protocol/schema.txt`, which a test derives from the types
 /// themselves. Units are part of field names, so a change of unit is a change of this number. It travels in [`Info`].
-pub const SCHEMA_HASH: u64 = 0x294d_0811_afeb_f67e;
+pub const SCHEMA_HASH: u64 = 0x0c41_157f_2264_2988;

@@ -132,31 +132,31 @@ pub struct Initiator {
 }
 
 impl Initiator {
-    /// Begins: gives the first message. `ephemeral` is fresh random bytes, used for this handshake only. `None` when `pump` is no key.
+    /// Begins: writes the first message around the payload, which lies in `message` from byte 32 to 16 before its end. `ephemeral` is fresh random
+    /// bytes, used for this handshake only. `None` when `pump` is no key.
     pub fn begin(
         prologue: &[u8],
         own: (&Secret, &PublicKey),
         pump: &PublicKey,
         preshared: &Secret,
         ephemeral: Secret,
-    ) -> Option<(Initiator, [u8; FIRST_BYTES])> {
+        message: &mut [u8],
+    ) -> Option<Initiator> {
+        let (key, rest) = message.split_first_chunk_mut::<KEY_BYTES>()?;
+        let (payload, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
         let mut state = Symmetric::new(prologue, own.1, pump);
         let public = ephemeral.public_key();
+        *key = public.0;
         state.mix_preshared(preshared);
         state.mix_ephemeral(&public);
         state.mix_shared(&ephemeral, pump)?;
         state.mix_shared(own.0, pump)?;
-        let tag = state.encrypt(&mut [])?;
-        let mut message = [0; FIRST_BYTES];
-        let (key, rest) = message.split_first_chunk_mut()?;
-        *key = public.0;
-        *rest.first_chunk_mut()? = tag;
-        let initiator = Initiator {
+        *tag = state.encrypt(payload)?;
+        Some(Initiator {
             state,
             own: own.0.clone(),
             ephemeral,
-        };
-        Some((initiator, message))
+        })
     }
 
     /// Ends with the pump's message, whose payload is decrypted where it lies. `None` when it is not of the pump that was meant.
@@ -180,23 +180,23 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Reads the phone's message. `None` when it is not of that phone.
+    /// Reads the phone's message, whose payload is decrypted where it lies. `None` when it is not of that phone.
     pub fn read(
         prologue: &[u8],
         own: (&Secret, &PublicKey),
         phone: &PublicKey,
         preshared: &Secret,
-        message: &[u8; FIRST_BYTES],
+        message: &mut [u8],
     ) -> Option<Responder> {
+        let (key, rest) = message.split_first_chunk_mut::<KEY_BYTES>()?;
+        let (payload, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
         let mut state = Symmetric::new(prologue, phone, own.1);
-        let (key, tag) = message.split_first_chunk::<KEY_BYTES>()?;
-        let tag = tag.first_chunk()?;
         let ephemeral = PublicKey(*key);
         state.mix_preshared(preshared);
         state.mix_ephemeral(&ephemeral);
         state.mix_shared(own.0, &ephemeral)?;
         state.mix_shared(own.0, phone)?;
-        state.decrypt(&mut [], tag)?;
+        state.decrypt(payload, tag)?;
         Some(Responder {
             state,
             phone: *phone,

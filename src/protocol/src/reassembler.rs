@@ -394,8 +394,8 @@ mod tests {
             (0, Err(Dropped::Length)),
             (5, Err(Dropped::Length)),
             (6, Ok(Progress::Partial)),
-            (1024, Ok(Progress::Partial)),
-            (1025, Err(Dropped::Length)),
+            (1056, Ok(Progress::Partial)),
+            (1057, Err(Dropped::Length)),
             (u16::MAX, Err(Dropped::Length)),
         ] {
             assert_eq!(

@@ -9,11 +9,13 @@ use std::string::{String, ToString};
 use units::{Drug, Per};
 
 use crate::codec::encode;
+use crate::envelope::{COUNTER_BYTES, HEADER_BYTES, HELLO_BYTES, WELCOME_BYTES};
 use crate::frame::{CHECK_LENGTH, MESSAGE_LIMIT};
 use crate::samples;
+use crate::seal::TAG_BYTES;
 use crate::{
-    Amount, Answer, Command, Component, Fill, FlexStep, Info, Mode, Program, Refused, Request,
-    SCHEMA_HASH, Staged, VERSION,
+    Amount, Answer, CARD_BYTES, Command, Component, Denied, EmergencyCard, Fill, FlexStep, Info,
+    Mode, Program, Refused, Request, SCHEMA_HASH, Staged, VERSION, Welcome,
 };
 
 const KEPT: &str = include_str!("../schema.txt");
@@ -123,6 +125,9 @@ fn schema() -> String {
     describe(Request::SCHEMA, &mut seen, &mut out);
     describe(Answer::SCHEMA, &mut seen, &mut out);
     describe(Info::SCHEMA, &mut seen, &mut out);
+    describe(Welcome::SCHEMA, &mut seen, &mut out);
+    describe(Denied::SCHEMA, &mut seen, &mut out);
+    describe(EmergencyCard::SCHEMA, &mut seen, &mut out);
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -200,18 +205,21 @@ fn schema_and_its_hash_are_the_kept_ones() {
     );
 }
 
-/// Version byte and check included. Pinned, because a page of documentation and the choice of MTU rest on them.
+/// Header, counter, tag and check included. Pinned, because a page of documentation and the choice of MTU rest on them.
 #[test]
 fn the_longest_messages_fit() {
-    let message = |named| 1 + largest(named) + CHECK_LENGTH;
+    let message = |named| HEADER_BYTES + COUNTER_BYTES + largest(named) + TAG_BYTES + CHECK_LENGTH;
     assert_eq!(
         (message(Request::SCHEMA), message(Answer::SCHEMA)),
-        (717, 1023)
+        (743, 1044)
     );
-    const { assert!(MESSAGE_LIMIT == 1024) };
+    const { assert!(MESSAGE_LIMIT == 1056) };
     assert!(message(Request::SCHEMA) <= MESSAGE_LIMIT);
     assert!(message(Answer::SCHEMA) <= MESSAGE_LIMIT);
     assert!(largest(Info::SCHEMA) <= Info::LIMIT);
+    assert!(largest(Welcome::SCHEMA) <= WELCOME_BYTES);
+    assert!(largest(EmergencyCard::SCHEMA) <= CARD_BYTES);
+    const { assert!(HELLO_BYTES == 97) };
 }
 
 /// What the bounds of the types allow is what the largest messages of the pump's making need: nothing is reckoned too small.
@@ -222,6 +230,7 @@ fn the_largest_samples_are_as_long_as_the_types_allow() {
     assert_eq!(length(&samples::largest_staged()), largest(Staged::SCHEMA));
     let request = Request {
         id: u32::MAX,
+        number: u32::MAX,
         command: Command::Stage(program),
     };
     assert_eq!(length(&request), largest(Request::SCHEMA));
@@ -242,6 +251,7 @@ fn a_program_of_24_steps_is_short() {
         };
         length(&Request {
             id: 300,
+            number: 0,
             command: Command::Stage(Program {
                 fill: Some(fill),
                 ..Program::new(primary, Mode::Flex { week })
@@ -249,11 +259,11 @@ fn a_program_of_24_steps_is_short() {
         })
     };
     // Baclofen, 40 mcg/h of 2 mg/mL.
-    assert_eq!(request(Per::Hour, 40_000, 2_000_000), 126);
+    assert_eq!(request(Per::Hour, 40_000, 2_000_000), 127);
     // Morphine, 25 mg/mL, at an average of 48 mg/day.
-    assert_eq!(request(Per::Hour, 2_000_000, 25_000_000), 127);
+    assert_eq!(request(Per::Hour, 2_000_000, 25_000_000), 128);
     // Told per day, doses of 2.1 mg and more take four bytes.
-    assert_eq!(request(Per::Day, 30_000_000, 25_000_000), 151);
+    assert_eq!(request(Per::Day, 30_000_000, 25_000_000), 152);
 }
 
 /// What a pump has in its memory while it works on a message. Pinned, because stacks are sized by it.

@@ -117,19 +117,23 @@ pub enum HangUp {
     PresenceOver,
     /// The key it spoke with has been taken away.
     KeyGone,
-    /// An enrolment has done what it was for.
-    Enrolled,
 }
 
-impl core::fmt::Display for HangUp {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.write_str(match self {
+impl HangUp {
+    /// What to say after "the connection ends: ".
+    pub const fn text(self) -> &'static str {
+        match self {
             HangUp::Denied => "the phone was denied",
             HangUp::Idle => "nothing was asked for 5 min",
             HangUp::PresenceOver => "the presence window has closed",
             HangUp::KeyGone => "the key was taken away",
-            HangUp::Enrolled => "the enrolment is done",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for HangUp {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(self.text())
     }
 }
 
@@ -512,13 +516,13 @@ impl Session {
             role: slot.role,
             last_number: slot.last_number,
         };
-        let prologue = &self.prologue;
+        let mut noise = hello.noise;
         let responder = Responder::read(
-            prologue,
+            &self.prologue,
             (private, public),
             &phone,
             &slot.preshared,
-            &hello.noise,
+            &mut noise,
         )
         .ok_or(Denied::NotAdmitted)?;
         let mut split = None;
@@ -757,6 +761,12 @@ fn unreadable(payload: &[u8], reason: Malformed) -> Malformed {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may panic"
+)]
 mod tests {
     use crate::MESSAGE_LIMIT;
     use std::vec::Vec;
@@ -764,48 +774,138 @@ mod tests {
     use units::{CarrierTime, Duration};
 
     use super::*;
+    use crate::envelope::HELLO_BYTES;
     use crate::info::Lifecycle;
-    use crate::{Command, Digest, Program};
+    use crate::keys::{Credentials, gate_key};
+    use crate::noise::{FIRST_BYTES, Initiator};
+    use crate::{Command, Digest, NotAllowed, Program, Role, samples};
 
     const START: CarrierTime = CarrierTime::from_micros(5_000_000);
     const PHONE: SessionId = SessionId(7);
     const SERVING: Situation = Situation {
         lifecycle: Lifecycle::InService,
         armed: false,
+        alarm: false,
+    };
+    const ARMED: Situation = Situation {
+        armed: true,
+        ..SERVING
     };
 
     /// A phone that does exactly what a test says, and a session.
     struct Bench {
         session: Session,
         phone: Fragmenter,
+        sealed: Split,
         now: CarrierTime,
     }
 
     impl Bench {
-        fn new(policy: Policy) -> Bench {
-            let mut session = Session::new(policy, SERVING);
-            session.opened(PHONE, Mtu::LOWEST);
+        /// A connection with a session in a role.
+        fn new(role: Role) -> Bench {
+            let mut bench = Bench::connected(SERVING);
+            bench.say_hello(role);
+            bench
+        }
+
+        /// A connection on which nobody has said anything yet.
+        fn connected(situation: Situation) -> Bench {
+            let mut session = Session::new(situation);
+            *session.keyring() = samples::keyring();
+            session.opened(PHONE, Mtu::LOWEST, &samples::info(1), samples::secret(77));
+            let nothing = || crate::seal::Sealer::new(samples::secret(0));
             Bench {
                 session,
                 phone: Fragmenter::new(),
+                sealed: Split {
+                    requests: nothing(),
+                    answers: nothing(),
+                },
                 now: START,
             }
         }
 
-        /// The frames of a message with these bytes after the version byte.
-        fn raw_frames(&mut self, version: u8, payload: &[u8]) -> Vec<Frame> {
+        /// The frames of a Hello, and what its handshake goes on with.
+        fn hello(&mut self, credentials: &Credentials, nonce: u8) -> (Vec<Frame>, Initiator) {
+            let info = samples::info(nonce);
+            let mut noise = [0; FIRST_BYTES];
+            let initiator = Initiator::begin(
+                &envelope::prologue(&info),
+                (credentials.private(), credentials.public()),
+                credentials.pump(),
+                credentials.preshared(),
+                samples::secret(88),
+                &mut noise,
+            )
+            .unwrap();
+            let hello = Hello::new(
+                credentials.slot(),
+                credentials.public(),
+                &gate_key(credentials.preshared()),
+                &info.nonce,
+                noise,
+            );
+            let mut body = [0; HELLO_BYTES];
+            let length = hello.write(&mut body).unwrap();
+            (
+                self.raw_frames(VERSION, Kind::Hello.number(), &body[..length]),
+                initiator,
+            )
+        }
+
+        /// Opens a session. Gives what the pump said.
+        fn say_hello(&mut self, role: Role) -> Welcome {
+            let credentials = samples::credentials(role);
+            let (frames, initiator) = self.hello(&credentials, 1);
+            let caller = Caller {
+                slot: credentials.slot(),
+                role,
+            };
+            assert_eq!(self.send(&frames), Received::Opened(caller));
+            let mut message = self.read_message().unwrap();
+            assert_eq!(message[..2], [VERSION, Kind::Welcome.number()]);
+            let (split, payload) = initiator.finish(&mut message[2..]).unwrap();
+            self.sealed = split;
+            codec::decode(payload).unwrap()
+        }
+
+        /// The frames of a message with this body.
+        fn raw_frames(&mut self, version: u8, kind: u8, body: &[u8]) -> Vec<Frame> {
             assert!(self.phone.load(|buffer| {
-                buffer[0] = version;
-                buffer[1..=payload.len()].copy_from_slice(payload);
-                payload.len().checked_add(1)
+                buffer[..2].copy_from_slice(&[version, kind]);
+                buffer[2..2 + body.len()].copy_from_slice(body);
+                body.len().checked_add(2)
             }));
             core::iter::from_fn(|| self.phone.next_frame(Mtu::LOWEST)).collect()
         }
 
+        /// The frames of a sealed payload.
+        fn sealed_frames(&mut self, counter: u32, payload: &[u8]) -> Vec<Frame> {
+            let requests = &self.sealed.requests;
+            assert!(self.phone.load(|buffer| {
+                envelope::seal(requests, counter, buffer, |place| {
+                    place[..payload.len()].copy_from_slice(payload);
+                    Some(payload.len())
+                })
+            }));
+            core::iter::from_fn(|| self.phone.next_frame(Mtu::LOWEST)).collect()
+        }
+
+        /// The frames of a request; one that is numbered bears its own number.
         fn frames(&mut self, id: u32, command: Command) -> Vec<Frame> {
+            let number = if command.kind().is_numbered() { id } else { 0 };
+            self.numbered_frames(id, number, command)
+        }
+
+        fn numbered_frames(&mut self, id: u32, number: u32, command: Command) -> Vec<Frame> {
             let mut buffer = [0; 1000];
-            let payload = codec::encode(&Request { id, command }, &mut buffer).unwrap();
-            self.raw_frames(VERSION, payload)
+            let request = Request {
+                id,
+                number,
+                command,
+            };
+            let payload = codec::encode(&request, &mut buffer).unwrap();
+            self.sealed_frames(id, payload)
         }
 
         fn receive(&mut self, frame: &[u8]) -> Received {
@@ -840,8 +940,8 @@ mod tests {
             answered
         }
 
-        /// Reads fragment after fragment, acknowledging each, and decodes the answer.
-        fn read(&mut self) -> Option<Answer> {
+        /// Reads fragment after fragment, acknowledging each.
+        fn read_message(&mut self) -> Option<Vec<u8>> {
             let mut reassembler = Reassembler::new(None);
             while let Ok(Parsed::Data(part)) = Parsed::from_bytes(self.session.response()) {
                 let sequence = part.sequence;
@@ -851,11 +951,38 @@ mod tests {
                     Received::Nothing
                 );
                 if progress == Ok(Progress::Complete) {
-                    let payload = &reassembler.message()[1..];
-                    return Some(codec::decode(payload).unwrap());
+                    return Some(reassembler.message().to_vec());
                 }
             }
             None
+        }
+
+        /// Reads a sealed answer.
+        fn read(&mut self) -> Option<Answer> {
+            let mut message = self.read_message()?;
+            assert_eq!(message[..2], [VERSION, Kind::Sealed.number()]);
+            let counter = u32::from_le_bytes(message[2..6].try_into().unwrap());
+            let payload = self
+                .sealed
+                .answers
+                .open(counter, &mut message[6..])
+                .unwrap();
+            let answer: Answer = codec::decode(payload).unwrap();
+            assert_eq!(answer.id, counter);
+            Some(answer)
+        }
+
+        /// Reads what was denied.
+        fn read_denied(&mut self) -> Option<Denied> {
+            let message = self.read_message()?;
+            assert_eq!(message[..2], [VERSION, Kind::Denied.number()]);
+            Some(codec::decode(&message[2..]).unwrap())
+        }
+
+        /// Sends what must be denied, and sees that it is told.
+        fn denied(&mut self, frames: &[Frame], denied: Denied) {
+            assert_eq!(self.send(frames), Received::Denied(denied));
+            assert_eq!(self.read_denied(), Some(denied));
         }
 
         fn shown_abort(&self) -> Option<(Dropped, u8)> {
@@ -876,8 +1003,9 @@ mod tests {
 
     const COMMITTED: Outcome = Outcome::Committed { program_number: 12 };
 
-    /// Version, answer and check fill a message.
-    const LONGEST_ANSWER: usize = MESSAGE_LIMIT - 1 - CHECK_LENGTH;
+    /// Header, counter, answer, tag and check fill a message.
+    const LONGEST_ANSWER: usize =
+        MESSAGE_LIMIT - HEADER_BYTES - COUNTER_BYTES - TAG_BYTES - CHECK_LENGTH;
 
     #[test]
     fn an_encoded_answer_is_passed_on_up_to_the_longest() {
@@ -885,7 +1013,7 @@ mod tests {
             (LONGEST_ANSWER, Ok(())),
             (LONGEST_ANSWER + 1, Err(AnswerError::TooLong)),
         ] {
-            let mut bench = Bench::new(Policy::Insecure);
+            let mut bench = Bench::new(Role::Clinician);
             assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
             assert_eq!(
                 bench
@@ -899,10 +1027,11 @@ mod tests {
 
     #[test]
     fn a_request_goes_in_and_its_answer_comes_out() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         assert_eq!(bench.session.response(), [0_u8; 0]);
         let request = Request {
             id: 1,
+            number: 0,
             command: Command::Stage(program()),
         };
         assert_eq!(
@@ -925,7 +1054,7 @@ mod tests {
 
     #[test]
     fn response_holds_the_fragment_until_its_own_acknowledgement() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(1, Command::Interrogate);
         let staged = crate::samples::staged(program(), 2);
         bench.answer(1, Outcome::Staged(staged)).unwrap();
@@ -957,7 +1086,7 @@ mod tests {
 
     #[test]
     fn the_last_request_repeated_brings_its_answer_again_and_nothing_else() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
         assert_eq!(
             bench.ask(1, commit()),
@@ -991,8 +1120,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_used_before_are_refused() {
-        let mut bench = Bench::new(Policy::Insecure);
+    fn counters_used_before_are_not_even_opened() {
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(5, commit());
         bench.answer(5, COMMITTED).unwrap();
         for (id, command) in [
@@ -1000,25 +1129,247 @@ mod tests {
             (4, commit()),
             (1, Command::Interrogate),
         ] {
-            let refused = Refused::StaleIdentifier { last: 5 };
-            assert_eq!(bench.ask(id, command), Received::Refused { id, refused });
-            assert_eq!(
-                bench.read(),
-                Some(Answer {
-                    id,
-                    outcome: Outcome::Refused(refused)
-                })
-            );
+            let frames = bench.frames(id, command);
+            bench.denied(&frames, Denied::Repeated { last: 5 });
         }
         // Its answer has been replaced; the commit is nevertheless not done again.
-        let refused = Refused::StaleIdentifier { last: 5 };
-        assert_eq!(bench.ask(5, commit()), Received::Refused { id: 5, refused });
+        let frames = bench.frames(5, commit());
+        bench.denied(&frames, Denied::Repeated { last: 5 });
         assert!(matches!(bench.ask(6, commit()), Received::Request(_)));
+    }
+
+    /// At most once per command number, over sessions.
+    #[test]
+    fn command_numbers_go_up_for_ever() {
+        let mut bench = Bench::new(Role::Clinician);
+        let mut id = 0;
+        let mut ask = |bench: &mut Bench, number, command| {
+            id += 1;
+            let frames = bench.numbered_frames(id, number, command);
+            bench.send(&frames)
+        };
+        assert!(matches!(ask(&mut bench, 7, commit()), Received::Request(_)));
+        for number in [7, 6, 1, 0] {
+            assert!(matches!(
+                ask(&mut bench, number, commit()),
+                Received::Refused {
+                    refused: Refused::NumberUsed { last: 7 },
+                    ..
+                }
+            ));
+        }
+        assert!(matches!(
+            ask(&mut bench, 0, Command::Interrogate),
+            Received::Request(_)
+        ));
+        assert!(matches!(
+            ask(&mut bench, 8, Command::Interrogate),
+            Received::Refused {
+                refused: Refused::BadMessage(Malformed::Numbered),
+                ..
+            }
+        ));
+        assert!(matches!(ask(&mut bench, 9, commit()), Received::Request(_)));
+
+        bench.session.opened(
+            SessionId(8),
+            Mtu::LOWEST,
+            &samples::info(1),
+            samples::secret(78),
+        );
+        bench.phone.reset();
+        let welcome = bench.say_hello(Role::Clinician);
+        assert_eq!(welcome.last_number, 9);
+        let mut frames = bench.numbered_frames(1, 9, commit());
+        assert!(matches!(
+            bench.send(&frames),
+            Received::Refused {
+                refused: Refused::NumberUsed { last: 9 },
+                ..
+            }
+        ));
+        frames = bench.numbered_frames(2, 10, commit());
+        assert!(matches!(bench.send(&frames), Received::Request(_)));
+        // Every key counts for itself.
+        bench.session.opened(
+            SessionId(9),
+            Mtu::LOWEST,
+            &samples::info(1),
+            samples::secret(79),
+        );
+        bench.phone.reset();
+        assert_eq!(bench.say_hello(Role::Patient).last_number, 0);
+    }
+
+    #[test]
+    fn nobody_is_in_before_a_hello_and_only_its_keys_open() {
+        let mut bench = Bench::connected(SERVING);
+        assert_eq!(bench.session.caller(), None);
+        let frames = bench.frames(1, Command::Interrogate);
+        bench.denied(&frames, Denied::NoSession);
+        let welcome = bench.say_hello(Role::Clinician);
+        assert_eq!(
+            welcome,
+            Welcome {
+                role: Role::Clinician,
+                last_number: 0
+            }
+        );
+        // A second handshake on the same connection ends it.
+        let (frames, _) = bench.hello(&samples::credentials(Role::Patient), 1);
+        bench.denied(&frames, Denied::ConnectionUsed);
+        assert_eq!(bench.session.caller(), None);
+        let frames = bench.frames(1, Command::Interrogate);
+        bench.denied(&frames, Denied::NoSession);
+    }
+
+    #[test]
+    fn a_hello_repeated_brings_the_same_welcome() {
+        let mut bench = Bench::connected(SERVING);
+        let credentials = samples::credentials(Role::Clinician);
+        let (frames, initiator) = bench.hello(&credentials, 1);
+        assert!(matches!(bench.send(&frames), Received::Opened(_)));
+        let first = bench.read_message().unwrap();
+        let (frames, _) = bench.hello(&credentials, 1);
+        assert_eq!(bench.send(&frames), Received::Nothing);
+        let mut again = bench.read_message().unwrap();
+        assert_eq!(again, first);
+        bench.sealed = initiator.finish(&mut again[2..]).unwrap().0;
+        assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
+        // Once a request has come, the Welcome was read: one more Hello is not a repetition any more.
+        let (frames, _) = bench.hello(&credentials, 1);
+        bench.denied(&frames, Denied::ConnectionUsed);
+    }
+
+    #[test]
+    fn one_try_a_connection_and_no_word_about_what_was_wrong() {
+        let good = samples::credentials(Role::Clinician);
+        let wrong = |slot, preshared| {
+            Credentials::new(slot, good.private().clone(), preshared, *good.pump())
+        };
+        let other_key = Credentials::new(
+            good.slot(),
+            samples::secret(99),
+            good.preshared().clone(),
+            *good.pump(),
+        );
+        for (credentials, nonce) in [
+            (wrong(6, good.preshared().clone()), 1),
+            (wrong(9, good.preshared().clone()), 1),
+            (wrong(good.slot(), samples::secret(98)), 1),
+            (other_key, 1),
+            (good.clone(), 2),
+        ] {
+            let mut bench = Bench::connected(SERVING);
+            let (frames, _) = bench.hello(&credentials, nonce);
+            bench.denied(&frames, Denied::NotAdmitted);
+            assert_eq!(bench.session.hang_up(START), None, "time for reading why");
+            let later = START.saturating_add(HANG_UP_AFTER);
+            assert_eq!(bench.session.hang_up(later), Some(HangUp::Denied));
+            // Even the right one comes too late.
+            let (frames, _) = bench.hello(&good, 1);
+            bench.denied(&frames, Denied::ConnectionUsed);
+        }
+        let mut bench = Bench::connected(SERVING);
+        let frames = bench.raw_frames(VERSION, Kind::Hello.number(), &[0; 30]);
+        bench.denied(&frames, Denied::Malformed);
+    }
+
+    #[test]
+    fn a_pump_without_keys_lets_nobody_in() {
+        let mut bench = Bench::connected(SERVING);
+        *bench.session.keyring() = Keyring::new();
+        let (frames, _) = bench.hello(&samples::credentials(Role::Clinician), 1);
+        bench.denied(&frames, Denied::NotAdmitted);
+    }
+
+    #[test]
+    fn enrolment_and_emergency_need_presence_all_the_time() {
+        for role in [Role::Enrolling, Role::Emergency] {
+            let mut bench = Bench::connected(SERVING);
+            let (frames, _) = bench.hello(&samples::credentials(role), 1);
+            bench.denied(&frames, Denied::NotArmed);
+
+            let mut bench = Bench::connected(ARMED);
+            bench.say_hello(role);
+            assert_eq!(bench.session.hang_up(START), None);
+            bench.session.set_situation(SERVING);
+            bench.session.hang_up(START);
+            assert_eq!(bench.session.caller(), None);
+            let later = START.saturating_add(HANG_UP_AFTER);
+            assert_eq!(bench.session.hang_up(later), Some(HangUp::PresenceOver));
+            let frames = bench.frames(1, Command::ReadKeys);
+            bench.denied(&frames, Denied::NoSession);
+        }
+        let mut bench = Bench::new(Role::Clinician);
+        bench.session.set_situation(SERVING);
+        assert_eq!(bench.session.hang_up(START), None);
+    }
+
+    #[test]
+    fn a_message_that_was_changed_ends_the_session() {
+        let mut bench = Bench::new(Role::Clinician);
+        let right = bench.sealed.requests.clone();
+        bench.sealed.requests = bench.sealed.answers.clone();
+        let frames = bench.frames(1, commit());
+        bench.denied(&frames, Denied::NotSealed);
+        bench.sealed.requests = right;
+        let frames = bench.frames(2, commit());
+        bench.denied(&frames, Denied::NoSession);
+        assert_eq!(bench.session.counters().requests, 0);
+    }
+
+    #[test]
+    fn what_was_sealed_in_one_session_opens_in_no_other() {
+        let mut bench = Bench::new(Role::Clinician);
+        let old = bench.sealed.requests.clone();
+        bench.session.opened(
+            SessionId(8),
+            Mtu::LOWEST,
+            &samples::info(1),
+            samples::secret(78),
+        );
+        bench.phone.reset();
+        bench.say_hello(Role::Clinician);
+        bench.sealed.requests = old;
+        let frames = bench.frames(1, commit());
+        bench.denied(&frames, Denied::NotSealed);
+    }
+
+    #[test]
+    fn a_session_ends_when_nothing_is_asked_or_its_key_is_gone() {
+        let mut bench = Bench::new(Role::Clinician);
+        let before =
+            |time: CarrierTime| CarrierTime::from_micros(time.micros().checked_sub(1).unwrap());
+        let end = START.saturating_add(IDLE_LIMIT);
+        assert_eq!(bench.session.hang_up(before(end)), None);
+        assert!(bench.session.caller().is_some());
+        // A request prolongs it.
+        bench.now = before(end);
+        bench.ask(1, Command::Interrogate);
+        let end = bench.now.saturating_add(IDLE_LIMIT);
+        assert_eq!(bench.session.hang_up(before(end)), None);
+        assert!(bench.session.caller().is_some());
+        assert_eq!(bench.session.hang_up(end), None);
+        assert_eq!(bench.session.caller(), None);
+        let later = end.saturating_add(HANG_UP_AFTER);
+        assert_eq!(bench.session.hang_up(before(later)), None);
+        assert_eq!(bench.session.hang_up(later), Some(HangUp::Idle));
+
+        let mut bench = Bench::new(Role::Clinician);
+        bench.session.keyring().set(1, None);
+        bench.session.keys_changed(START);
+        assert!(bench.session.caller().is_some(), "another key");
+        bench.session.keyring().set(0, None);
+        bench.session.keys_changed(START);
+        assert_eq!(bench.session.caller(), None);
+        let later = START.saturating_add(HANG_UP_AFTER);
+        assert_eq!(bench.session.hang_up(later), Some(HangUp::KeyGone));
     }
 
     #[test]
     fn a_new_request_discards_the_answer_not_yet_read() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(1, Command::ReadBack);
         bench.answer(1, COMMITTED).unwrap();
         assert_ne!(bench.session.response(), [0_u8; 0]);
@@ -1045,12 +1396,18 @@ mod tests {
 
     #[test]
     fn an_answer_never_reaches_another_connection() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(1, commit());
         bench.session.closed();
         assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::OtherSession));
-        bench.session.opened(SessionId(8), Mtu::LOWEST);
+        bench.session.opened(
+            SessionId(8),
+            Mtu::LOWEST,
+            &samples::info(1),
+            samples::secret(78),
+        );
         bench.phone.reset();
+        bench.say_hello(Role::Clinician);
         assert!(matches!(
             bench.ask(1, Command::Interrogate),
             Received::Request(_)
@@ -1061,7 +1418,7 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_without_a_connection() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let frames = bench.frames(1, Command::Interrogate);
         bench.session.closed();
         for frame in &frames {
@@ -1070,7 +1427,7 @@ mod tests {
     }
 
     #[test]
-    fn interrogation_only_permits_interrogation_only() {
+    fn a_role_may_do_what_the_table_says() {
         let commands = [
             Command::Stage(program()),
             Command::ReadBack,
@@ -1078,9 +1435,13 @@ mod tests {
             Command::Cancel,
             Command::ResetStatusChanged { mask: 1 },
         ];
-        let mut bench = Bench::new(Policy::InterrogationOnly);
+        let mut bench = Bench::new(Role::Patient);
         for (id, command) in (1..).zip(commands) {
-            let refused = Refused::NotAllowed;
+            let refused = Refused::NotAllowed {
+                because: NotAllowed::Role {
+                    role: Role::Patient,
+                },
+            };
             assert_eq!(bench.ask(id, command), Received::Refused { id, refused });
             assert_eq!(
                 bench.read(),
@@ -1099,16 +1460,20 @@ mod tests {
 
     #[test]
     fn the_situation_decides_about_the_next_request() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.session.set_situation(Situation {
             lifecycle: Lifecycle::EndOfService,
-            armed: true,
+            ..SERVING
         });
         assert_eq!(
             bench.ask(1, commit()),
             Received::Refused {
                 id: 1,
-                refused: Refused::NotAllowed
+                refused: Refused::NotAllowed {
+                    because: NotAllowed::Lifecycle {
+                        lifecycle: Lifecycle::EndOfService
+                    }
+                }
             }
         );
         bench.session.set_situation(SERVING);
@@ -1122,42 +1487,41 @@ mod tests {
 
     #[test]
     fn a_refused_request_leaves_nothing_to_answer() {
-        let mut bench = Bench::new(Policy::InterrogationOnly);
+        let mut bench = Bench::new(Role::Patient);
         bench.ask(1, commit());
         assert_eq!(bench.answer(1, COMMITTED), Err(AnswerError::NotAsked));
     }
 
     #[test]
-    fn another_version_is_refused_clearly() {
-        let mut bench = Bench::new(Policy::Insecure);
-        let frames = bench.raw_frames(1, &[1, 0]);
-        let refused = Refused::UnknownVersion {
-            version: 1,
-            known: VERSION,
-        };
-        assert_eq!(bench.send(&frames), Received::Refused { id: 0, refused });
-        assert_eq!(
-            bench.read(),
-            Some(Answer {
-                id: 0,
-                outcome: Outcome::Refused(refused)
-            })
-        );
+    fn another_version_or_kind_is_denied_clearly() {
+        let mut bench = Bench::new(Role::Clinician);
+        for version in [0, 2] {
+            let frames = bench.raw_frames(version, Kind::Sealed.number(), &[1, 0]);
+            let known = VERSION;
+            bench.denied(&frames, Denied::UnknownVersion { version, known });
+        }
+        for kind in [0, Kind::Welcome.number(), Kind::Denied.number(), 5, u8::MAX] {
+            let frames = bench.raw_frames(VERSION, kind, &[0; 70]);
+            bench.denied(&frames, Denied::Malformed);
+        }
+        let frames = bench.raw_frames(VERSION, Kind::Sealed.number(), &[0; 3]);
+        bench.denied(&frames, Denied::Malformed);
+        assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_under_its_number() {
-        let cases: [(&[u8], u32, Malformed); 6] = [
-            (&[5, 99], 5, Malformed::UnknownCommand { number: 99 }),
-            (&[5, 1, 9], 5, Malformed::Undecodable),
-            (&[5, 0, 0], 5, Malformed::TrailingBytes),
-            (&[0x85, 0, 0], 5, Malformed::NotCanonical),
-            (&[0, 0], 0, Malformed::IdentifierZero),
-            (&[0xff], 0, Malformed::Undecodable),
+    fn what_cannot_be_read_is_refused_under_its_counter() {
+        let cases: [(&[u8], Malformed); 6] = [
+            (&[1, 0, 99], Malformed::UnknownCommand { number: 99 }),
+            (&[2, 0, 1, 9], Malformed::Undecodable),
+            (&[3, 0, 0, 0], Malformed::TrailingBytes),
+            (&[0x84, 0, 0, 0], Malformed::NotCanonical),
+            (&[0, 0, 0], Malformed::Identifier),
+            (&[0xff], Malformed::Undecodable),
         ];
-        let mut bench = Bench::new(Policy::Insecure);
-        for (payload, id, reason) in cases {
-            let frames = bench.raw_frames(VERSION, payload);
+        let mut bench = Bench::new(Role::Clinician);
+        for (id, (payload, reason)) in (1..).zip(cases) {
+            let frames = bench.sealed_frames(id, payload);
             let refused = Refused::BadMessage(reason);
             assert_eq!(
                 bench.send(&frames),
@@ -1172,15 +1536,15 @@ mod tests {
                 })
             );
         }
-        assert!(
-            matches!(bench.ask(5, commit()), Received::Request(_)),
-            "number 5 has not been used"
-        );
+        // A counter is used up by whatever was sealed with it: no answer may be sealed with it again.
+        let frames = bench.frames(6, commit());
+        bench.denied(&frames, Denied::Repeated { last: 6 });
+        assert!(matches!(bench.ask(7, commit()), Received::Request(_)));
     }
 
     #[test]
     fn a_lost_frame_is_told_with_its_number() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let frames = bench.frames(1, commit());
         bench.receive(&frames[0]);
         assert_eq!(bench.receive(&frames[2]), Received::Dropped(Dropped::Gap));
@@ -1199,7 +1563,7 @@ mod tests {
 
     #[test]
     fn an_abort_frame_goes_when_a_new_message_begins() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let frames = bench.frames(1, commit());
         bench.receive(&frames[1]);
         assert_eq!(
@@ -1214,17 +1578,19 @@ mod tests {
 
     #[test]
     fn a_wrong_checksum_never_becomes_a_request() {
-        let mut bench = Bench::new(Policy::Insecure);
-        let mut frame = bench.frames(1, Command::Interrogate)[0].to_vec();
-        frame[5] ^= 1;
-        assert_eq!(bench.receive(&frame), Received::Dropped(Dropped::Checksum));
-        assert_eq!(bench.shown_abort(), Some((Dropped::Checksum, frame[1])));
+        let mut bench = Bench::new(Role::Clinician);
+        let frames = bench.frames(1, Command::Interrogate);
+        let mut last = frames[1].to_vec();
+        last[2] ^= 1;
+        assert_eq!(bench.receive(&frames[0]), Received::Nothing);
+        assert_eq!(bench.receive(&last), Received::Dropped(Dropped::Checksum));
+        assert_eq!(bench.shown_abort(), Some((Dropped::Checksum, last[1])));
         assert_eq!(bench.session.counters().requests, 0);
     }
 
     #[test]
     fn silence_is_told_at_the_tick_and_taken_into_account_without_one() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let frames = bench.frames(1, commit());
         bench.receive(&frames[0]);
         bench.now = START.saturating_add(Duration::from_millis(1_999));
@@ -1251,7 +1617,7 @@ mod tests {
 
     #[test]
     fn a_message_that_begins_anew_is_counted_but_not_told() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let unfinished = bench.frames(1, commit());
         bench.receive(&unfinished[0]);
         assert!(matches!(bench.ask(1, commit()), Received::Request(_)));
@@ -1261,7 +1627,7 @@ mod tests {
 
     #[test]
     fn a_phone_that_gives_up_clears_both_directions() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(1, commit());
         bench.answer(1, COMMITTED).unwrap();
         let unfinished = bench.frames(2, commit());
@@ -1286,7 +1652,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_counted_and_leaves_the_message_alone() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         let frames = bench.frames(1, commit());
         bench.receive(&frames[0]);
         assert_eq!(bench.receive(&[]), Received::Dropped(Dropped::Runt));
@@ -1304,12 +1670,17 @@ mod tests {
 
     #[test]
     fn nothing_but_counters_outlives_a_connection() {
-        let mut bench = Bench::new(Policy::Insecure);
+        let mut bench = Bench::new(Role::Clinician);
         bench.ask(9, commit());
         bench.answer(9, COMMITTED).unwrap();
         let unfinished = bench.frames(10, commit());
         bench.receive(&unfinished[0]);
-        bench.session.opened(SessionId(8), Mtu::HIGHEST);
+        bench.session.opened(
+            SessionId(8),
+            Mtu::HIGHEST,
+            &samples::info(1),
+            samples::secret(78),
+        );
         assert_eq!(
             (bench.session.id(), bench.session.response()),
             (Some(SessionId(8)), &[][..])
@@ -1319,9 +1690,12 @@ mod tests {
             bench.receive(&unfinished[1]),
             Received::Dropped(Dropped::NotStarted)
         );
+        bench.session.set_mtu(Mtu::LOWEST);
+        bench.say_hello(Role::Clinician);
+        let frames = bench.numbered_frames(1, 10, commit());
         assert!(
-            matches!(bench.ask(1, commit()), Received::Request(_)),
-            "numbers start anew"
+            matches!(bench.send(&frames), Received::Request(_)),
+            "counters start anew, numbers do not"
         );
         assert_eq!(bench.session.counters().requests, 2);
     }

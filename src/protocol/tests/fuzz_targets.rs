@@ -21,15 +21,16 @@ use units::Per;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
-static TARGETS: [(&str, Target, u32); 5] = [
+static TARGETS: [(&str, Target, u32); 6] = [
     ("frames", targets::frames, CASES),
     ("request", targets::request, CASES),
     ("answer", targets::answer, CASES),
-    ("session", targets::session, CASES),
-    ("client", targets::client, CASES),
+    ("session", targets::session, CASES / 4),
+    ("client", targets::client, CASES / 4),
+    ("handshake", targets::handshake, CASES / 4),
 ];
 
-/// Scripts for each target; 5 x 20,000 cases in all.
+/// Scripts for each target; 20,000 cases, and 5,000 where each has a handshake in it.
 const CASES: u32 = 20_000;
 
 /// The seeds: one of every message, and scripts that walk through everything a link does.
@@ -50,7 +51,12 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     });
     let more = [("stage-flex", flex), ("stage-largest", largest)];
     for (name, command) in requests.chain(more.map(|(name, command)| (name.to_string(), command))) {
-        let request = Request { id: 300, command };
+        let number = if command.kind().is_numbered() { 7 } else { 0 };
+        let request = Request {
+            id: 300,
+            number,
+            command,
+        };
         keep("request", name, encode(&request, &mut buffer).unwrap());
     }
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
@@ -61,7 +67,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     }
     let largest = Outcome::Staged(samples::largest_staged());
     outcomes.push(("staged-largest".to_string(), largest));
-    for (number, refused) in samples::refusals().into_iter().take(22).enumerate() {
+    for (number, refused) in samples::refusals().into_iter().take(21).enumerate() {
         outcomes.push((format!("refused-{number:02}"), Outcome::Refused(refused)));
     }
     for (name, outcome) in outcomes {
@@ -118,6 +124,16 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
     .concat();
     seeds.push(("session", "stranger", stranger));
+
+    for (name, script) in [
+        ("whole", &[0, 0, 0, 0][..]),
+        ("enrolment", &[1, 0, 0, 0]),
+        ("bit", &[0, 1, 40, 3, 1, 9, 9]),
+        ("cut", &[2, 2, 20, 0, 0]),
+        ("raw", &[0, 3, 70, 1, 2, 3]),
+    ] {
+        seeds.push(("handshake", name, script.to_vec()));
+    }
 
     let asked = [0, 23, 1, 1, 1, 2, 3, 4, 9, 9, 9, 9];
     seeds.push((

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use protocol::client::{resolve_commit, resolve_order};
 use protocol::{
-    Answer, Client, ClientEvent, Command, Digest, Ended, Fate, Lifecycle, Mtu, Outcome, Policy,
-    Program, Received, Refused, Request, Session, SessionId, Situation, Status, TherapyStatus,
+    Answer, Client, ClientEvent, Command, Digest, Ended, Fate, Lifecycle, Mtu, Outcome, Program,
+    Received, Refused, Request, Role, Session, SessionId, Situation, Status, TherapyStatus,
 };
 use units::{CarrierTime, Duration};
 
@@ -180,6 +180,8 @@ struct World {
     delayed_up: Option<Vec<u8>>,
     delayed_down: Option<Vec<u8>>,
     connections: u32,
+    /// The highest command number that the pump has had.
+    highest_number: u32,
     /// The end of the request that a broken connection brought about.
     broken: Option<Ended>,
     /// Every request's number and connection with what the client said about it.
@@ -198,10 +200,13 @@ impl World {
         let situation = Situation {
             lifecycle: Lifecycle::InService,
             armed: false,
+            alarm: false,
         };
+        let mut session = Session::new(situation);
+        *session.keyring() = samples::keyring();
         World {
             client: Client::new(),
-            session: Session::new(Policy::Insecure, situation),
+            session,
             pump: Pump::default(),
             now: CarrierTime::from_micros(1),
             mtu: Mtu::new(mtu).unwrap(),
@@ -211,16 +216,46 @@ impl World {
             delayed_up: None,
             delayed_down: None,
             connections: 0,
+            highest_number: 0,
             broken: None,
             said: Vec::new(),
         }
     }
 
+    /// Connects until there is a session.
     fn connect(&mut self) {
-        self.connections += 1;
-        self.session.opened(SessionId(self.connections), self.mtu);
-        self.client.opened(self.mtu);
-        self.broken = None;
+        for _ in 0..100 {
+            self.connections += 1;
+            let nonce = u8::try_from(self.connections % 256).unwrap();
+            let info = samples::info(nonce);
+            let random = samples::secret(nonce);
+            let connection = SessionId(self.connections);
+            self.session
+                .opened(connection, self.mtu, &info, random.clone());
+            self.client.opened(self.mtu);
+            self.broken = None;
+            let credentials = samples::credentials(Role::Clinician);
+            self.client
+                .open(self.now, &info, &credentials, random)
+                .unwrap();
+            for _ in 0..2_000 {
+                match (self.step(), self.broken.take()) {
+                    (ClientEvent::Welcome(welcome), _) => {
+                        assert_eq!(welcome.role, Role::Clinician);
+                        assert!(welcome.last_number >= self.highest_number, "forgotten");
+                        if self.session.caller().is_some() {
+                            return;
+                        }
+                        break;
+                    }
+                    (ClientEvent::Ended(_), _) | (ClientEvent::Nothing, Some(_)) => break,
+                    (ClientEvent::Nothing, None) => {}
+                    (ClientEvent::Answer(answer), _) => panic!("{answer:?} to a Hello"),
+                }
+            }
+            self.cut();
+        }
+        panic!("never let in");
     }
 
     fn cut(&mut self) {
@@ -281,6 +316,10 @@ impl World {
             for frame in arrived {
                 let received = self.session.receive(self.now, &frame);
                 if let Received::Request(request) = received {
+                    if request.command.kind().is_numbered() {
+                        assert!(request.number > self.highest_number, "{request:?} again");
+                        self.highest_number = request.number;
+                    }
                     let from = self.session.id().unwrap();
                     if let Some(answer) = self.pump.handle(self.now, from, request) {
                         self.session.answer(from, &answer).unwrap();
@@ -338,7 +377,7 @@ impl World {
 
     /// Asks, and checks that the answer is the one the pump gave to exactly this request.
     fn ask(&mut self, command: &Command) -> Said {
-        if self.session.id().is_none() {
+        if self.session.caller().is_none() || self.client.request_possible().is_err() {
             self.connect();
         }
         let connection = self.session.id().unwrap();
@@ -358,6 +397,7 @@ impl World {
                 }
                 (ClientEvent::Ended(ended), _) | (ClientEvent::Nothing, Some(ended)) => ended,
                 (ClientEvent::Nothing, None) => continue,
+                (ClientEvent::Welcome(welcome), _) => panic!("{welcome:?} to a request"),
             };
             assert_eq!(said.id, id);
             assert_ne!(said.fate, Fate::Done);

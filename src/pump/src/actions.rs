@@ -66,6 +66,9 @@ pub enum Action {
     Checkpoint(Record),
     /// Look at every copy of everything on flash when there is time, then answer [`crate::Event::Storage`].
     Scrub,
+    /// Erase the flash page `pack` when there is time: the identity that it held is durable in the state. Asked for again at each boot that
+    /// still finds a page.
+    ErasePack,
     /// Read records of a log when there is time, and answer the session with [`protocol::Outcome::LogPart`].
     ReadLog {
         /// The session to answer.

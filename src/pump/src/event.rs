@@ -1,7 +1,7 @@
 //! What can happen to a pump: everything it is ever told.
 
 use crate::storage::StorageReport;
-use protocol::{Request, SessionId};
+use protocol::{Caller, Request, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// Names one record handed out to be made durable; the answer bears the same ticket.
@@ -78,6 +78,8 @@ pub enum Event {
     Request {
         /// The session it came in.
         session: SessionId,
+        /// Who gives it: the slot and the role with which the session was opened.
+        caller: Caller,
         /// The command with its number.
         request: Request,
     },

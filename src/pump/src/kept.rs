@@ -5,12 +5,12 @@
 //! that finds it one commit behind makes it up from the program's own record. So a cut between two writes leaves old or new, never neither.
 
 use journal::Kind;
-use protocol::{Dose, Program};
+use protocol::{Dose, Pack, Program, PublicKey, Role, Secret};
 use serde::{Deserialize, Serialize};
 use therapy::{
     Alarms, BolusWindow, Catheter, DeniedRequests, Diary, Faults, HospitalLibrary, Interrupted,
-    JobOrder, LoadedVersion, Mri, Path, PeriodicClock, Refill, RequestNumbers, ServiceLife,
-    SupervisionRecord, TotalsInForce, Trend, Trial, ZoneOffset,
+    JobOrder, KEY_SLOTS, LoadedVersion, Mri, Path, PeriodicClock, Refill, RequestNumbers,
+    ServiceLife, SupervisionRecord, TotalsInForce, Trend, Trial, ZoneOffset,
 };
 use units::PoweredTime;
 
@@ -76,6 +76,12 @@ states! {
     26 Library "hospital library",
     /// [`LibraryHistory`].
     27 LibraryHistory "library history",
+    /// [`IdentityRecord`].
+    28 Identity "identity",
+    /// [`KeysRecord`].
+    29 Keys "keys",
+    /// [`NumbersRecord`].
+    30 CommandNumbers "command numbers",
 }
 
 /// A number of [`StateKind`]s.
@@ -230,6 +236,62 @@ pub struct CareRecord {
 /// The versions of the hospital's library that were loaded, the newest last.
 pub type LibraryHistory = heapless::Deque<LoadedVersion, 8>;
 
+/// What makes this pump this one pump: made on the production line, taken from the pack's page once, and never written into a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityRecord {
+    /// The pump's private key.
+    pub private: Secret,
+    /// Enrols the first clinician; none once it has ([`KeysRecord::enrolled`] decides).
+    pub one_time: Option<Secret>,
+    /// Enrols a clinician when all keys are lost: the implant card's.
+    pub recovery: Secret,
+    /// For pairing, six digits.
+    pub passkey: u32,
+}
+
+impl From<&Pack> for IdentityRecord {
+    fn from(pack: &Pack) -> Self {
+        Self {
+            private: pack.private.clone(),
+            one_time: Some(pack.one_time.clone()),
+            recovery: pack.recovery.clone(),
+            passkey: pack.passkey,
+        }
+    }
+}
+
+/// A passkey is a secret, too.
+impl core::fmt::Debug for IdentityRecord {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("IdentityRecord(..)")
+    }
+}
+
+/// Somebody's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// What its holder may do.
+    pub role: Role,
+    /// The holder's public key.
+    pub public_key: PublicKey,
+    /// What holder and pump both know.
+    pub preshared: Secret,
+}
+
+/// The keys that are let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysRecord {
+    /// By slot.
+    pub slots: [Option<Key>; KEY_SLOTS],
+    /// Somebody has enrolled with the one-time secret, which counts no more. In one piece with the key that it let in: a cut leaves both or
+    /// neither.
+    pub enrolled: bool,
+}
+
+/// The number of the last command of each slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumbersRecord(pub [u32; KEY_SLOTS]);
+
 /// What can be written as a value of state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
@@ -245,6 +307,10 @@ pub(crate) enum Value<'a> {
     /// None when the one that was to be loaded was not.
     Library(Option<&'a HospitalLibrary>),
     LibraryHistory(&'a LibraryHistory),
+    /// None of a pump that has lost it.
+    Identity(Option<&'a IdentityRecord>),
+    Keys(&'a KeysRecord),
+    CommandNumbers(&'a NumbersRecord),
 }
 
 impl Value<'_> {
@@ -264,6 +330,9 @@ impl Value<'_> {
             Self::Commissioning(value) => write(value, buffer),
             Self::Library(value) => write(value, buffer),
             Self::LibraryHistory(value) => write(value, buffer),
+            Self::Identity(value) => write(value, buffer),
+            Self::Keys(value) => write(value, buffer),
+            Self::CommandNumbers(value) => write(value, buffer),
         }
     }
 }

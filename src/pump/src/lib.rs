@@ -37,8 +37,9 @@ pub use commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 pub use counters::Counters;
 pub use event::{Event, MotorFaults, MotorStatus, OrderRefusal, ResetCause, Ticket};
 pub use kept::{
-    BolusRecord, CareRecord, FillRecord, InForceRecord, Kept, LatchedRecord, LibraryHistory,
-    PathRecord, ProgramRecord, RefillRecord, STATE_BYTES, StateKind,
+    BolusRecord, CareRecord, FillRecord, IdentityRecord, InForceRecord, Kept, Key, KeysRecord,
+    LatchedRecord, LibraryHistory, NumbersRecord, PathRecord, ProgramRecord, RefillRecord,
+    STATE_BYTES, StateKind,
 };
 pub use program::{to_prescription, to_wire};
 pub use record::{

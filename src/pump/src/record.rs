@@ -14,7 +14,7 @@ use crate::kept::StateKind;
 use crate::totals::{TotalsRecord, TotalsSource};
 use journal::{Kind, Repairs};
 use protocol::therapy::BolusDenial;
-use protocol::{Bytes, DeliveryState, Mode, SessionId};
+use protocol::{Bytes, DeliveryState, Fingerprint, Mode, Role, SessionId};
 use serde::{Deserialize, Serialize};
 use therapy::JobKind;
 use units::{AlarmKind, Clock, Drug, OverrideReason, WallTime};
@@ -155,7 +155,12 @@ records! {
         driver_failed: bool,
     }
     /// A phone has made its first request in a session.
-    7 SESSION_OPENED SessionOpened Event "session opened" {}
+    7 SESSION_OPENED SessionOpened Event "session opened" {
+        /// The slot of its key.
+        slot: u8,
+        /// The role in which it speaks.
+        role: Role,
+    }
     /// A session in which something was asked has ended.
     8 SESSION_CLOSED SessionClosed Event "session closed" {}
     /// Latched flags of "status changed" were cleared.
@@ -407,6 +412,20 @@ records! {
         critical_min: u16,
         /// Of others, min.
         other_min: u16,
+    }
+    /// A key is let in from now on.
+    67 KEY_GRANTED KeyGranted Critical "key granted" {
+        /// Where it is.
+        slot: u8,
+        /// What its holder may do.
+        role: Role,
+        /// Which public key it is.
+        fingerprint: Fingerprint,
+    }
+    /// A key is let in no more.
+    68 KEY_REVOKED KeyRevoked Critical "key revoked" {
+        /// Where it was.
+        slot: u8,
     }
 
     // ---- checkpoints; 16 to 31 are theirs and those of state ----

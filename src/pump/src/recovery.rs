@@ -6,14 +6,16 @@
 use crate::commissioning::{Commissioned, CommissioningRecord, ONE_TIME_BYTES};
 use crate::counters::Counters;
 use crate::kept::{
-    self, BolusRecord, CareRecord, InForceRecord, Kept, LatchedRecord, LibraryHistory, PathRecord,
-    ProgramRecord, RefillRecord, STATE_BYTES, StateKind, Value,
+    self, BolusRecord, CareRecord, IdentityRecord, InForceRecord, Kept, KeysRecord, LatchedRecord,
+    LibraryHistory, NumbersRecord, PathRecord, ProgramRecord, RefillRecord, STATE_BYTES, StateKind,
+    Value,
 };
 use crate::record::{Record, kind};
 use crate::state::Recovery;
 use crate::storage::StorageReport;
 use crate::totals::TotalsRecord;
 use journal::{BODY_BYTES, Flash, Journal, Kind, Opening, RingCondition, StateCondition};
+use protocol::{Pack, Secret};
 use serde::{Deserialize, Serialize};
 use therapy::HospitalLibrary;
 use units::Clock;
@@ -41,10 +43,16 @@ pub struct Recovered {
     pub library: Recovery<HospitalLibrary>,
     /// Its history.
     pub library_history: Recovery<LibraryHistory>,
+    /// What makes it this one pump.
+    pub identity: Recovery<IdentityRecord>,
+    /// The keys that are let in.
+    pub keys: Recovery<KeysRecord>,
+    /// The last command of each.
+    pub numbers: Recovery<NumbersRecord>,
 }
 
 /// What of it is not a value of state.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Basis {
     /// This boot's number; 0 when the flash cannot be used.
     pub boot: u32,
@@ -58,6 +66,39 @@ pub struct Basis {
     pub counters: Recovery<Counters>,
     /// In what condition the flash is.
     pub storage: StorageReport,
+    /// What the flash page `pack` holds, while there is one ([`Pack::from_page`]). It is none of the journal's partitions: the shell puts it
+    /// here.
+    #[serde(with = "pack_as_parts")]
+    pub pack: Option<Pack>,
+}
+
+/// A pack on its way from one thread to another.
+mod pack_as_parts {
+    use super::{Deserialize, Pack, Secret, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    type Parts = Option<(Secret, Secret, Secret, u32)>;
+
+    pub(super) fn serialize<S: Serializer>(
+        pack: &Option<Pack>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        pack.as_ref()
+            .map(|pack| (&pack.private, &pack.one_time, &pack.recovery, pack.passkey))
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Pack>, D::Error> {
+        let parts = Parts::deserialize(deserializer)?;
+        Ok(parts.map(|(private, one_time, recovery, passkey)| Pack {
+            private,
+            one_time,
+            recovery,
+            passkey,
+        }))
+    }
 }
 
 impl Recovered {
@@ -71,6 +112,7 @@ impl Recovered {
             totals_boot: 0,
             counters: Recovery::Absent,
             storage: StorageReport::default(),
+            pack: None,
         })
     }
 
@@ -88,6 +130,9 @@ impl Recovered {
             care: Recovery::Absent,
             library: Recovery::Absent,
             library_history: Recovery::Absent,
+            identity: Recovery::Absent,
+            keys: Recovery::Absent,
+            numbers: Recovery::Absent,
         }
     }
 
@@ -106,6 +151,7 @@ impl Recovered {
                 commissioning_doubtful: true,
                 ..StorageReport::default()
             },
+            pack: None,
         });
         for state in StateKind::ALL {
             lost.set(*state, Recovery::Lost);
@@ -164,6 +210,9 @@ impl Recovered {
             StateKind::Care => self.care = read(found),
             StateKind::Library => self.library = there(read(found)),
             StateKind::LibraryHistory => self.library_history = read(found),
+            StateKind::Identity => self.identity = there(read(found)),
+            StateKind::Keys => self.keys = read(found),
+            StateKind::CommandNumbers => self.numbers = read(found),
         }
     }
 
@@ -247,6 +296,7 @@ impl Basis {
             totals_boot,
             counters,
             storage,
+            pack: None,
         };
         let burn = commissioned
             .record

@@ -16,6 +16,7 @@
 //! durable in 5 s, undone.
 
 mod dosing;
+mod keys;
 mod orders;
 mod programming;
 mod telling;
@@ -37,10 +38,13 @@ use crate::recovery::Recovered;
 use crate::storage::StorageReport;
 use crate::totals::{Retained, Totals, TotalsRecord, TotalsSource};
 use heapless::{Deque, Vec};
+use keys::Access;
 use orders::Pending;
 use programming::Programming;
 use protocol::status::{changed, fault};
-use protocol::{Answer, DeliveryState, Field, Outcome, Refused, Request, SessionId, SetClock};
+use protocol::{
+    Answer, Caller, DeliveryState, Field, Outcome, Refused, Request, SessionId, SetClock,
+};
 use serde::{Deserialize, Serialize};
 use therapy::{
     AlarmSet, Alarms, Bounds, ClockChange, ClockSetter, Content, Delivery, Diary, DiaryKind,
@@ -75,6 +79,8 @@ const RECENT_ORDERS: usize = 4;
 const FIRST_ORDER: u32 = 1;
 /// Kinds of state that can be on their way to the flash at once.
 const WRITING: usize = 4;
+/// Command numbers ahead of an order and of a stop, which wait for no place.
+const NUMBERS_WRITING: usize = 2;
 
 /// How this boot came about.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -173,7 +179,7 @@ pub struct Pump {
     unrecorded_stop: Option<ProgramRecord>,
     /// State that flash is to be told, and what it is being told.
     dirty: StateSet,
-    writing: Vec<Writing, WRITING>,
+    writing: Vec<Writing, { WRITING + NUMBERS_WRITING }>,
     /// When what could not be written is tried again.
     retry_at: PumpTime,
     /// The session in which something was asked.
@@ -201,6 +207,8 @@ pub struct Pump {
     in_force: InForceRecord,
     refills: RefillRecord,
     care: CareRecord,
+    /// Who is let in.
+    access: Access,
     supervision: Supervision,
     was_stalled: bool,
     /// Deficit of delivery up to which retries were granted.
@@ -239,7 +247,7 @@ impl Pump {
     #[must_use]
     pub fn new(recovered: Recovered, start: Start) -> Self {
         let mut faults = 0;
-        let basis = recovered.basis;
+        let basis = &recovered.basis;
         let record = basis.commissioning.unwrap_or(CommissioningRecord::NOMINAL);
         let bounds = record.bounds().unwrap_or(Bounds::PROGRAMMABLE_IMPLANT);
         let kind = record.kind;
@@ -437,6 +445,13 @@ impl Pump {
                 None
             }
         };
+        let access = Access::after_boot(
+            recovered.identity,
+            recovered.keys,
+            recovered.numbers,
+            basis,
+            &mut dirty,
+        );
         let newest = boluses.newest_job;
         let supervision = dosing::supervision_after_boot(care.supervision, powered);
         Self {
@@ -495,6 +510,7 @@ impl Pump {
             refills,
             alarms_told: care.alarms.sounding(),
             care,
+            access,
             supervision,
             was_stalled: false,
             retried_from: 0,
@@ -548,6 +564,9 @@ impl Pump {
             StateKind::Care => Value::Care(&self.care),
             StateKind::Library => Value::Library(self.library.hospital()),
             StateKind::LibraryHistory => Value::LibraryHistory(self.library.history()),
+            StateKind::Identity => Value::Identity(self.access.identity()),
+            StateKind::Keys => Value::Keys(self.access.keys()),
+            StateKind::CommandNumbers => Value::CommandNumbers(self.access.numbers()),
         };
         Kept::new(state, value, buffer)
     }
@@ -582,9 +601,11 @@ impl Pump {
         match event {
             Event::Boot => self.on_boot(now, &mut actions),
             Event::Tick(motor) => self.on_motor(now, motor, &mut actions),
-            Event::Request { session, request } => {
-                self.on_request(now, session, &request, &mut actions)
-            }
+            Event::Request {
+                session,
+                caller,
+                request,
+            } => self.on_request(now, session, caller, &request, &mut actions),
             Event::LinkClosed { session } => self.on_link_closed(session, &mut actions),
             Event::Persisted(ticket) => self.on_persisted(now, ticket, &mut actions),
             Event::PersistFailed(ticket) => self.on_persist_failed(now, ticket, &mut actions),
@@ -641,6 +662,9 @@ impl Pump {
         self.care.alarms.set_pump(self.kind);
         if self.bridge_lost {
             self.faults_now.set(Fault::BridgeLost, true);
+        }
+        if self.access.page_is_of_no_use(false) {
+            actions.push(Action::ErasePack);
         }
         if let Some(until) = self.care.mri.until() {
             let powered = self.powered(now.pump);
@@ -814,6 +838,7 @@ impl Pump {
         &mut self,
         now: Now,
         session: SessionId,
+        caller: Caller,
         request: &Request,
         actions: &mut Actions,
     ) {
@@ -821,9 +846,19 @@ impl Pump {
             self.session = Some(session);
             Counters::count(&mut self.counters.sessions);
             self.corrected = Duration::ZERO;
-            append(Some(session), Record::SessionOpened {}, actions);
+            let Caller { slot, role } = caller;
+            append(Some(session), Record::SessionOpened { slot, role }, actions);
         }
-        if let Some(outcome) = self.order(now, session, request, actions) {
+        let numbered = request.command.kind().is_numbered();
+        let outcome = match self.access.use_number(caller, numbered, request.number) {
+            Ok(()) => self.order(now, session, caller, request, actions),
+            Err(refused) => Some(Outcome::Refused(refused)),
+        };
+        if numbered && has_effect(outcome.as_ref()) && self.access.is_number_to_be_kept() {
+            // Ahead of whatever else this command has changed; one that was pended has it already.
+            self.dirty.insert(StateKind::CommandNumbers);
+        }
+        if let Some(outcome) = outcome {
             actions.answer(session, answer(request.id, outcome));
         }
     }
@@ -957,7 +992,8 @@ impl Pump {
             actions.call_by(self.retry_at);
             return;
         }
-        for state in StateKind::ALL {
+        // Numbers ahead of what their commands have changed.
+        for state in core::iter::once(&StateKind::CommandNumbers).chain(StateKind::ALL) {
             let state = *state;
             if self.writing.len() >= WRITING {
                 // The rest when these are answered.
@@ -967,16 +1003,32 @@ impl Pump {
             if !self.dirty.contains(state) || self.waits_for(state) || self.is_writing(state) {
                 continue;
             }
-            self.dirty.remove(state);
-            let ticket = self.persist(state, actions);
-            let until = now.pump.saturating_add(PERSIST_LIMIT);
-            actions.call_by(until);
             // There is a place: see above.
-            let _ = self.writing.push(Writing {
-                ticket,
-                state,
-                until,
-            });
+            self.write(state, now, actions);
+        }
+    }
+
+    /// Hands a kind of state to the flash without anybody waiting for it; again when a place is free, if there is none.
+    fn write(&mut self, state: StateKind, now: Now, actions: &mut Actions) {
+        if self.writing.is_full() {
+            self.dirty.insert(state);
+            return;
+        }
+        self.dirty.remove(state);
+        let ticket = self.persist(state, actions);
+        let until = now.pump.saturating_add(PERSIST_LIMIT);
+        actions.call_by(until);
+        let _ = self.writing.push(Writing {
+            ticket,
+            state,
+            until,
+        });
+    }
+
+    /// Hands the number of a command to the flash ahead of what it changes (`keys.rs`).
+    fn write_numbers(&mut self, now: Now, actions: &mut Actions) {
+        if self.access.is_number_to_be_kept() || self.dirty.contains(StateKind::CommandNumbers) {
+            self.write(StateKind::CommandNumbers, now, actions);
         }
     }
 
@@ -1002,8 +1054,12 @@ impl Pump {
             .position(|writing| writing.ticket == ticket)
         {
             let writing = self.writing.swap_remove(place);
-            if writing.state == StateKind::Program {
-                self.record_stop(actions);
+            match writing.state {
+                StateKind::Program => self.record_stop(actions),
+                StateKind::Identity if self.access.page_is_of_no_use(true) => {
+                    actions.push(Action::ErasePack);
+                }
+                _ => {}
             }
             return;
         }
@@ -1021,6 +1077,9 @@ impl Pump {
             let writing = self.writing.swap_remove(place);
             self.dirty.insert(writing.state);
             self.retry_at = now.pump.saturating_add(RETRY_INTERVAL);
+            if writing.state == StateKind::CommandNumbers {
+                self.number_failed(now, actions);
+            }
             return;
         }
         self.commit_failed(ticket, actions);
@@ -1189,6 +1248,9 @@ impl Pump {
     fn persist(&mut self, state: StateKind, actions: &mut Actions) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
+        if state == StateKind::CommandNumbers {
+            self.access.numbers_handed_out();
+        }
         actions.push(Action::Persist { ticket, state });
         ticket
     }
@@ -1247,6 +1309,14 @@ fn is_apart(retained: &Retained, recovered: &Recovered) -> bool {
 #[inline(never)]
 fn append(session: Option<SessionId>, record: Record, actions: &mut Actions) {
     actions.push(Action::Append { session, record });
+}
+
+/// Whether a command may have changed something: not if it was refused, nor a bolus that was.
+const fn has_effect(outcome: Option<&Outcome>) -> bool {
+    !matches!(
+        outcome,
+        Some(Outcome::Refused(_) | Outcome::BolusRefused { .. })
+    )
 }
 
 fn answer(id: u32, outcome: Outcome) -> Answer {
@@ -1330,5 +1400,11 @@ impl Pump {
     /// And what waits behind it.
     pub(crate) fn suspended_job(&self) -> Option<therapy::JobKind> {
         self.jobs.suspended().map(|job| job.order().kind())
+    }
+
+    /// Number of the last command of a slot.
+    pub(crate) fn last_command(&self, slot: u8) -> u32 {
+        let numbers = &self.access.numbers().0;
+        numbers.get(usize::from(slot)).copied().unwrap_or(0)
     }
 }

@@ -8,8 +8,8 @@ use crate::*;
 use proptest::prelude::*;
 use protocol::status::{changed, fault};
 use protocol::{
-    Answer, Command, Component, DeliveryState, Digest, Dose, Field, Fill, Mode, Outcome, Program,
-    Refused, Request, SessionId, SetClock, Staged, Status,
+    Answer, Caller, Command, Component, DeliveryState, Digest, Dose, Field, Fill, Mode, Outcome,
+    Program, Refused, Request, Role, SessionId, SetClock, Staged, Status,
 };
 use std::collections::BTreeMap;
 use std::vec;
@@ -18,10 +18,16 @@ use therapy::{Accumulator, Bounds, StepOrder};
 use units::{CarrierTime, Concentration, Drug, Duration, Mass, Now, OverrideReason, Per, PumpTime};
 
 mod dosing;
+mod keys;
 mod memory;
 mod records;
 
 const PHONE: SessionId = SessionId(7);
+/// Who speaks unless a test says otherwise.
+const CLINICIAN: Caller = Caller {
+    slot: 0,
+    role: Role::Clinician,
+};
 
 /// How the bench's journal answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,7 +99,7 @@ impl Bench {
     }
 
     fn started(recovered: Recovered, start: Start) -> Self {
-        let basis = recovered.basis;
+        let basis = recovered.basis.clone();
         let mut bench = Self {
             flash: as_kept(&recovered),
             pump: Pump::new(recovered, start),
@@ -290,11 +296,35 @@ impl Bench {
     }
 
     fn ask_from(&mut self, session: SessionId, command: Command) -> Option<Outcome> {
+        self.ask_as(session, CLINICIAN, command)
+    }
+
+    /// With the next number of the slot.
+    fn ask_as(&mut self, session: SessionId, caller: Caller, command: Command) -> Option<Outcome> {
+        let number = match command.kind().is_numbered() {
+            true => self.pump.last_command(caller.slot) + 1,
+            false => 0,
+        };
+        self.ask_numbered(session, caller, number, command)
+    }
+
+    fn ask_numbered(
+        &mut self,
+        session: SessionId,
+        caller: Caller,
+        number: u32,
+        command: Command,
+    ) -> Option<Outcome> {
         self.request += 1;
         let id = self.request;
         self.tell(Event::Request {
             session,
-            request: Request { id, command },
+            caller,
+            request: Request {
+                id,
+                number,
+                command,
+            },
         });
         // What was dropped begins again when the driver has said where it was.
         while self.next_call <= self.now {
@@ -368,6 +398,7 @@ impl Bench {
             totals_boot: self.totals_boot,
             counters: Recovery::Absent,
             storage: StorageReport::default(),
+            pack: None,
         });
         for (state, body) in &self.flash {
             recovered.set(*state, Recovery::Good((1, body)));
@@ -440,6 +471,9 @@ fn as_kept(recovered: &Recovered) -> BTreeMap<StateKind, Vec<u8>> {
         (StateKind::Care, bytes(&recovered.care)),
         (StateKind::Library, bytes(&optional(&recovered.library))),
         (StateKind::LibraryHistory, bytes(&recovered.library_history)),
+        (StateKind::Identity, bytes(&optional(&recovered.identity))),
+        (StateKind::Keys, bytes(&recovered.keys)),
+        (StateKind::CommandNumbers, bytes(&recovered.numbers)),
     ]
     .into_iter()
     .filter_map(|(state, bytes)| Some((state, bytes?)))

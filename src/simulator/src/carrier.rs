@@ -36,4 +36,54 @@ pub trait Carrier {
     /// # Errors
     /// When the connection is gone.
     fn response(&mut self, patience: Duration) -> Result<Option<Vec<u8>>>;
+
+    /// Reads the emergency card; none while the pump does not show it, which it does only with presence.
+    ///
+    /// # Errors
+    /// When the connection is gone or does not answer.
+    fn card(&mut self) -> Result<Option<Vec<u8>>>;
+}
+
+impl<C: Carrier + ?Sized> Carrier for &mut C {
+    fn mtu(&self) -> Mtu {
+        (**self).mtu()
+    }
+
+    fn info(&mut self) -> Result<Vec<u8>> {
+        (**self).info()
+    }
+
+    fn write(&mut self, frame: &[u8]) -> Result<()> {
+        (**self).write(frame)
+    }
+
+    fn response(&mut self, patience: Duration) -> Result<Option<Vec<u8>>> {
+        (**self).response(patience)
+    }
+
+    fn card(&mut self) -> Result<Option<Vec<u8>>> {
+        (**self).card()
+    }
+}
+
+impl<C: Carrier + ?Sized> Carrier for Box<C> {
+    fn mtu(&self) -> Mtu {
+        (**self).mtu()
+    }
+
+    fn info(&mut self) -> Result<Vec<u8>> {
+        (**self).info()
+    }
+
+    fn write(&mut self, frame: &[u8]) -> Result<()> {
+        (**self).write(frame)
+    }
+
+    fn response(&mut self, patience: Duration) -> Result<Option<Vec<u8>>> {
+        (**self).response(patience)
+    }
+
+    fn card(&mut self) -> Result<Option<Vec<u8>>> {
+        (**self).card()
+    }
 }

@@ -95,12 +95,18 @@ pub struct LogArguments {
     /// Verify and write nothing
     #[arg(long, conflicts_with = "output")]
     pub check: bool,
+    /// Programmer's key to read a pump over its link with [default: as for `thecal status`]
+    #[arg(long, value_name = "FILE", conflicts_with = "source")]
+    pub key: Option<PathBuf>,
+    /// Take the key that is kept for the pump with this fingerprint, or the beginning of it
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with_all = ["source", "key"])]
+    pub pump: Option<String>,
     /// Log key to check the signed end with: a file with 64 hexadecimal digits
     #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    pub log_key: Option<PathBuf>,
     /// Save the log key of a flash file to a new file that only its owner can read. Whoever has it can sign in the pump's name
     #[arg(long, value_name = "FILE", conflicts_with_all = LINKS)]
-    pub save_key: Option<PathBuf>,
+    pub save_log_key: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,7 @@ use crate::history::{self, Output, Source};
 use crate::progress::{Progress, Reading};
 use crate::report::{self, Destination, FILES};
 use crate::scenario::Scenario;
-use crate::{run, serve};
+use crate::{key_file, run, serve};
 use anyhow::{Context, Result, bail};
 use journal::Log;
 use std::io::{ErrorKind, Write};
@@ -79,15 +79,23 @@ pub fn log(arguments: &LogArguments) -> Result<bool> {
         None if arguments.check => Output::Nowhere,
         None => Output::ByName,
     };
+    let source = source(arguments)?;
+    let credentials = match &source {
+        Source::FlashFile(_) | Source::Export(_) => None,
+        _ => {
+            Some(key_file::find(arguments.key.as_deref(), arguments.pump.as_deref())?.credentials())
+        }
+    };
     let options = history::Options {
-        source: source(arguments)?,
+        source,
+        credentials,
         log: arguments.log.map(|log| match log {
             LogChoice::Events => Log::Events,
             LogChoice::Critical => Log::Critical,
         }),
         output,
-        key: arguments.key.clone(),
-        save_key: arguments.save_key.clone(),
+        key: arguments.log_key.clone(),
+        save_key: arguments.save_log_key.clone(),
     };
     let mut progress = Reading::new();
     let report = history::run(&options, &mut |done, of| progress.reached(done, of));

@@ -35,6 +35,7 @@ use archive::Archive;
 use check::Checked;
 use folder::Folder;
 use journal::{KEY_BYTES, Log};
+use protocol::Credentials;
 use serde_json::{Value, json};
 use source::Batch;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,9 @@ pub struct Options {
     pub log: Option<Log>,
     /// Where the export goes.
     pub output: Output,
-    /// The key to check signed ends with.
+    /// The programmer's key, which a link wants.
+    pub credentials: Option<Credentials>,
+    /// The log key to check signed ends with.
     pub key: Option<PathBuf>,
     /// Where the key of a flash file goes.
     pub save_key: Option<PathBuf>,
@@ -85,7 +88,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u32, u32)) -> Result<Repo
     let key = options.key.as_deref().map(key::load).transpose()?;
     if let (Some(_), Source::Export(path)) = (&options.save_key, &options.source) {
         bail!(
-            "--save-key: {} is an export, which holds no key; a flash file does",
+            "--save-log-key: {} is an export, which holds no key; a flash file does",
             path.display()
         );
     }
@@ -115,9 +118,13 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u32, u32)) -> Result<Repo
         Some(folder) => folder.archive(log)?,
         None => None,
     };
-    let batch = options
-        .source
-        .read(log, known.as_ref(), key.as_ref(), progress)?;
+    let batch = options.source.read(
+        options.credentials.as_ref(),
+        log,
+        known.as_ref(),
+        key.as_ref(),
+        progress,
+    )?;
     let saved_key = options
         .save_key
         .as_deref()
@@ -133,7 +140,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u32, u32)) -> Result<Repo
 
 fn save_key(path: &Path, batch: &Batch) -> Result<PathBuf> {
     let key = batch.key.context(
-        "--save-key: the flash file holds no log key: the pump that it belongs to has not made one yet, or has lost it",
+        "--save-log-key: the flash file holds no log key: the pump that it belongs to has not made one yet, or has lost it",
     )?;
     key::save(path, &key)?;
     Ok(path.to_path_buf())

@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod command_line;
 pub mod commands;
 pub mod history;
+pub mod key_file;
 mod ledger;
 mod phone;
 mod progress;
@@ -19,5 +20,8 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod serve;
+pub mod session;
+#[cfg(test)]
+mod test_pump;
 mod words;
 pub mod world;

@@ -1,13 +1,15 @@
 //! The phone of a scenario: the same client as the phone page's, over the virtual pump's link.
 
-use crate::world::{Pushed, World};
+use crate::world::{Build, Chance, Pushed, Random, World};
 use anyhow::{Context, Result, bail, ensure};
+use protocol::presence::HOLD;
+use protocol::session::{HANG_UP_AFTER, IDLE_LIMIT};
 use protocol::{
-    Client, ClientEvent, Command, Mtu, Outcome, PathStatus, Program, Refused, SetClock, Staged,
-    Status, TherapyStatus,
+    Client, ClientEvent, Command, Credentials, ENROLMENT_SLOT, Info, KeyGrant, Mtu, Outcome,
+    PackText, PathStatus, Program, Refused, Role, SetClock, Staged, Status, TherapyStatus, Welcome,
 };
 use std::fmt;
-use units::{Duration, OverrideReason, WallTime};
+use units::{CarrierTime, Duration, OverrideReason, WallTime};
 
 /// Femtolitres of a nanolitre.
 const FEMTOLITRES: u64 = 1_000_000;
@@ -15,9 +17,17 @@ const FEMTOLITRES: u64 = 1_000_000;
 /// How long the phone waits before it looks again, when the pump says nothing.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A phone that is connected.
+/// Sets apart what the phone's chance and the world's begin with.
+const PHONE: u64 = 0x0070_686f_6e65;
+
+/// A clinician's phone. It connects when there is something to ask, and stays connected until the pump ends it.
 pub(crate) struct Phone {
     client: Client,
+    mtu: Mtu,
+    credentials: Credentials,
+    random: Random,
+    /// When it last heard of the pump in its session; none without a session.
+    heard: Option<CarrierTime>,
 }
 
 /// What came of programming.
@@ -48,17 +58,87 @@ impl fmt::Display for NotDone {
 impl std::error::Error for NotDone {}
 
 impl Phone {
-    /// Connects to the pump.
-    pub(crate) fn connect(world: &mut World, mtu: Mtu) -> Result<Self> {
-        ensure!(world.connect(mtu), "the pump has no power");
-        let info = protocol::Info::decode(&world.info()).context("the pump's Info")?;
+    /// Enrols with a new pump as a clinician does: holds the magnet over it, says who it is with the one-time secret of the sterile pack, and
+    /// grants itself a key. None of the therapy's time passes meanwhile but what the pump's flash needs.
+    pub(crate) fn enrol(
+        world: &mut World,
+        build: &Build,
+        pack: &PackText,
+        mtu: Mtu,
+    ) -> Result<Self> {
+        let mut random = Random::new(Chance::Seeded, build.seed ^ PHONE);
+        let (private, preshared) = (random.secret(), random.secret());
+        let public_key = private.public_key();
+        world.magnet(true);
+        world.settle();
+        world.pass_link_time(HOLD);
+        world.magnet(false);
+        world.settle();
+        let mut phone = Self {
+            client: Client::new(),
+            mtu,
+            credentials: Credentials::new(
+                ENROLMENT_SLOT,
+                private.clone(),
+                pack.one_time.clone(),
+                pack.pump,
+            ),
+            random,
+            heard: None,
+        };
+        let grant = KeyGrant {
+            slot: 0,
+            role: Role::Clinician,
+            public_key,
+            preshared: preshared.clone(),
+        };
+        match phone.ask(world, &Command::GrantKey(grant))? {
+            Outcome::Done => {}
+            other => bail!("the pump answered an enrolment with {other:?}"),
+        }
+        phone.hang_up(world);
+        phone.credentials = Credentials::new(0, private, preshared, pack.pump);
+        Ok(phone)
+    }
+
+    fn hang_up(&mut self, world: &mut World) {
+        self.heard = None;
+        self.client.closed();
+        world.disconnect();
+        world.settle();
+        // Nobody reads what was said on that connection.
+        let _ = world.take_pushed();
+    }
+
+    /// Opens a session, if there is none that the pump would still go on with.
+    fn open(&mut self, world: &mut World) -> Result<()> {
+        // What the pump has locked and not ended yet is of no use.
+        let lasting = IDLE_LIMIT.saturating_sub(HANG_UP_AFTER);
+        let lasts = |heard| world.carrier_time().saturating_since(heard) < lasting;
+        if world.is_connected() && self.heard.is_some_and(lasts) {
+            return Ok(());
+        }
+        self.hang_up(world);
         ensure!(
-            info.capabilities & protocol::info::capability::PROGRAMMING != 0,
-            "the pump does not take programs over this link"
+            world.connect(self.mtu),
+            "the pump has no power, or does not show itself"
         );
-        let mut client = Client::new();
-        client.opened(mtu);
-        Ok(Self { client })
+        world.advance_to(world.now());
+        let info = Info::decode(&world.info()).context("the pump's Info")?;
+        self.client.opened(self.mtu);
+        self.client
+            .open(
+                world.carrier_time(),
+                &info,
+                &self.credentials,
+                self.random.secret(),
+            )
+            .context("no session could be opened")?;
+        match self.event(world) {
+            ClientEvent::Welcome(Welcome { .. }) => Ok(()),
+            ClientEvent::Ended(ended) => bail!("the pump opens no session: {ended}"),
+            ClientEvent::Answer(_) | ClientEvent::Nothing => bail!("the pump opens no session"),
+        }
     }
 
     /// Asks the pump everything.
@@ -189,12 +269,20 @@ impl Phone {
 
     fn ask(&mut self, world: &mut World, command: &Command) -> Result<Outcome> {
         let kind = command.kind();
+        self.open(world)?;
         let asked = self.client.request(world.carrier_time(), command);
         asked.with_context(|| format!("{kind} could not be sent"))?;
+        match self.event(world) {
+            ClientEvent::Answer(answer) => Ok(answer.outcome),
+            ClientEvent::Ended(ended) => bail!("{kind}: {ended}"),
+            ClientEvent::Welcome(_) | ClientEvent::Nothing => bail!("{kind}: no answer"),
+        }
+    }
+
+    /// Until something has come of what was asked.
+    fn event(&mut self, world: &mut World) -> ClientEvent {
         loop {
-            while let Some(frame) = self.client.next_frame() {
-                world.write_command(&frame);
-            }
+            self.write(world);
             world.advance_to(world.now());
             let pushed = world.take_pushed();
             let mut event = ClientEvent::Nothing;
@@ -203,7 +291,7 @@ impl Phone {
                     Pushed::Response(fragment) if event == ClientEvent::Nothing => {
                         event = self.client.receive(world.carrier_time(), fragment);
                     }
-                    Pushed::Response(_) | Pushed::StatusChanged(_) => {}
+                    Pushed::Response(_) | Pushed::StatusChanged(_) | Pushed::HungUp(_) => {}
                 }
             }
             if event == ClientEvent::Nothing && pushed.is_empty() {
@@ -215,17 +303,18 @@ impl Phone {
                 );
                 event = self.client.tick(world.carrier_time());
             }
-            match event {
-                ClientEvent::Nothing => {}
-                ClientEvent::Answer(answer) => {
-                    // The acknowledgement of the last fragment.
-                    while let Some(frame) = self.client.next_frame() {
-                        world.write_command(&frame);
-                    }
-                    return Ok(answer.outcome);
-                }
-                ClientEvent::Ended(ended) => bail!("{kind}: {ended}"),
+            if event != ClientEvent::Nothing {
+                // The acknowledgement of the last fragment.
+                self.write(world);
+                self.heard = Some(world.carrier_time());
+                return event;
             }
+        }
+    }
+
+    fn write(&mut self, world: &mut World) {
+        while let Some(frame) = self.client.next_frame() {
+            world.write_command(&frame);
         }
     }
 }

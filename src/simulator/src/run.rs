@@ -6,7 +6,7 @@ use crate::ledger::{Contents, Ledger};
 use crate::phone::{NotDone, Phone, Programmed};
 use crate::scenario::{self, Expectation, Expected, Happening, Scenario, ScenarioEvent};
 use crate::words::{component_words, listed};
-use crate::world::{Build, Carrier, LogEntry, Usage, Wear, World};
+use crate::world::{Build, Carrier, Chance, LogEntry, Usage, Wear, World};
 use anyhow::{Context, Result, anyhow};
 use drivers::motor::{DriveLevel, RotorParameters};
 use journal::VirtualFlash;
@@ -89,16 +89,19 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
     let build = Build {
         commissioning: scenario.commissioning,
         seed: scenario.seed,
+        chance: Chance::Seeded,
     };
+    let mut world = World::new(build, VirtualFlash::nrf52840(), Carrier::Simulated)?;
+    world.power_on()?;
+    let pack = build.pack().text();
+    let phone = Phone::enrol(&mut world, &build, &pack, Mtu::HIGHEST).context("enrolment")?;
     let mut run = Run {
-        world: World::new(build, VirtualFlash::nrf52840(), Carrier::Simulated)?,
-        phone: None,
+        world,
+        phone,
         ledger: Ledger::new(scenario.bounds.step_volume),
         bounds: scenario.bounds,
         judged: Vec::new(),
     };
-    run.world.power_on()?;
-    run.connect()?;
     run.prepare(scenario)?;
     run.program(&scenario.program).context("program")?;
     let mut samples = vec![run.sample()?];
@@ -130,23 +133,16 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Duration)) -> Result<Ou
 
 struct Run {
     world: World,
-    /// None while the pump has no power.
-    phone: Option<Phone>,
+    phone: Phone,
     ledger: Ledger,
     bounds: Bounds,
     judged: Vec<Judged>,
 }
 
 impl Run {
-    fn connect(&mut self) -> Result<()> {
-        self.phone = Some(Phone::connect(&mut self.world, Mtu::HIGHEST)?);
-        Ok(())
-    }
-
     /// What a clinician tells a new pump before it is programmed.
     fn prepare(&mut self, scenario: &Scenario) -> Result<()> {
-        let phone = self.phone.as_mut().context("the pump has no power")?;
-        let world = &mut self.world;
+        let (phone, world) = (&mut self.phone, &mut self.world);
         if let Some((wall, offset_min)) = scenario.clock {
             let uncertainty = Duration::from_seconds(2);
             phone.set_clock(world, wall, uncertainty, None)?;
@@ -190,7 +186,7 @@ impl Run {
     }
 
     fn order(&mut self, command: &Command) -> Result<()> {
-        let phone = self.phone.as_mut().context("the pump has no power")?;
+        let phone = &mut self.phone;
         let mut command = command.clone();
         match &mut command {
             Command::PatientBolus { number } => *number = phone.next_number(&mut self.world)?,
@@ -205,8 +201,7 @@ impl Run {
     fn judge(&mut self, expectation: &Expectation) -> Result<()> {
         let world = &mut self.world;
         self.ledger.reckon(world.turned_steps());
-        let mut phone = self.phone.as_mut();
-        let mut phone = || phone.take().context("the pump has no power");
+        let phone = &mut self.phone;
         let (expected, found, holds) = match &expectation.expected {
             Expected::Volume(least, most) => {
                 let volume = self.ledger.delivered();
@@ -222,7 +217,7 @@ impl Run {
                 (expected, mass.to_string(), holds)
             }
             Expected::Alarm(alarm, on) => {
-                let alarms = phone()?.therapy(world)?.alarms;
+                let alarms = phone.therapy(world)?.alarms;
                 let there = alarms.iter().any(|state| state.alarm == *alarm);
                 let names = listed(alarms.iter().map(|state| state.alarm));
                 let expected = format!("alarm {} \"{alarm}\"", if *on { "on" } else { "off" });
@@ -234,15 +229,15 @@ impl Run {
                 (expected, found, there == *on)
             }
             Expected::Delivery(text) => {
-                let found = phone()?.interrogate(world)?.delivery.text().to_owned();
+                let found = phone.interrogate(world)?.delivery.text().to_owned();
                 (format!("delivery: {text}"), found.clone(), found == *text)
             }
             Expected::Response(text) => {
-                let found = phone()?.therapy(world)?.response.text().to_owned();
+                let found = phone.therapy(world)?.response.text().to_owned();
                 (format!("response: {text}"), found.clone(), found == *text)
             }
             Expected::Flow(flow) => {
-                let found = phone()?.interrogate(world)?.flow_nl_per_day;
+                let found = phone.interrogate(world)?.flow_nl_per_day;
                 let expected = format!("flow: {flow} nL/day");
                 (
                     expected,
@@ -251,7 +246,7 @@ impl Run {
                 )
             }
             Expected::Tip(text) => {
-                let path = phone()?.path(world)?;
+                let path = phone.path(world)?;
                 let found = path.slugs.first().map_or_else(
                     || "unknown".to_owned(),
                     |slug| {
@@ -265,19 +260,19 @@ impl Run {
                 (format!("at the tip: {text}"), found.clone(), found == *text)
             }
             Expected::Job(text) => {
-                let job = phone()?.therapy(world)?.job;
+                let job = phone.therapy(world)?.job;
                 let found = job.map_or("none", |job| job.kind.name()).to_owned();
                 (format!("job: {text}"), found.clone(), found == *text)
             }
             Expected::RefillDate(text) => {
-                let dates = phone()?.therapy(world)?.refill;
+                let dates = phone.therapy(world)?.refill;
                 let found = dates
                     .and_then(|dates| dates.with_boluses_day)
                     .map_or_else(|| "unknown".to_owned(), day_words);
                 (format!("refill by {text}"), found.clone(), found == *text)
             }
             Expected::BolusDenied(text) => {
-                let bolus = phone()?.therapy(world)?.bolus;
+                let bolus = phone.therapy(world)?.bolus;
                 let denial = bolus.and_then(|bolus| bolus.denial);
                 let found = denial.map_or_else(|| "no".to_owned(), |denial| denial.to_string());
                 (
@@ -301,23 +296,20 @@ impl Run {
         match &event.happening {
             Happening::Program(program) => self.program(program)?,
             Happening::Restart { .. } => {
-                self.phone = None;
                 self.ledger.power_off(self.world.now());
                 self.world.power_off();
             }
             Happening::Reset { cause } => {
-                self.phone = None;
                 self.ledger.power_off(self.world.now());
                 self.world.reset(*cause)?;
                 self.ledger.power_on(self.world.now());
-                self.connect()?;
             }
             Happening::SetClock {
                 wall,
                 uncertainty,
                 reason,
             } => {
-                let phone = self.phone.as_mut().context("the pump has no power")?;
+                let phone = &mut self.phone;
                 phone.set_clock(&mut self.world, *wall, *uncertainty, *reason)?;
             }
             Happening::Order(command) => self.order(command)?,
@@ -348,12 +340,12 @@ impl Run {
     fn power_on(&mut self) -> Result<()> {
         self.world.power_on()?;
         self.ledger.power_on(self.world.now());
-        self.connect()
+        Ok(())
     }
 
     fn program(&mut self, wanted: &scenario::Programmed) -> Result<()> {
         let scenario::Programmed { program, reason } = wanted;
-        let phone = self.phone.as_mut().context("the pump has no power")?;
+        let phone = &mut self.phone;
         let Programmed { sent, confirmed } = phone.program(&mut self.world, program, *reason)?;
         let kind = self.world.commissioning().kind;
         let prescription = pump::to_prescription(program, &self.bounds, kind)
@@ -386,9 +378,10 @@ impl Run {
         let at = self.world.now();
         let turned_steps = self.world.turned_steps();
         self.ledger.reckon(turned_steps);
-        let pump = match &mut self.phone {
-            Some(phone) => Some(phone.interrogate(&mut self.world)?),
-            None => None,
+        let pump = if self.world.has_power() {
+            Some(self.phone.interrogate(&mut self.world)?)
+        } else {
+            None
         };
         Ok(Sample {
             at,

@@ -6,23 +6,26 @@ mod image;
 mod link;
 mod machine;
 mod pace;
+mod paper;
 mod simulation;
 
 pub(crate) use attribute::Attribute;
 pub use pace::{HIGHEST_SPEED, LOWEST_SPEED};
 
-use crate::world::{Build, Carrier, World};
+use crate::world::{Build, Carrier, Chance, PackPage, World};
 use anyhow::{Context, Result, anyhow, ensure};
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
+use image::Kept;
 use journal::VirtualFlash;
 use machine::{Machine, Order};
+use paper::Paper;
 use pump::CommissioningRecord;
 use std::future::IntoFuture;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
@@ -101,17 +104,31 @@ async fn listen(port: u16) -> Result<TcpListener> {
 }
 
 fn start(options: &Options) -> Result<Machine> {
-    let flash = match &options.flash {
-        Some(path) => image::open(path)?,
-        None => VirtualFlash::nrf52840(),
-    };
     let build = Build {
         commissioning: CommissioningRecord::NOMINAL,
         seed: unix_ms(),
+        chance: Chance::System,
     };
-    let mut world = World::new(build, flash, Carrier::Real(CarrierTime::ZERO))?;
+    let kept = match &options.flash {
+        Some(path) => image::open_or_make(path, &build)?,
+        None => {
+            let pack = build.pack();
+            Kept {
+                flash: VirtualFlash::nrf52840(),
+                paper: Paper::in_memory(pack.text()),
+                pack_page: PackPage::in_memory(pack),
+            }
+        }
+    };
+    let Kept {
+        flash,
+        pack_page,
+        paper,
+    } = kept;
+    let carrier = Carrier::Real(CarrierTime::ZERO);
+    let mut world = World::with_pack(build, flash, pack_page, carrier)?;
     world.power_on()?;
-    Machine::start(world, options.speed)
+    Machine::start(world, paper, options.speed)
 }
 
 async fn answer(listener: TcpListener, options: &Options, machine: &mut Machine) -> Result<()> {
@@ -129,10 +146,13 @@ async fn answer(listener: TcpListener, options: &Options, machine: &mut Machine)
         flash_is_kept: options.flash.is_some(),
     };
     let router = router(app, options.page.as_deref(), port);
-    println!(
+    say(&format!(
         "Virtual pump on http://127.0.0.1:{port}/ (link: ws://127.0.0.1:{port}/link), {} x real time. Ctrl-C stops it.",
         options.speed
-    );
+    ));
+    if let Some(line) = machine.paper_line() {
+        say(line);
+    }
     let mut stopping = stopping;
     let server = axum::serve(listener, router)
         .with_graceful_shutdown(async move { link::stopped(&mut stopping).await });
@@ -158,10 +178,13 @@ async fn answer(listener: TcpListener, options: &Options, machine: &mut Machine)
 }
 
 fn router(app: App, page: Option<&Path>, port: u16) -> Router {
-    let router = Router::new().route("/link", get(link::link)).route(
-        "/simulation",
-        get(simulation::show).post(simulation::change),
-    );
+    let router = Router::new()
+        .route("/link", get(link::link))
+        .route(
+            "/simulation",
+            get(simulation::show).post(simulation::change),
+        )
+        .route("/simulation/pack", get(simulation::pack));
     let router = match page {
         Some(page) => router.fallback_service(ServeDir::new(page)),
         None => router.route("/", get(move || async move {
@@ -172,6 +195,11 @@ fn router(app: App, page: Option<&Path>, port: u16) -> Router {
         .layer(map_response(fresh))
         .layer(from_fn_with_state(guard::Guard::new(port), guard::guard))
         .with_state(app)
+}
+
+/// A line on standard output. Whoever reads it may have read enough.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A page that was built anew is shown anew, and nothing is taken for something else than it says.

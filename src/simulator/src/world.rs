@@ -4,29 +4,46 @@
 //! wants done is done in the order in which it says so. The motor's steps are timed by its own core in C and never wait for the
 //! processor; the processor waits while the flash is busy, as a real one is halted by a page erase.
 
+mod link;
+mod pack_page;
 mod processor;
+mod random;
+
+pub use link::Over;
+pub use pack_page::PackPage;
+pub use random::Chance;
+pub(crate) use random::Random;
 
 use anyhow::{Context, Result, bail};
 use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
-use journal::{PageWear, VirtualFlash};
+use journal::{PageWear, Partition, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
-use protocol::info::capability;
-use protocol::{Info, Mtu, SessionId};
+use protocol::{Info, Mtu, Pack, SessionId};
 use pump::{CommissioningRecord, ONE_TIME_BYTES, Record, ResetCause, Retained};
 use serde::Serialize;
 use therapy::Sound;
 use units::{CarrierTime, Clock, Duration, PumpTime};
-
-/// What a virtual pump tells of itself: it takes programs, nobody is authenticated, and it is virtual.
-const CAPABILITIES: u32 = capability::PROGRAMMING | capability::INSECURE_LINK | capability::VIRTUAL;
 
 /// What a pump is built of.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
     /// What the factory makes of it: kind and calibration.
     pub commissioning: CommissioningRecord,
-    /// Where chance starts: the rotor's and the nonces'.
+    /// Where chance starts: the rotor's, and what is [`Chance::Seeded`].
     pub seed: u64,
+    /// Where keys and the link's random bytes come from.
+    pub chance: Chance,
+}
+
+/// Sets chance of the world and of what its pump is given on the production line apart.
+const PRODUCTION_LINE: u64 = 0x7061_636b;
+
+impl Build {
+    /// What the production line gives such a pump. Each time something else, unless chance is [`Chance::Seeded`].
+    #[must_use]
+    pub fn pack(&self) -> Pack {
+        Random::new(self.chance, self.seed ^ PRODUCTION_LINE).pack()
+    }
 }
 
 /// What the pump says by itself to a phone that is connected.
@@ -36,12 +53,14 @@ pub enum Pushed {
     Response(Vec<u8>),
     /// A notification of Status changed: the flags.
     StatusChanged(u16),
+    /// The pump has ended the connection, and why. No phone is told so; it only loses the connection.
+    HungUp(Over),
 }
 
 /// What the link's time-outs run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
-    /// Simulated time: the phone lives in it too.
+    /// Simulated time since the pump's start, and what [`World::pass_link_time`] adds: the phone lives in it too.
     Simulated,
     /// Real time, as last told by [`World::set_carrier_time`].
     Real(CarrierTime),
@@ -81,6 +100,8 @@ struct Memory {
     retained: Option<Retained>,
     /// What was burnt into one-time memory; none while it is blank.
     one_time: Option<[u8; ONE_TIME_BYTES]>,
+    /// What is in the partition `pack`.
+    pack_page: PackPage,
 }
 
 /// What the flash of one partition went through since the world began.
@@ -98,6 +119,9 @@ pub struct World {
     build: Build,
     now: Duration,
     carrier: Carrier,
+    /// What the link's time is ahead of the simulated one.
+    ahead: Duration,
+    random: Random,
     motor: EmulatedMotor,
     rotor: RotorParameters,
     /// The battery's voltage.
@@ -105,7 +129,6 @@ pub struct World {
     power: Power,
     boots: u32,
     connections: u32,
-    connected: bool,
 }
 
 /// What the battery gives until somebody changes it.
@@ -128,11 +151,29 @@ enum Power {
 }
 
 impl World {
-    /// A pump with this flash and without power.
+    /// A pump with this flash and without power. Comes with [`Build::pack`] if the flash is new, as from the production line.
     ///
     /// # Errors
     /// When the motor cannot be built.
     pub fn new(build: Build, flash: VirtualFlash, carrier: Carrier) -> Result<Self> {
+        let pack_page = if is_new(&flash) {
+            PackPage::in_memory(build.pack())
+        } else {
+            PackPage::erased()
+        };
+        Self::with_pack(build, flash, pack_page, carrier)
+    }
+
+    /// A pump with this flash, its partition `pack` apart, and without power.
+    ///
+    /// # Errors
+    /// When the motor cannot be built.
+    pub fn with_pack(
+        build: Build,
+        flash: VirtualFlash,
+        pack_page: PackPage,
+        carrier: Carrier,
+    ) -> Result<Self> {
         let rotor = RotorParameters::faultless(build.seed);
         let motor = EmulatedMotor::new(
             &MotorConfiguration::PROGRAMMABLE_IMPLANT,
@@ -144,6 +185,8 @@ impl World {
             build,
             now: Duration::ZERO,
             carrier,
+            ahead: Duration::ZERO,
+            random: Random::new(build.chance, build.seed),
             motor,
             rotor,
             millivolts: FULL_MILLIVOLTS,
@@ -152,12 +195,12 @@ impl World {
                     flash,
                     retained: None,
                     one_time: commissioned(&build.commissioning)?,
+                    pack_page,
                 }),
                 since: Duration::ZERO,
             },
             boots: 0,
             connections: 0,
-            connected: false,
         })
     }
 
@@ -189,8 +232,8 @@ impl World {
             self.motor.restart(PumpTime::ZERO)
         }
         .context("the motor does not start")?;
-        let key = key(self.build.seed);
-        let processor = Box::new(Processor::boot(memory, cause, &key)?);
+        let log_key = self.random.secret();
+        let processor = Box::new(Processor::boot(memory, cause, log_key.bytes())?);
         self.power = Power::On {
             processor,
             since: self.now,
@@ -208,7 +251,6 @@ impl World {
         match std::mem::replace(&mut self.power, Power::Changing) {
             Power::On { processor, since } => {
                 self.motor.off(pump_time(self.now, since));
-                self.connected = false;
                 self.boot(processor.into_memory(), cause)
             }
             other @ (Power::Off { .. } | Power::Changing) => {
@@ -223,7 +265,6 @@ impl World {
         self.power = match std::mem::replace(&mut self.power, Power::Changing) {
             Power::On { processor, since } => {
                 self.motor.off(pump_time(self.now, since));
-                self.connected = false;
                 let mut memory = Box::new(processor.into_memory());
                 memory.retained = None;
                 Power::Off { memory, since }
@@ -232,10 +273,22 @@ impl World {
         };
     }
 
+    /// What it is built of.
+    #[must_use]
+    pub const fn build(&self) -> &Build {
+        &self.build
+    }
+
     /// What the factory has made of it.
     #[must_use]
     pub fn commissioning(&self) -> &CommissioningRecord {
         &self.build.commissioning
+    }
+
+    /// The pump has power.
+    #[must_use]
+    pub const fn has_power(&self) -> bool {
+        matches!(self.power, Power::On { .. })
     }
 
     /// How often the pump has started since the world began.
@@ -249,10 +302,22 @@ impl World {
     pub fn next_event(&self) -> Option<Duration> {
         match &self.power {
             Power::On { processor, since } => {
-                let due = processor.due();
+                let link_at = processor.link_due().and_then(|due| self.link_at(due));
+                let due = processor.due(link_at);
                 (due < PumpTime::MAX).then(|| world_time(due, *since).max(self.now))
             }
             Power::Off { .. } | Power::Changing => None,
+        }
+    }
+
+    /// When a moment of the link's time comes, in the pump's: none when that cannot be told before it is there.
+    fn link_at(&self, due: CarrierTime) -> Option<PumpTime> {
+        match self.carrier {
+            Carrier::Simulated => {
+                let ahead = self.ahead.micros();
+                Some(PumpTime::from_micros(due.micros().saturating_sub(ahead)))
+            }
+            Carrier::Real(now) => (due <= now).then_some(PumpTime::ZERO),
         }
     }
 
@@ -277,6 +342,16 @@ impl World {
         self.motor.advance_to(self.motor_time());
     }
 
+    /// Lets time pass until the pump has dealt with everything that came in.
+    pub fn settle(&mut self) {
+        while let Power::On { processor, .. } = &self.power
+            && processor.is_busy()
+            && let Some(next) = self.next_event()
+        {
+            self.advance_to(next);
+        }
+    }
+
     fn motor_time(&self) -> PumpTime {
         match &self.power {
             Power::On { since, .. } | Power::Off { since, .. } => pump_time(self.now, *since),
@@ -291,6 +366,7 @@ impl World {
             (Carrier::Real(time), _) => time,
             (Carrier::Simulated, Power::On { since, .. }) => {
                 CarrierTime::from_micros(pump_time(self.now, *since).micros())
+                    .saturating_add(self.ahead)
             }
             (Carrier::Simulated, Power::Off { .. } | Power::Changing) => CarrierTime::ZERO,
         }
@@ -304,26 +380,84 @@ impl World {
         }
     }
 
-    /// A phone connects; an earlier one is gone. False while the pump has no power.
+    /// Lets time pass for the link and for nothing else: what somebody does at the patient's side need not take time of a therapy.
+    pub fn pass_link_time(&mut self, time: Duration) {
+        match &mut self.carrier {
+            Carrier::Real(known) => *known = known.saturating_add(time),
+            Carrier::Simulated => self.ahead = self.ahead.saturating_add(time),
+        }
+    }
+
+    /// Whether a phone can connect: the pump has power and shows itself. It does not for a while when phones came that it did not let in
+    /// ([`protocol::admission`]), nor while one is connected.
+    #[must_use]
+    pub fn shows_itself(&self) -> bool {
+        let carrier = self.carrier_time();
+        match &self.power {
+            Power::On { processor, .. } => processor.shows_itself(carrier),
+            Power::Off { .. } | Power::Changing => false,
+        }
+    }
+
+    /// A phone connects; an earlier one is gone. False while the pump has no power or does not show itself.
     pub fn connect(&mut self, mtu: Mtu) -> bool {
         self.disconnect();
+        let carrier = self.carrier_time();
+        let Power::On { processor, .. } = &mut self.power else {
+            return false;
+        };
+        if !processor.shows_itself(carrier) {
+            return false;
+        }
         self.connections = self.connections.wrapping_add(1);
         let session = SessionId(self.connections);
-        if let Power::On { processor, .. } = &mut self.power {
-            processor.put(Incoming::Opened(session, mtu));
-            self.connected = true;
+        let nonce = self.random.nonce();
+        let ephemeral = self.random.secret();
+        processor.connect(carrier, session, mtu, nonce, ephemeral);
+        true
+    }
+
+    /// A phone is connected; the pump ends a connection by itself too.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match &self.power {
+            Power::On { processor, .. } => processor.is_connected(),
+            Power::Off { .. } | Power::Changing => false,
         }
-        self.connected
     }
 
     /// The phone goes.
     pub fn disconnect(&mut self) {
-        if self.connected
-            && let Power::On { processor, .. } = &mut self.power
-        {
-            processor.put(Incoming::Closed(SessionId(self.connections)));
+        let carrier = self.carrier_time();
+        if let Power::On { processor, .. } = &mut self.power {
+            processor.disconnect(carrier);
         }
-        self.connected = false;
+    }
+
+    /// A magnet is brought over the pump, or taken away. It counts when time is next advanced.
+    pub fn magnet(&mut self, held: bool) {
+        if let Power::On { processor, .. } = &mut self.power {
+            processor.put(Incoming::Magnet(held));
+        }
+    }
+
+    /// The presence window is open.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        let carrier = self.carrier_time();
+        match &self.power {
+            Power::On { processor, .. } => processor.is_armed(carrier),
+            Power::Off { .. } | Power::Changing => false,
+        }
+    }
+
+    /// The sterile pack has done what it is for: a clinician's key was granted with it.
+    #[must_use]
+    pub fn is_enrolled(&self) -> bool {
+        match &self.power {
+            Power::On { processor, .. } => processor.is_enrolled(),
+            Power::Off { .. } | Power::Changing => false,
+        }
     }
 
     /// The phone writes a frame to Command. It is dealt with when time is next advanced.
@@ -339,13 +473,23 @@ impl World {
         let Power::On { processor, .. } = &self.power else {
             return Vec::new();
         };
-        let nonce = nonce(self.build.seed, self.boots, self.connections);
-        let situation = processor.situation();
-        let info = Info::new(CAPABILITIES, nonce, situation.lifecycle, situation.armed);
         let mut bytes = [0; Info::LIMIT];
-        info.encode(&mut bytes)
+        processor
+            .info(self.carrier_time())
+            .encode(&mut bytes)
             .map(<[u8]>::to_vec)
             .unwrap_or_default()
+    }
+
+    /// The phone reads the Emergency card: there only with presence.
+    #[must_use]
+    pub fn card(&self) -> Option<Vec<u8>> {
+        match &self.power {
+            Power::On { processor, since } => {
+                processor.card(pump_time(self.now, *since), self.carrier_time())
+            }
+            Power::Off { .. } | Power::Changing => None,
+        }
     }
 
     /// The phone reads Response.
@@ -447,20 +591,12 @@ fn commissioned(record: &CommissioningRecord) -> Result<Option<[u8; ONE_TIME_BYT
     }
 }
 
-/// The key that signs the ends of the logs. Not secret: whoever has the scenario has the seed.
-fn key(seed: u64) -> [u8; 32] {
-    let mut key = [0; 32];
-    for (number, part) in (0..).zip(key.chunks_exact_mut(8)) {
-        part.copy_from_slice(&nonce(seed, u32::MAX, number));
-    }
-    key
-}
-
-/// Eight bytes that differ from connection to connection (SplitMix64; not secret: version 0 has no secrets).
-fn nonce(seed: u64, boots: u32, connections: u32) -> [u8; 8] {
-    let mut mixed = seed ^ (u64::from(boots) << 32 | u64::from(connections));
-    mixed = mixed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (mixed ^ (mixed >> 31)).to_le_bytes()
+/// Whether nothing was ever written to it.
+fn is_new(flash: &VirtualFlash) -> bool {
+    Partition::ALL.into_iter().all(|partition| {
+        flash
+            .contents(partition)
+            .iter()
+            .all(|byte| *byte == u8::MAX)
+    })
 }

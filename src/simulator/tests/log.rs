@@ -1,13 +1,14 @@
 //! `thecal log` on real virtual pumps: what it reads, what it finds, what it never changes, and how it ends.
 
+mod enrolling;
 mod serving;
 
+use enrolling::Phone;
 use journal::{Envelope, Journal, Kind, Log, Partition, Stamp, VirtualFlash};
-use protocol::{Client, ClientEvent, Command as Ask, Mtu, Outcome};
 use pump::{CommissioningRecord, Record, ResetCause, TotalsSource};
 use serde_json::Value;
 use serving::Server;
-use simulator::world::{Build, Carrier, Pushed, World};
+use simulator::world::{Build, Carrier, Chance, World};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,8 @@ impl Desk {
 
     /// `thecal log --json` that ends with this status.
     fn log(&self, status: i32, arguments: &[&str]) -> Value {
-        let ended = self.thecal(&[&["log", "--json"], arguments].concat());
+        let arguments = self.with_key(arguments);
+        let ended = self.thecal(&[&["log", "--json"], &arguments[..]].concat());
         assert_eq!(
             (ended.status, ended.stderr.as_str()),
             (Some(status), ""),
@@ -70,7 +72,8 @@ impl Desk {
     }
 
     fn refused(&self, arguments: &[&str]) -> String {
-        let ended = self.thecal(&[&["log"], arguments].concat());
+        let arguments = self.with_key(arguments);
+        let ended = self.thecal(&[&["log"], &arguments[..]].concat());
         assert_eq!(
             (ended.status, ended.stdout.as_str()),
             (Some(1), ""),
@@ -107,16 +110,25 @@ impl Desk {
     /// A virtual pump on an image file.
     fn pump(&self, name: &str, seed: u64) -> World {
         let flash = VirtualFlash::open_or_create_image(self.path(name)).expect("an image");
-        let build = Build {
-            commissioning: CommissioningRecord::NOMINAL,
-            seed,
-        };
-        let mut world = World::new(build, flash, Carrier::Simulated).expect("a world");
+        let mut world = World::new(build(seed), flash, Carrier::Simulated).expect("a world");
         world.power_on().expect("a pump");
         world
     }
 
-    /// The image of a pump with two records for every session, and one for its start.
+    /// The arguments, and the key of the first clinician of `pump.bin` where a link wants one.
+    fn with_key<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = arguments.to_vec();
+        if arguments.contains(&"--connect") {
+            let key = self.path("clinician.key");
+            if !key.exists() {
+                simulator::key_file::save(&key, &enrolling::key(&build(1))).expect("a key file");
+            }
+            arguments.extend(["--key", "clinician.key"]);
+        }
+        arguments
+    }
+
+    /// The image of a pump with two records for every session, and those of its start and of its enrolment.
     fn pump_with_sessions(&self, name: &str, seed: u64, sessions: u32) {
         let mut world = self.pump(name, seed);
         for _ in 0..sessions {
@@ -126,29 +138,19 @@ impl Desk {
     }
 }
 
+fn build(seed: u64) -> Build {
+    Build {
+        commissioning: CommissioningRecord::NOMINAL,
+        seed,
+        chance: Chance::Seeded,
+    }
+}
+
 /// A phone asks something and goes.
 fn session(world: &mut World) {
-    assert!(world.connect(Mtu::HIGHEST));
-    let mut client = Client::new();
-    client.opened(Mtu::HIGHEST);
-    client
-        .request(world.carrier_time(), &Ask::Interrogate)
-        .expect("a request");
-    let mut outcome = None;
-    while outcome.is_none() {
-        for frame in client.frames() {
-            world.write_command(&frame);
-        }
-        world.advance_to(world.now().saturating_add(Duration::from_millis(100)));
-        for pushed in world.take_pushed() {
-            if let Pushed::Response(fragment) = pushed
-                && let ClientEvent::Answer(answer) = client.receive(world.carrier_time(), &fragment)
-            {
-                outcome = Some(answer.outcome);
-            }
-        }
-    }
-    assert!(matches!(outcome, Some(Outcome::Status(_))));
+    let build = *world.build();
+    let mut phone = Phone::connect(world, &build, 247);
+    phone.status(world);
     world.disconnect();
     world.advance_to(world.now().saturating_add(Duration::from_minutes(7)));
 }
@@ -436,7 +438,14 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     let desk = Desk::new();
     desk.pump_with_sessions("pump.bin", 1, 3);
     desk.pump_with_sessions("other.bin", 2, 3);
-    let ended = desk.thecal(&["log", "pump.bin", "--save-key", "key", "--output", "export"]);
+    let ended = desk.thecal(&[
+        "log",
+        "pump.bin",
+        "--save-log-key",
+        "key",
+        "--output",
+        "export",
+    ]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let key = desk.text("key");
     let digits = key.trim();
@@ -448,7 +457,7 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
             "{name}"
         );
     }
-    desk.log(0, &["other.bin", "--save-key", "other-key", "--check"]);
+    desk.log(0, &["other.bin", "--save-log-key", "other-key", "--check"]);
     assert_ne!(desk.text("other-key"), key);
 
     let (_server, address) = serve(&desk, "pump.bin");
@@ -458,18 +467,21 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
         unchecked["head"]["signature_checked"],
         "not checked: no key"
     );
-    let good = desk.log(0, &[&connect[..], &["--key", "key"]].concat());
+    let good = desk.log(0, &[&connect[..], &["--log-key", "key"]].concat());
     assert_eq!(good["head"]["signature_checked"], "good");
-    let wrong = desk.log(3, &[&connect[..], &["--key", "other-key"]].concat());
+    let wrong = desk.log(3, &[&connect[..], &["--log-key", "other-key"]].concat());
     assert_eq!(wrong["head"]["signature_checked"], "wrong");
     assert_eq!(findings(&wrong)[0].0, "head_key");
     // An export that is written again says what the key said.
-    desk.log(3, &["export", "--key", "other-key", "--output", "judged"]);
+    desk.log(
+        3,
+        &["export", "--log-key", "other-key", "--output", "judged"],
+    );
     assert!(
         desk.text("judged/report.html")
             .contains("<strong>not</strong> made with the key")
     );
-    desk.log(0, &["export", "--key", "key", "--output", "judged"]);
+    desk.log(0, &["export", "--log-key", "key", "--output", "judged"]);
     assert!(
         desk.text("judged/report.html")
             .contains("The signature is good")
@@ -477,30 +489,30 @@ fn a_key_is_saved_for_its_owner_alone_and_checks_heads_from_anywhere() {
     assert!(desk.text("export/report.html").contains("not checked"));
     // And of an export, later.
     assert_eq!(
-        desk.log(0, &["export", "--key", "key"])["head"]["signature_checked"],
+        desk.log(0, &["export", "--log-key", "key"])["head"]["signature_checked"],
         "good"
     );
     assert_eq!(
-        findings(&desk.log(3, &["export", "--key", "other-key"]))[0].0,
+        findings(&desk.log(3, &["export", "--log-key", "other-key"]))[0].0,
         "head_key"
     );
     assert!(!desk.path("logs").exists(), "--check writes nothing");
 
-    let error = desk.refused(&["pump.bin", "--check", "--save-key", "other-key"]);
+    let error = desk.refused(&["pump.bin", "--check", "--save-log-key", "other-key"]);
     assert!(error.contains("other-key exists already"), "{error}");
     assert_ne!(desk.text("other-key"), key);
     desk.write("short", &key.as_bytes()[..60]);
-    let error = desk.refused(&["pump.bin", "--key", "short"]);
+    let error = desk.refused(&["pump.bin", "--log-key", "short"]);
     assert!(
         error.contains("exactly 64 hexadecimal digits") && !error.contains(&digits[..60]),
         "{error}"
     );
     assert!(
-        desk.refused(&["pump.bin", "--key", "nothing"])
+        desk.refused(&["pump.bin", "--log-key", "nothing"])
             .contains("nothing")
     );
     assert!(
-        desk.refused(&["export", "--save-key", "new"])
+        desk.refused(&["export", "--save-log-key", "new"])
             .contains("holds no key")
     );
     assert!(!desk.path("new").exists());
@@ -560,7 +572,7 @@ fn another_pump_or_a_changed_log_is_never_added_to_an_export() {
     let error = desk.refused(&["short.bin", "--output", "export"]);
     assert!(error.contains("holds records up to 40"), "{error}");
     // A blank one.
-    desk.write("blank.bin", &[0xFF; 442_368]);
+    desk.write("blank.bin", &[0xFF; 450_560]);
     let error = desk.refused(&["blank.bin", "--output", "export"]);
     assert!(
         error.contains("the log is empty, and export holds records up to 40"),
@@ -937,7 +949,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
             .collect()
     };
     for (name, length) in [
-        ("image", 442_368),
+        ("image", 450_560),
         ("512", 524_288),
         ("1024", 1_048_576),
         ("longer", 3_000_000),
@@ -974,7 +986,7 @@ fn what_is_no_flash_is_refused_with_what_is_allowed() {
     assert!(desk.refused(&["nothing.bin"]).contains("nothing.bin"));
     assert!(!desk.path("logs").exists(), "nothing was written");
     // A blank flash is one of a pump that has never started.
-    desk.write("blank", &[0xFF; 442_368]);
+    desk.write("blank", &[0xFF; 450_560]);
     let report = desk.log(0, &["blank"]);
     assert_eq!(report["records"]["count"], 0);
     assert!(report["notes"].to_string().contains("the flash is blank"));
@@ -1067,8 +1079,8 @@ fn wrong_arguments_end_with_status_two_and_say_what_is_allowed() {
         (&["--connect", "127.0.0.1:65536"], "1 to 65535"),
         (&["--connect", "http://127.0.0.1:8480"], "HOST:PORT"),
         (
-            &["--connect", "127.0.0.1:8480", "--save-key", "key"],
-            "--save-key",
+            &["--connect", "127.0.0.1:8480", "--save-log-key", "key"],
+            "--save-log-key",
         ),
         (&["pump.bin", "--log", "alarms"], "events, critical"),
         (&["pump.bin", "--check", "--output", "x"], "--output"),
@@ -1136,7 +1148,7 @@ fn without_bluetooth_the_reason_is_said() {
     for arguments in [
         &["pump.bin", "--bluetooth", "Thecal"][..],
         &["--connect", "127.0.0.1:1", "--bluetooth", "Thecal"],
-        &["--bluetooth", "Thecal", "--save-key", "key"],
+        &["--bluetooth", "Thecal", "--save-log-key", "key"],
     ] {
         assert_eq!(
             desk.thecal(&[&["log"], arguments].concat()).status,

@@ -3,8 +3,9 @@
 mod serving;
 
 use protocol::{
-    Client, ClientEvent, Command as Ask, Component, Digest, Dose, Fill, Info, Mode, Mtu, Outcome,
-    Program, Status,
+    Client, ClientEvent, Command as Ask, Component, Credentials, Denied, Digest, Dose,
+    ENROLMENT_SLOT, EmergencyCard, Ended, Fill, ImplantCard, Info, KeyGrant, KeyText, Mode, Mtu,
+    Outcome, PackText, Program, Reason, Role, Secret, Status,
 };
 use serving::Server;
 use std::io::{Read, Write};
@@ -16,6 +17,7 @@ use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 use units::{CarrierTime, Drug, Per};
 
 const LONG_ENOUGH: Duration = Duration::from_secs(20);
+const JSON: &str = "Content-Type: application/json";
 
 fn thecal(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thecal"));
@@ -103,6 +105,54 @@ impl Server {
         serde_json::from_str(&self.get("/simulation").1).expect("JSON")
     }
 
+    /// The text that comes with the pump.
+    fn paper(&self) -> String {
+        let (status, answer) = self.get("/simulation/pack");
+        assert_eq!(status, 200, "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        answer["text"].as_str().expect("a text").to_owned()
+    }
+
+    /// Holds a magnet over the pump until it counts.
+    fn hold_magnet(&self) {
+        let (status, answer) = self.post(JSON, "{\"magnet\": true}");
+        assert_eq!(status, 200, "{answer}");
+        let began = Instant::now();
+        while self.simulation()["armed"] != true {
+            assert!(began.elapsed() < LONG_ENOUGH, "not armed");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Enrols a clinician in slot 0.
+    fn enrol(&self) -> KeyText {
+        let pack = PackText::parse(&self.paper()).expect("a sterile pack's");
+        self.hold_magnet();
+        let key = KeyText {
+            pump: pack.pump,
+            private: Secret::new([7; 32]),
+            preshared: Secret::new([8; 32]),
+            slot: 0,
+        };
+        let credentials = Credentials::new(
+            ENROLMENT_SLOT,
+            key.private.clone(),
+            pack.one_time.clone(),
+            pack.pump,
+        );
+        let mut phone = Phone::open(self, &credentials, 247).expect("an enrolment");
+        assert_eq!(phone.role, Role::Enrolling);
+        let grant = KeyGrant {
+            slot: 0,
+            role: Role::Clinician,
+            public_key: key.private.public_key(),
+            preshared: key.preshared.clone(),
+        };
+        assert_eq!(phone.ask(&Ask::GrantKey(grant)), Outcome::Done);
+        phone.go();
+        key
+    }
+
     fn link(&self, query: &str) -> WebSocket<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
         stream
@@ -121,6 +171,10 @@ impl Server {
         ended(&mut self.child).unwrap_or_else(|| panic!("still running after {signal}"))
     }
 }
+
+/// Close codes of our own.
+const HUNG_UP: CloseCode = CloseCode::Library(4001);
+const NOT_SHOWN: CloseCode = CloseCode::Library(4002);
 
 fn binary(socket: &mut WebSocket<TcpStream>) -> Vec<u8> {
     loop {
@@ -149,23 +203,62 @@ fn closed(socket: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
     }
 }
 
-/// A phone over the WebSocket.
+/// A phone over the WebSocket, in a session.
 struct Phone {
     socket: WebSocket<TcpStream>,
     client: Client,
     began: Instant,
+    role: Role,
 }
 
 impl Phone {
-    fn connect(server: &Server, mtu: u16) -> Self {
-        let socket = server.link(&format!("?mtu={mtu}"));
+    fn connect(server: &Server, key: &KeyText, mtu: u16) -> Self {
+        Self::open(server, &key.credentials(), mtu).expect("a session")
+    }
+
+    fn open(server: &Server, credentials: &Credentials, mtu: u16) -> Result<Self, Ended> {
+        let began = Instant::now();
+        let (socket, info) = loop {
+            let mut socket = server.link(&format!("?mtu={mtu}"));
+            send(&mut socket, &[2]);
+            match socket.read().expect("a message") {
+                Message::Binary(info) => break (socket, info),
+                // The link of before has not ended yet.
+                Message::Close(Some(frame)) if frame.code == CloseCode::Again => {
+                    assert!(began.elapsed() < LONG_ENOUGH, "still taken");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let info = Info::decode(&info[1..]).expect("an Info");
         let mut client = Client::new();
         client.opened(Mtu::new(mtu).expect("an MTU"));
-        Self {
+        let mut phone = Self {
             socket,
             client,
             began: Instant::now(),
+            role: Role::Enrolling,
+        };
+        let now = phone.now();
+        phone
+            .client
+            .open(now, &info, credentials, Secret::new([9; 32]))
+            .expect("a Hello");
+        match phone.event() {
+            ClientEvent::Welcome(welcome) => {
+                phone.role = welcome.role;
+                Ok(phone)
+            }
+            ClientEvent::Ended(ended) => Err(ended),
+            other => panic!("{other:?}"),
         }
+    }
+
+    /// Closes the link, and waits until the pump has heard of it.
+    fn go(mut self) {
+        self.socket.close(None).expect("closed");
+        while self.socket.read().is_ok() {}
     }
 
     fn now(&self) -> CarrierTime {
@@ -174,10 +267,21 @@ impl Phone {
 
     fn ask(&mut self, command: &Ask) -> Outcome {
         self.client.request(self.now(), command).expect("a request");
+        match self.event() {
+            ClientEvent::Answer(answer) => answer.outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn write(&mut self) {
+        while let Some(frame) = self.client.next_frame() {
+            send(&mut self.socket, &[&[3], frame.as_slice()].concat());
+        }
+    }
+
+    fn event(&mut self) -> ClientEvent {
         loop {
-            while let Some(frame) = self.client.next_frame() {
-                send(&mut self.socket, &[&[3], frame.as_slice()].concat());
-            }
+            self.write();
             let message = binary(&mut self.socket);
             let (4, fragment) = message
                 .split_first()
@@ -186,15 +290,10 @@ impl Phone {
             else {
                 continue;
             };
-            match self.client.receive(self.now(), fragment) {
-                ClientEvent::Nothing => {}
-                ClientEvent::Answer(answer) => {
-                    while let Some(frame) = self.client.next_frame() {
-                        send(&mut self.socket, &[&[3], frame.as_slice()].concat());
-                    }
-                    return answer.outcome;
-                }
-                ClientEvent::Ended(ended) => panic!("{ended}"),
+            let event = self.client.receive(self.now(), fragment);
+            if event != ClientEvent::Nothing {
+                self.write();
+                return event;
             }
         }
     }
@@ -240,7 +339,8 @@ impl Phone {
 fn a_phone_programs_the_pump_and_sees_it_deliver() {
     for mtu in [23, 247] {
         let server = serve(&["--speed", "100000"]);
-        let mut phone = Phone::connect(&server, mtu);
+        let key = server.enrol();
+        let mut phone = Phone::connect(&server, &key, mtu);
         phone.program();
         let began = Instant::now();
         let delivered = loop {
@@ -280,22 +380,23 @@ fn attributes_answer_as_gatt_would() {
     assert_eq!(exchange(&[]), [0, 0, 0x04]);
     assert_eq!(exchange(&[3]), [0, 3, 0x02]);
     assert_eq!(exchange(&[2, 1]), [0, 2, 0x03]);
-    assert_eq!(exchange(&[7]), [0, 7, 0x0A]);
+    assert_eq!(exchange(&[7]), [0, 7, 0x02], "not armed");
+    assert_eq!(exchange(&[7, 1]), [0, 7, 0x03]);
+    assert_eq!(exchange(&[8]), [0, 8, 0x0A]);
     assert_eq!(exchange(&[[3].as_slice(), &[0; 21]].concat()), [0, 3, 0x0D]);
 }
 
 #[test]
 fn a_flag_that_changes_is_notified() {
     let server = serve(&[]);
-    let mut phone = Phone::connect(&server, 247);
+    let key = server.enrol();
+    let mut phone = Phone::connect(&server, &key, 247);
     let flags = phone.status().status_changed;
     phone
         .client
         .request(phone.now(), &Ask::ResetStatusChanged { mask: flags })
         .expect("a request");
-    while let Some(frame) = phone.client.next_frame() {
-        send(&mut phone.socket, &[&[3], frame.as_slice()].concat());
-    }
+    phone.write();
     while binary(&mut phone.socket) != [6, 0, 0] {}
 }
 
@@ -324,6 +425,8 @@ fn the_pump_has_one_link_and_it_is_free_again_when_the_phone_goes() {
             break;
         }
         assert!(began.elapsed() < LONG_ENOUGH, "still taken");
+        // The first one opened no session: the pump rests for a second.
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -338,7 +441,11 @@ fn what_is_no_carrier_message_ends_the_link_with_a_reason() {
         let mut socket = server.link("");
         send(&mut socket, &[3; 2000]);
         match closed(&mut socket).0 {
-            CloseCode::Again => assert!(began.elapsed() < LONG_ENOUGH),
+            // The one before was no phone that the pump lets in, and it rests for a second.
+            CloseCode::Again | NOT_SHOWN => {
+                assert!(began.elapsed() < LONG_ENOUGH);
+                std::thread::sleep(Duration::from_millis(50));
+            }
             code => break code,
         }
     };
@@ -361,12 +468,94 @@ fn an_mtu_that_no_link_has_is_refused() {
 }
 
 #[test]
+fn a_phone_without_a_key_reads_info_is_denied_and_is_hung_up_upon() {
+    let server = serve(&[]);
+    let pack = PackText::parse(&server.paper()).expect("a sterile pack's");
+    let one_time = Credentials::new(
+        ENROLMENT_SLOT,
+        Secret::new([7; 32]),
+        pack.one_time.clone(),
+        pack.pump,
+    );
+    let ended = Phone::open(&server, &one_time, 247)
+        .map(|phone| phone.role)
+        .expect_err("not armed");
+    assert_eq!(ended.reason, Reason::Denied(Denied::NotArmed));
+    // It rests, and says so.
+    let (code, reason) = closed(&mut server.link(""));
+    assert!(code == CloseCode::Again || code == NOT_SHOWN, "{reason}");
+    // With presence it is there at once; who says nothing is let out after a minute of it, and 5 s without.
+    server.hold_magnet();
+    let state = server.simulation();
+    assert_eq!(
+        (&state["armed"], &state["magnet"]),
+        (&true.into(), &true.into())
+    );
+    let key = server.enrol();
+    assert_eq!(
+        ImplantCard::parse(&server.paper()),
+        Ok(pack.implant_card()),
+        "the pack has done what it is for"
+    );
+    let wrong = KeyText {
+        preshared: Secret::new([99; 32]),
+        ..key.clone()
+    };
+    let ended = Phone::open(&server, &wrong.credentials(), 247)
+        .map(|phone| phone.role)
+        .expect_err("a wrong key");
+    assert_eq!(ended.reason, Reason::Denied(Denied::NotAdmitted));
+    assert_eq!(Phone::connect(&server, &key, 23).role, Role::Clinician);
+}
+
+#[test]
+fn whoever_says_nothing_is_told_why_the_link_ends() {
+    let server = serve(&[]);
+    let mut socket = server.link("");
+    let began = Instant::now();
+    let (code, reason) = closed(&mut socket);
+    assert_eq!(
+        (code, reason.as_str()),
+        (HUNG_UP, "no session was opened in time")
+    );
+    let took = began.elapsed();
+    assert!(
+        (Duration::from_millis(4_500)..Duration::from_secs(8)).contains(&took),
+        "{took:?}"
+    );
+}
+
+#[test]
+fn a_magnet_shows_the_emergency_card_to_anybody() {
+    let server = serve(&["--speed", "100000"]);
+    // Taken away too early.
+    server.post(JSON, "{\"magnet\": true}");
+    std::thread::sleep(Duration::from_millis(500));
+    server.post(JSON, "{\"magnet\": false}");
+    assert_eq!(server.simulation()["magnet"], false);
+    server.hold_magnet();
+    let mut socket = server.link("");
+    send(&mut socket, &[7]);
+    let card = binary(&mut socket);
+    assert_eq!(card[0], 7);
+    let pack = PackText::parse(&server.paper()).expect("a pack's");
+    let card = EmergencyCard::decode(&card[1..]).expect("a card");
+    assert_eq!(card.pump, pack.pump.fingerprint());
+    // It goes by itself.
+    let began = Instant::now();
+    while server.simulation()["magnet"] == true {
+        assert!(began.elapsed() < LONG_ENOUGH, "still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn other_sites_are_kept_out() {
     let server = serve(&[]);
     let port = server.port;
     let host = format!("Host: 127.0.0.1:{port}");
     // DNS rebinding: a foreign name that resolves to this machine.
-    for path in ["/", "/simulation", "/link"] {
+    for path in ["/", "/simulation", "/simulation/pack", "/link"] {
         assert_eq!(
             server
                 .request(
@@ -378,7 +567,7 @@ fn other_sites_are_kept_out() {
             "{path}"
         );
     }
-    let json = "Content-Type: application/json";
+    let json = JSON;
     assert_eq!(
         server
             .request(
@@ -386,6 +575,15 @@ fn other_sites_are_kept_out() {
                     "POST /simulation HTTP/1.1\r\n{host}\r\n{json}\r\nOrigin: http://evil.example"
                 ),
                 "{\"speed\":9}"
+            )
+            .0,
+        403
+    );
+    assert_eq!(
+        server
+            .request(
+                &format!("GET /simulation/pack HTTP/1.1\r\n{host}\r\nOrigin: http://evil.example"),
+                ""
             )
             .0,
         403
@@ -450,7 +648,13 @@ fn time_runs_as_fast_as_it_is_told_to() {
             json,
             "{}",
             400,
-            "speed: missing; a whole number from 1 to 100000",
+            "expected {\"speed\": N}, N a whole number from 1 to 100000, or {\"magnet\": true or false}",
+        ),
+        (
+            json,
+            "{\"magnet\": 3}",
+            400,
+            "magnet: 3 is not allowed; true or false",
         ),
         (
             "Content-Type: text/plain",
@@ -525,7 +729,11 @@ fn a_flash_image_keeps_the_program_across_runs() {
     ];
     let mut server = serve(&flash);
     assert_eq!(server.simulation()["flash"], "file");
-    let mut phone = Phone::connect(&server, 247);
+    let pack = server.paper();
+    let kept = |ending| std::fs::read_to_string(folder.path().join(format!("pump.flash.{ending}")));
+    assert_eq!(kept("pack").expect("kept").trim_end(), pack);
+    let key = server.enrol();
+    let mut phone = Phone::connect(&server, &key, 247);
     phone.program();
     while phone.status().counted_steps < 10_000 {}
     let before = phone.status();
@@ -538,8 +746,14 @@ fn a_flash_image_keeps_the_program_across_runs() {
     );
     assert!(server.signal("-TERM").success());
 
+    // What is left of the pack is what goes on the implant card; the page is gone.
+    let card = PackText::parse(&pack).expect("a pack's").implant_card();
+    assert_eq!(kept("pack").expect("kept").trim_end(), card.to_string());
+    assert!(kept("page").is_err());
+
     let server = serve(&flash[..2]);
-    let after = Phone::connect(&server, 247).status();
+    assert_eq!(server.paper(), card.to_string());
+    let after = Phone::connect(&server, &key, 247).status();
     assert_eq!(
         (after.boot, after.program_number, after.program),
         (2, 1, before.program)
@@ -555,7 +769,7 @@ fn a_flash_image_keeps_the_program_across_runs() {
 fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("file");
-    let length = 442_368;
+    let length = 450_560;
     let noise: Vec<u8> = (0..length)
         .map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
@@ -563,14 +777,14 @@ fn a_file_that_is_no_flash_image_is_refused_and_left_alone() {
         (
             "short",
             b"not a flash image".to_vec(),
-            "17 bytes long, but an image has exactly 442368",
+            "17 bytes long, but an image has exactly 450560",
         ),
         (
             "empty",
             Vec::new(),
-            "0 bytes long, but an image has exactly 442368",
+            "0 bytes long, but an image has exactly 450560",
         ),
-        ("zeros", vec![0; 442_368], "is no flash image of a pump"),
+        ("zeros", vec![0; 450_560], "is no flash image of a pump"),
         ("noise", noise, "is no flash image of a pump"),
     ] {
         std::fs::write(&path, &bytes).expect("a file");

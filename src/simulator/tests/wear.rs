@@ -19,8 +19,8 @@ const PARTS: [(&str, &str, std::ops::Range<usize>); 5] = [
     ("events", "journal", 0..90),
     ("critical events", "journal", 90..96),
     ("checkpoints", "critical", 0..8),
-    ("state, bank A", "state_a", 0..2),
-    ("state, bank B", "state_b", 0..2),
+    ("state, bank A", "state_a", 0..3),
+    ("state, bank B", "state_b", 0..3),
 ];
 
 fn play(text: &str) -> Outcome {

@@ -891,6 +891,13 @@ impl BolusWindow {
         self.locked_from = self.locked_from.max(Some(at));
     }
 
+    /// The newest bolus in the ledger, of any kind: its start and what of a drug was ordered, rounded up.
+    #[must_use]
+    pub fn newest(&self, drug: Drug) -> Option<(PoweredTime, u32)> {
+        let (start, dose) = self.newest_first().next()?;
+        Some((at_second(start), self.dose(dose).nanograms(drug)))
+    }
+
     /// The lockout that is left; `None` when there is none.
     #[must_use]
     pub fn lockout_left(&self, lockout: Duration, now: PoweredTime) -> Option<Duration> {

@@ -1,5 +1,5 @@
 /*
- * The four flash partitions of the journal, by number. No log format here: that is the Rust journal's.
+ * The flash partitions of the journal, and the page of the production line, by number. No log format here: that is the Rust journal's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +13,7 @@
 #define THECAL_FLASH_CRITICAL 1
 #define THECAL_FLASH_STATE_A 2
 #define THECAL_FLASH_STATE_B 3
+#define THECAL_FLASH_PACK 4
 
 /* Geometry that the formats are made for; the driver refuses to start on any other. */
 #define THECAL_FLASH_WORD_BYTES 4

@@ -15,26 +15,48 @@
 /* Longest frame: the largest ATT_MTU of the design, 247, less 3 octets of ATT header. */
 #define THECAL_LINK_FRAME_BYTES 244
 
+/* Longest emergency card: as long as an attribute can be. */
+#define THECAL_LINK_CARD_BYTES 512
+
 /* What a struct thecal_link_event tells. */
-#define THECAL_LINK_CONNECTED 1    /* a phone is there; `mtu` is the ATT_MTU so far */
+#define THECAL_LINK_CONNECTED 1    /* a phone is there; `mtu` is the ATT_MTU so far; `bonded` as far as its address says: not proven */
 #define THECAL_LINK_DISCONNECTED 2 /* it is gone */
 #define THECAL_LINK_MTU 3          /* `mtu` has changed */
 #define THECAL_LINK_FRAME 4        /* one write to Command: `bytes[0..length]` */
 #define THECAL_LINK_OVERFLOW 5     /* here frames are missing, for which there was no room; the message is to be dropped */
+#define THECAL_LINK_SECURITY 6     /* `security` or `bonded` has changed: encrypted by a bond's keys, or paired */
+#define THECAL_LINK_MAGNET 7       /* `held`: a magnet has come or gone; of no session */
+#define THECAL_LINK_PACED 8        /* `interval` is how often the two meet; told at the beginning of a connection, and when it changes */
 
 struct thecal_link_event {
 	uint32_t session; /* numbers the connections of this boot from 1 */
 	uint16_t kind;
 	uint16_t mtu;
 	uint16_t length;
+	uint8_t security; /* level of LE security mode 1: 1 nothing, 4 authenticated Secure Connections; there is nothing between */
+	bool bonded;      /* the pump has the keys of this phone; proven when `security` is 4 */
+	bool held;        /* the magnet */
 	uint8_t bytes[THECAL_LINK_FRAME_BYTES];
-	uint8_t reserved[2];
+	uint8_t reserved;
+	uint16_t interval; /* between two connection events, in units of 1.25 ms */
+	uint16_t reserved_2;
 };
-_Static_assert(sizeof(struct thecal_link_event) == 256, "layout is shared with Rust");
+_Static_assert(sizeof(struct thecal_link_event) == 264, "layout is shared with Rust");
+
+/* How the pump shows itself. */
+#define THECAL_LINK_ADVERTISE_OFF 0    /* not at all */
+#define THECAL_LINK_ADVERTISE_SLOW 1   /* to everybody, at the interval that a phone finds in seconds */
+#define THECAL_LINK_ADVERTISE_FAST 2   /* to everybody, ten times as often: while somebody stands beside it */
+#define THECAL_LINK_ADVERTISE_BONDED 3 /* slowly, and only phones with a bond are let in; without a bond as OFF */
+
+/* What stands for no passkey: nobody can pair. Passkeys are 1 to 999,999. */
+#define THECAL_LINK_NO_PASSKEY 0
+#define THECAL_LINK_HIGHEST_PASSKEY 999999
 
 /*
- * Starts Bluetooth, registers the service and advertises. 0, or a negative errno. Called once, from the link thread, after
- * thecal_link_set_info().
+ * Starts Bluetooth, registers the service and advertises slowly, unless thecal_link_set_advertising() has said otherwise; watches the
+ * magnet, if there is one. 0, or a negative errno. Called once, from the link thread, after thecal_link_set_info(). Not armed and without
+ * a passkey until told.
  */
 int32_t thecal_link_start(void);
 
@@ -63,6 +85,31 @@ int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length);
 
 /* Sets the latched flags of Status changed and notifies a subscribed phone when they differ. */
 int32_t thecal_link_set_status_changed(uint16_t flags);
+
+/*
+ * Whether the pump is armed, that is, whether somebody who stands beside it has asked for it: only then are phones allowed to pair and does
+ * the emergency card answer. A pairing that has begun may end after it. Bonded phones come back without it.
+ */
+void thecal_link_set_armed(bool armed);
+
+/* The passkey of this pump, for good or until it is set again. -EINVAL for what is none; nobody can pair then. */
+int32_t thecal_link_set_passkey(uint32_t passkey);
+
+/* How the pump shows itself while no phone is there, from now on. -EINVAL: there is no such way. */
+int32_t thecal_link_set_advertising(uint32_t mode);
+
+/*
+ * Sets what the emergency card says. It is read without encryption, in a single piece or in parts; a phone in the midst of it gets the rest
+ * of what it began. While the pump is not armed a read is answered with the ATT error "read not permitted" (0x02). -EMSGSIZE over
+ * THECAL_LINK_CARD_BYTES.
+ */
+int32_t thecal_link_set_card(const uint8_t *bytes, uint16_t length);
+
+/* What the Battery Service says, rounded down to tens of a percent of 100: 0 until set. -EINVAL over 100. */
+int32_t thecal_link_set_battery(uint32_t percent);
+
+/* How many phones the pump has a bond with. */
+uint32_t thecal_link_bonds(void);
 
 /* Ends the present connection, if it is `session`. */
 int32_t thecal_link_disconnect(uint32_t session);

@@ -1,4 +1,4 @@
-//! The four partitions of the journal.
+//! The partitions of the journal, and the production line's page.
 
 use super::{DriverError, driver_result};
 use crate::bindings;
@@ -14,6 +14,8 @@ pub enum Partition {
     StateA,
     /// `state_b`: state, second copy.
     StateB,
+    /// `pack`: one page with the identity that the production line gave the pump, until the pump has taken it.
+    Pack,
 }
 
 impl Partition {
@@ -23,6 +25,7 @@ impl Partition {
             Self::Critical => bindings::THECAL_FLASH_CRITICAL,
             Self::StateA => bindings::THECAL_FLASH_STATE_A,
             Self::StateB => bindings::THECAL_FLASH_STATE_B,
+            Self::Pack => bindings::THECAL_FLASH_PACK,
         }
     }
 }

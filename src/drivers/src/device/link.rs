@@ -19,6 +19,8 @@ pub enum LinkEvent<'a> {
         session: u32,
         /// The attribute MTU so far.
         mtu: u16,
+        /// Its address is that of a bonded phone. Anybody can send an address: proven by [`LinkEvent::Security`] alone.
+        bonded: bool,
     },
     /// It is gone.
     Disconnected {
@@ -44,9 +46,65 @@ pub enum LinkEvent<'a> {
         /// The connection.
         session: u32,
     },
+    /// The connection is encrypted with the keys of a bond, or the phone has paired.
+    Security {
+        /// The connection.
+        session: u32,
+        /// Level of LE security mode 1: 1 for none, 4 for authenticated Secure Connections with keys of 16 bytes. There is nothing
+        /// between.
+        level: u8,
+        /// The pump keeps the keys of this phone.
+        bonded: bool,
+    },
+    /// How often the two meet: at the beginning of a connection, and when it changes.
+    Paced {
+        /// The connection.
+        session: u32,
+        /// From one connection event to the next, in us.
+        interval_us: u32,
+    },
+    /// A magnet has come or gone. Of no session.
+    Magnet {
+        /// It is there.
+        held: bool,
+    },
     /// C said something that it is not known to say.
     Unknown,
 }
+
+/// How the pump shows itself while no phone is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advertising {
+    /// Not at all.
+    Off,
+    /// To everybody, slowly.
+    Slow,
+    /// To everybody, and often: somebody stands beside it.
+    Fast,
+    /// Slowly, and only phones with a bond are let in; without a bond not at all.
+    BondedOnly,
+}
+
+impl Advertising {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Off => bindings::THECAL_LINK_ADVERTISE_OFF,
+            Self::Slow => bindings::THECAL_LINK_ADVERTISE_SLOW,
+            Self::Fast => bindings::THECAL_LINK_ADVERTISE_FAST,
+            Self::BondedOnly => bindings::THECAL_LINK_ADVERTISE_BONDED,
+        }
+    }
+}
+
+/// Longest emergency card, bytes.
+pub const CARD_BYTES: usize = 512;
+const _: () = assert!(
+    bindings::THECAL_LINK_CARD_BYTES == 512,
+    "link.h says otherwise"
+);
+
+/// The unit of connection intervals, us (Core Specification, Vol 4, Part E, 7.7.65.1).
+const INTERVAL_UNIT_US: u32 = 1_250;
 
 /// Where C puts an event; reused, because it is large.
 #[derive(Default)]
@@ -74,6 +132,7 @@ pub fn receive(buffer: &mut EventBuffer, milliseconds: u32) -> Option<LinkEvent<
         bindings::THECAL_LINK_CONNECTED => LinkEvent::Connected {
             session,
             mtu: event.mtu,
+            bonded: event.bonded,
         },
         bindings::THECAL_LINK_DISCONNECTED => LinkEvent::Disconnected { session },
         bindings::THECAL_LINK_MTU => LinkEvent::Mtu {
@@ -85,6 +144,16 @@ pub fn receive(buffer: &mut EventBuffer, milliseconds: u32) -> Option<LinkEvent<
             None => LinkEvent::Unknown,
         },
         bindings::THECAL_LINK_OVERFLOW => LinkEvent::Overflow { session },
+        bindings::THECAL_LINK_SECURITY => LinkEvent::Security {
+            session,
+            level: event.security,
+            bonded: event.bonded,
+        },
+        bindings::THECAL_LINK_PACED => LinkEvent::Paced {
+            session,
+            interval_us: INTERVAL_UNIT_US.saturating_mul(u32::from(event.interval)),
+        },
+        bindings::THECAL_LINK_MAGNET => LinkEvent::Magnet { held: event.held },
         _ => LinkEvent::Unknown,
     })
 }
@@ -125,6 +194,61 @@ pub fn set_info(bytes: &[u8]) -> Result<(), DriverError> {
 pub fn set_status_changed(flags: u16) -> Result<(), DriverError> {
     // SAFETY: takes and gives plain numbers.
     driver_result(unsafe { bindings::thecal_link_set_status_changed(flags) })
+}
+
+/// Whether phones may pair and the emergency card answers: somebody who stands beside the pump has asked for it.
+pub fn set_armed(armed: bool) {
+    // SAFETY: takes a plain value.
+    unsafe { bindings::thecal_link_set_armed(armed) }
+}
+
+/// Sets the passkey with which phones pair, 1 to 999,999; without one nobody can.
+///
+/// # Errors
+///
+/// It is none; then there is none.
+pub fn set_passkey(passkey: Option<u32>) -> Result<(), DriverError> {
+    let number = passkey.unwrap_or(bindings::THECAL_LINK_NO_PASSKEY);
+    // SAFETY: takes and gives plain numbers.
+    driver_result(unsafe { bindings::thecal_link_set_passkey(number) })
+}
+
+/// How the pump shows itself from now on.
+///
+/// # Errors
+///
+/// The Bluetooth host's.
+pub fn set_advertising(how: Advertising) -> Result<(), DriverError> {
+    // SAFETY: takes and gives plain numbers.
+    driver_result(unsafe { bindings::thecal_link_set_advertising(how.number()) })
+}
+
+/// Sets what the emergency card says.
+///
+/// # Errors
+///
+/// It is longer than [`CARD_BYTES`].
+pub fn set_card(bytes: &[u8]) -> Result<(), DriverError> {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    // SAFETY: `length` bytes at `bytes` are readable; C copies them before it returns.
+    driver_result(unsafe { bindings::thecal_link_set_card(bytes.as_ptr(), length) })
+}
+
+/// Sets what the Battery Service says; it tells tens of a percent of 100, rounded down.
+///
+/// # Errors
+///
+/// More than 100, or the Bluetooth host's.
+pub fn set_battery(percent: u8) -> Result<(), DriverError> {
+    // SAFETY: takes and gives plain numbers.
+    driver_result(unsafe { bindings::thecal_link_set_battery(u32::from(percent)) })
+}
+
+/// How many phones the pump has a bond with.
+#[must_use]
+pub fn bonds() -> u32 {
+    // SAFETY: takes nothing, gives a number.
+    unsafe { bindings::thecal_link_bonds() }
 }
 
 /// Ends a connection, if it is still there.

@@ -8,7 +8,7 @@ use drivers::device::{motor, retained, system, watchdog};
 use drivers::motor::{Allowance, DriveLevel, Faults, Interlock, MotorError, Order};
 use heapless::Deque;
 use journal::{Envelope, Stamp};
-use protocol::SessionId;
+use protocol::{Keyring, SessionId};
 use pump::{
     Action, Event, Kept, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES,
     RETAINED_BYTES, Record, Recovered, Recovery, ResetCause, Retained, STATE_BYTES, Start,
@@ -216,6 +216,8 @@ struct Delivery {
     outcomes: Deque<Outcome, OUTCOMES>,
     /// What the link was told last that the pump shows.
     shown: Option<Shown>,
+    /// The version of the keys that the link has.
+    keys_version: Option<u32>,
 }
 
 impl Delivery {
@@ -227,6 +229,7 @@ impl Delivery {
             motor: MotorStatus::default(),
             outcomes: Deque::new(),
             shown: None,
+            keys_version: None,
         }
     }
 
@@ -247,10 +250,16 @@ impl Delivery {
     fn take_commands(&mut self) {
         while let Some(command) = message::receive(Queue::Commands, Wait::No) {
             match command {
-                FromLink::Request { session, request } => self.tell(Event::Request {
+                FromLink::Request {
+                    session,
+                    caller,
+                    request,
+                } => self.tell(Event::Request {
                     session: SessionId(session),
+                    caller,
                     request,
                 }),
+                FromLink::Card => message::send_card(&self.pump.card(clock::now())),
                 FromLink::Closed { session } => self.tell(Event::LinkClosed {
                     session: SessionId(session),
                 }),
@@ -332,6 +341,8 @@ impl Delivery {
             }
             // Without room now, the flash is looked at the next time.
             Action::Scrub => self.ask_journal(ToJournal::Scrub),
+            // Without room now, at the next boot.
+            Action::ErasePack => self.ask_journal(ToJournal::ErasePack),
             // Without room, the phone gets no answer and asks again.
             Action::ReadLog {
                 session,
@@ -357,10 +368,23 @@ impl Delivery {
         let shown = Shown {
             flags: self.pump.status_changed(),
             lifecycle: self.pump.lifecycle(),
+            alarm: self.pump.critical_alarm(),
         };
         if self.shown != Some(shown) && message::send_shown(shown).is_ok() {
             self.shown = Some(shown);
         }
+        let version = Some(self.pump.keys_version());
+        if self.keys_version != version && self.tell_keys().is_ok() {
+            self.keys_version = version;
+        }
+    }
+
+    // Not merged with its caller: the keys are to leave the stack.
+    #[inline(never)]
+    fn tell_keys(&self) -> Result<(), NoRoom> {
+        let mut keyring = Keyring::new();
+        self.pump.fill_keyring(&mut keyring);
+        message::send_keys(&keyring, self.pump.passkey())
     }
 
     fn order(&mut self, order: &StepOrder, level: u8) {

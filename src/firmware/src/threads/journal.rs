@@ -3,12 +3,13 @@
 //! First it recovers what delivery needs to start; then it keeps what delivery hands over, and says what became of it.
 
 use drivers::device::queue::{QUEUE_BYTES, Queue};
-use drivers::device::{one_time, system};
+use drivers::device::{flash, one_time, system};
 use journal::{
     Envelope, FlashError, Journal, JournalError, KEY_BYTES, Opening, Partition, Repairs,
     StateCondition,
 };
-use protocol::{Answer, LogName, Outcome, Refused, SessionId};
+use protocol::pack::PAGE_BYTES;
+use protocol::{Answer, LogName, Outcome, Pack, Refused, SessionId};
 use pump::{
     Basis, ONE_TIME_BYTES, Placement, Record, Recovery, StorageReport, each_state, storage,
 };
@@ -75,6 +76,7 @@ fn serve(opened: &mut Opened, mut repairs_told: Repairs) -> ! {
                     tell(&FromJournal::Storage(report));
                 }
             }
+            ToJournal::ErasePack => erase_pack(),
             ToJournal::ReadLog {
                 session,
                 id,
@@ -200,6 +202,30 @@ fn report(opening: &Opening) {
     }
 }
 
+/// What the production line gave, while it is there.
+#[inline(never)]
+fn pack() -> Option<Pack> {
+    let mut page = [0; PAGE_BYTES];
+    let read = flash::read(flash::Partition::Pack, 0, &mut page);
+    let pack = read.ok().and_then(|()| Pack::from_page(&page));
+    page.fill(0);
+    core::hint::black_box(&page);
+    pack
+}
+
+/// What it gave is in the state now.
+fn erase_pack() {
+    let erased = flash::erase(
+        flash::Partition::Pack,
+        0,
+        flash::size(flash::Partition::Pack),
+    );
+    match erased {
+        Ok(()) => say!(info, "pack: taken into the state, page erased"),
+        Err(error) => say!(error, "pack: page not erased: {error}"),
+    }
+}
+
 /// Hands over what delivery needs to start, piece by piece: delivery goes first and takes each at once.
 #[inline(never)]
 fn recover(opened: &mut Opened) {
@@ -209,7 +235,8 @@ fn recover(opened: &mut Opened) {
     };
     let mut bytes = [0; ONE_TIME_BYTES];
     let one_time = one_time::read(&mut bytes).is_ok().then_some(&bytes);
-    let (basis, burn) = Basis::from_journal(journal, opening, one_time);
+    let (mut basis, burn) = Basis::from_journal(journal, opening, one_time);
+    basis.pack = pack();
     tell(&FromJournal::Basis(basis));
     each_state(journal, |state, found| {
         let found = match found {

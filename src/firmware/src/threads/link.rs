@@ -1,38 +1,30 @@
 //! The link thread: frames from the phone into the session, authorised commands to delivery, answers back.
 //!
-//! The lowest priority of the firmware. Nobody waits for it.
+//! The lowest priority of the firmware. Nobody waits for it. Who may come in, and until when, is [`Reception`]'s; here it meets the radio.
 
-use drivers::device::link::{self, EventBuffer, LinkEvent};
+use drivers::device::link::{self, Advertising, EventBuffer, LinkEvent};
 use drivers::device::queue::{self, QUEUE_BYTES, Queue};
 use drivers::device::system;
 use protocol::info::capability;
+use protocol::keys::KEY_BYTES;
 use protocol::{
-    Answer, AnswerError, Info, Lifecycle, Mtu, Outcome, Policy, Received, Refused, Session,
-    SessionId, Situation,
+    Advertise, Answer, AnswerError, Info, Keyring, Lifecycle, Mtu, Outcome, Over, Received,
+    Reception, Refused, Secret, SessionId, Situation,
 };
-use units::CarrierTime;
+use units::{CarrierTime, Duration};
 
 use crate::clock;
 use crate::log_sink::say;
 use crate::message::{self, FromLink, Shown, ToLink};
 
-/// Whoever connects may program the pump only in a build for tests (Kconfig, native_sim only).
-const POLICY: Policy = if cfg!(CONFIG_THECAL_INSECURE_LINK) {
-    Policy::Insecure
-} else {
-    Policy::InterrogationOnly
-};
-
-/// Until delivery says what it is, which is before anybody connects. There is no presence sensor yet.
+/// Until delivery says what it is, which is before anybody connects.
 const SITUATION: Situation = Situation {
     lifecycle: Lifecycle::InService,
     armed: false,
+    alarm: false,
 };
 
-const CAPABILITIES: u32 = match POLICY {
-    Policy::Insecure => capability::PROGRAMMING | capability::INSECURE_LINK,
-    Policy::InterrogationOnly => 0,
-} | if cfg!(CONFIG_BOARD_NATIVE_SIM) {
+const CAPABILITIES: u32 = if cfg!(CONFIG_BOARD_NATIVE_SIM) {
     capability::VIRTUAL
 } else {
     0
@@ -45,46 +37,49 @@ const WAIT_MS: u32 = 500;
 /// And while none is there.
 const IDLE_WAIT_MS: u32 = 60_000;
 
+/// How old the emergency card may be \[P\].
+const CARD_AGE: Duration = Duration::from_seconds(10);
+
 /// The thread.
 pub fn run() {
     while !system::wait_for_delivery(IDLE_WAIT_MS) {}
     let mut link = Link::new();
     // What delivery had to tell before it began: the first Info is to be right.
     link.take_messages();
-    link.renew_info();
+    link.show_info();
     match link::start() {
-        Ok(()) => say!(info, "link: advertising, {}", POLICY_TEXT),
+        Ok(()) => say!(info, "link: Bluetooth runs"),
         // Therapy goes on; without a radio there is nothing left to do here.
         Err(error) => say!(error, "link: Bluetooth does not start: {error}"),
     }
     let mut buffer = EventBuffer::default();
     loop {
-        let wait = if link.session.id().is_some() {
-            WAIT_MS
-        } else {
-            IDLE_WAIT_MS
-        };
-        if let Some(event) = link::receive(&mut buffer, wait) {
+        if let Some(event) = link::receive(&mut buffer, link.wait()) {
             link.happened(event);
         }
         link.take_messages();
-        link.look_after(clock::carrier(system::uptime()));
+        link.look_after(now());
         link.show_response();
     }
 }
 
-const POLICY_TEXT: &str = match POLICY {
-    Policy::Insecure => "anybody may program (insecure, for tests)",
-    Policy::InterrogationOnly => "interrogation only",
-};
+fn now() -> CarrierTime {
+    clock::carrier(system::uptime())
+}
 
 struct Link {
-    session: Session,
+    reception: Reception,
     situation: Situation,
-    /// The random bytes of Info.
+    /// The random bytes of Info: those of the next connection, or of this one.
     nonce: [u8; NONCE_BYTES],
+    /// There were none to be had: then nobody is let in.
+    speechless: bool,
     /// What Response holds is not empty.
     response_set: bool,
+    /// How the pump shows itself, as last told to the radio.
+    advertising: Option<Advertise>,
+    /// When the emergency card was last asked for, while it may be read.
+    card_at: Option<CarrierTime>,
     /// A session that delivery could not be told the end of, because its queue was full.
     closed: Option<u32>,
     /// Entries that found no room in a queue of the link's, as last seen.
@@ -93,55 +88,126 @@ struct Link {
 
 impl Link {
     fn new() -> Self {
-        Self {
-            session: Session::new(POLICY, SITUATION),
+        let mut link = Self {
+            reception: Reception::new(SITUATION),
             situation: SITUATION,
             nonce: [0; NONCE_BYTES],
+            speechless: true,
             response_set: false,
+            advertising: None,
+            card_at: None,
             closed: None,
             lost: 0,
-        }
+        };
+        link.renew_nonce();
+        link
+    }
+
+    /// How long nothing has to be done unless something happens, in ms.
+    fn wait(&self) -> u32 {
+        let most = if self.reception.connection().is_some() {
+            WAIT_MS
+        } else {
+            IDLE_WAIT_MS
+        };
+        let now = now();
+        let due = self.reception.due().map(|due| due.saturating_since(now));
+        // Rounded up: not twice for one thing.
+        due.map_or(most, |due| {
+            let milliseconds = due.as_micros().div_ceil(1_000);
+            u32::try_from(milliseconds).unwrap_or(most).min(most)
+        })
     }
 
     fn happened(&mut self, event: LinkEvent<'_>) {
-        let now = clock::carrier(system::uptime());
+        let now = now();
         match event {
-            LinkEvent::Connected { session, mtu } => {
-                say!(info, "link: phone connected, session {session}");
-                self.session.opened(SessionId(session), Mtu::clamped(mtu));
-                self.response_set = false;
-            }
+            LinkEvent::Connected {
+                session,
+                mtu,
+                bonded,
+            } => self.connected(now, session, mtu, bonded),
             LinkEvent::Disconnected { session } => {
                 say!(info, "link: phone disconnected, session {session}");
-                self.session.closed();
+                self.reception.disconnected(now);
+                self.reception.closed(SessionId(session));
                 self.closed = Some(session);
                 // The nonce is of one connection: the next phone reads another.
-                self.renew_info();
+                self.renew_nonce();
+                self.show_info();
             }
             LinkEvent::Mtu { session, mtu } => {
-                if self.session.id() == Some(SessionId(session)) {
-                    self.session.set_mtu(Mtu::clamped(mtu));
+                if self.is_open(session) {
+                    self.reception.session().set_mtu(Mtu::clamped(mtu));
                 }
             }
             LinkEvent::Frame { session, bytes } => {
-                if self.session.id() == Some(SessionId(session)) {
-                    let received = self.session.receive(now, bytes);
+                if self.is_open(session) {
+                    let received = self.reception.receive(now, bytes);
                     self.received(session, received);
                 }
             }
             // The session sees the gap in the frames' numbers, or the silence after the last, and drops the message.
             LinkEvent::Overflow { session } => say!(warn, "link: frames lost, session {session}"),
+            LinkEvent::Paced { interval_us, .. } => {
+                let interval = Duration::from_micros(u64::from(interval_us));
+                self.reception.paced(now, interval);
+            }
+            LinkEvent::Security { level, bonded, .. } => {
+                say!(info, "link: security level {level}, bonded: {bonded}");
+            }
+            LinkEvent::Magnet { held } => {
+                self.reception.magnet(now, held);
+                say!(info, "link: magnet {}", if held { "held" } else { "gone" });
+            }
             LinkEvent::Unknown => say!(error, "link: unknown event"),
         }
+    }
+
+    fn is_open(&mut self, session: u32) -> bool {
+        self.reception.session().id() == Some(SessionId(session))
+    }
+
+    // Not merged with its caller: the keys are to leave the stack.
+    #[inline(never)]
+    fn connected(&mut self, now: CarrierTime, session: u32, mtu: u16, bonded: bool) {
+        say!(info, "link: phone connected, session {session}");
+        self.response_set = false;
+        let id = SessionId(session);
+        self.reception.connected(now, id, bonded, self.nonce);
+        let mut ephemeral = [0; KEY_BYTES];
+        if self.speechless || system::random(&mut ephemeral).is_err() {
+            say!(error, "link: no random numbers, nobody is let in");
+            let _ = link::disconnect(session);
+            return;
+        }
+        let info = self.info();
+        self.reception
+            .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(ephemeral));
     }
 
     fn received(&mut self, session: u32, received: Received) {
         match received {
             Received::Nothing => {}
+            Received::Opened(caller) => {
+                say!(
+                    info,
+                    "link: session {session} is open, role {}, slot {}",
+                    caller.role.name(),
+                    caller.slot
+                );
+            }
             Received::Request(request) => {
                 let id = request.id;
-                if message::send(Queue::Commands, &FromLink::Request { session, request }).is_err()
-                {
+                let Some(caller) = self.reception.session().caller() else {
+                    return;
+                };
+                let order = FromLink::Request {
+                    session,
+                    caller,
+                    request,
+                };
+                if message::send(Queue::Commands, &order).is_err() {
                     let busy = Answer {
                         id,
                         outcome: Outcome::Refused(Refused::Busy),
@@ -151,13 +217,14 @@ impl Link {
             }
             // The phone shows why; the text with its quantities would cost room here.
             Received::Refused { id, refused: _ } => say!(warn, "link: request {id} refused"),
+            Received::Denied(_) => say!(warn, "link: denied, session {session}"),
             Received::Dropped(reason) => say!(warn, "link: message dropped: {reason}"),
         }
     }
 
     /// Answers what was refused here.
     fn answer(&mut self, session: u32, answer: &Answer) {
-        let answered = self.session.answer(SessionId(session), answer);
+        let answered = self.reception.session().answer(SessionId(session), answer);
         note(answer.id, answered);
     }
 
@@ -167,11 +234,34 @@ impl Link {
         while let Some((message, rest)) = message::receive_for_link(&mut buffer) {
             match message {
                 ToLink::Answer { session, id } => {
-                    let answered = self.session.answer_encoded(SessionId(session), id, rest);
+                    let session = SessionId(session);
+                    let answered = self.reception.session().answer_encoded(session, id, rest);
                     note(id, answered);
                 }
                 ToLink::Shown(shown) => self.show(shown),
+                ToLink::Keys { passkey } => self.take_keys(passkey, rest),
+                ToLink::Card => {
+                    if let Err(error) = link::set_card(rest) {
+                        say!(warn, "link: emergency card: {error}");
+                    }
+                }
             }
+        }
+        // Keys have passed through it.
+        buffer.fill(0);
+        core::hint::black_box(&buffer);
+    }
+
+    // Not merged with its caller: the keys are to leave the stack.
+    #[inline(never)]
+    fn take_keys(&mut self, passkey: Option<u32>, encoded: &[u8]) {
+        let Ok(keys) = postcard::from_bytes::<Keyring>(encoded) else {
+            say!(error, "link: the keys cannot be read");
+            return;
+        };
+        self.reception.change_keys(now(), |keyring| *keyring = keys);
+        if let Err(error) = link::set_passkey(passkey) {
+            say!(warn, "link: passkey: {error}");
         }
     }
 
@@ -179,15 +269,36 @@ impl Link {
         if let Err(error) = link::set_status_changed(shown.flags) {
             say!(warn, "link: status changed: {error}");
         }
-        if self.situation.lifecycle != shown.lifecycle {
-            self.situation.lifecycle = shown.lifecycle;
-            self.session.set_situation(self.situation);
-            self.show_info();
+        let before = self.situation;
+        self.situation.lifecycle = shown.lifecycle;
+        self.situation.alarm = shown.alarm;
+        self.situation_changed(before);
+    }
+
+    fn situation_changed(&mut self, before: Situation) {
+        if self.situation == before {
+            return;
         }
+        self.reception.session().set_situation(self.situation);
+        if self.situation.armed != before.armed {
+            link::set_armed(self.situation.armed);
+            self.card_at = None;
+        }
+        self.show_info();
     }
 
     /// What has to be done by the clock.
     fn look_after(&mut self, now: CarrierTime) {
+        self.reception.pass_time(now);
+        let before = self.situation;
+        self.situation.armed = self.reception.is_armed(now);
+        self.situation_changed(before);
+        if let Some((SessionId(session), over)) = self.reception.look(now) {
+            say!(info, "link: session {session} ends: {}", over_text(over));
+            let _ = link::disconnect(session);
+        }
+        self.show_itself(now);
+        self.renew_card(now);
         if let Some(session) = self.closed
             && message::send(Queue::Commands, &FromLink::Closed { session }).is_ok()
         {
@@ -201,22 +312,53 @@ impl Link {
                 "link: {lost} commands and answers found no room since boot"
             );
         }
-        if let Some(reason) = self.session.tick(now) {
+        if let Some(reason) = self.reception.session().tick(now) {
             say!(warn, "link: message dropped: {reason}");
+        }
+    }
+
+    fn show_itself(&mut self, now: CarrierTime) {
+        let advertise = self.reception.advertise(now);
+        if self.advertising == Some(advertise) {
+            return;
+        }
+        let how = match advertise {
+            Advertise::No => Advertising::Off,
+            Advertise::BondedOnly => Advertising::BondedOnly,
+            Advertise::Slow => Advertising::Slow,
+            Advertise::Fast => Advertising::Fast,
+        };
+        match link::set_advertising(how) {
+            Ok(()) => self.advertising = Some(advertise),
+            Err(error) => say!(warn, "link: advertising: {error}"),
+        }
+    }
+
+    /// Whoever holds a magnet over the pump reads how it is now.
+    fn renew_card(&mut self, now: CarrierTime) {
+        if !self.situation.armed {
+            return;
+        }
+        let is_new = self
+            .card_at
+            .is_some_and(|at| now.saturating_since(at) < CARD_AGE);
+        if !is_new && message::send(Queue::Commands, &FromLink::Card).is_ok() {
+            self.card_at = Some(now);
         }
     }
 
     /// Makes Response hold what the session shows.
     fn show_response(&mut self) {
-        let Some(SessionId(session)) = self.session.id() else {
+        let session = self.reception.session();
+        let Some(SessionId(id)) = session.id() else {
             return;
         };
-        let shown = if let Some(fragment) = self.session.indication() {
+        let shown = if let Some(fragment) = session.indication() {
             self.response_set = true;
-            link::set_response(session, fragment)
-        } else if self.response_set && self.session.response().is_empty() {
+            link::set_response(id, fragment)
+        } else if self.response_set && session.response().is_empty() {
             self.response_set = false;
-            link::set_response(session, &[])
+            link::set_response(id, &[])
         } else {
             Ok(())
         };
@@ -225,25 +367,37 @@ impl Link {
         }
     }
 
-    /// Info with fresh random bytes.
-    fn renew_info(&mut self) {
-        if let Err(error) = system::random(&mut self.nonce) {
+    fn renew_nonce(&mut self) {
+        let renewed = system::random(&mut self.nonce);
+        if let Err(error) = renewed {
             say!(error, "link: no random numbers: {error}");
         }
-        self.show_info();
+        self.speechless = renewed.is_err();
+    }
+
+    fn info(&self) -> Info {
+        let Situation {
+            lifecycle, armed, ..
+        } = self.situation;
+        Info::new(CAPABILITIES, self.nonce, lifecycle, armed)
     }
 
     fn show_info(&self) {
-        let Situation { lifecycle, armed } = self.situation;
-        let info = Info::new(CAPABILITIES, self.nonce, lifecycle, armed);
         let mut buffer = [0; Info::LIMIT];
-        let set = match info.encode(&mut buffer) {
+        let set = match self.info().encode(&mut buffer) {
             Some(bytes) => link::set_info(bytes).is_ok(),
             None => false,
         };
         if !set {
             say!(error, "link: Info cannot be set");
         }
+    }
+}
+
+const fn over_text(over: Over) -> &'static str {
+    match over {
+        Over::Session(reason) => reason.text(),
+        Over::NoSession => "none was opened in time",
     }
 }
 

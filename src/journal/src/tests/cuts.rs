@@ -110,7 +110,7 @@ fn world_after(seed: u64, count: u32) -> World {
 
 #[test]
 fn first_start_survives_a_cut_at_every_operation() {
-    let blank = VirtualFlash::with_sizes([0x5000, 0x2000, 0x2000, 0x2000]);
+    let blank = VirtualFlash::with_sizes([0x5000, 0x2000, 0x3000, 0x3000]);
     let (journal, _) = Journal::open(blank.clone()).unwrap();
     let operations = journal.flash().operations();
     assert!(operations > 10);
@@ -262,4 +262,47 @@ fn erase_operations(world: &World, step: &Step) -> Vec<u64> {
             erases(&after) > erases(&before)
         })
         .collect()
+}
+
+/// More than a page of state, as a finished pump has it: what is live is on two pages, and making room moves one of them or both.
+///
+/// Requirement: AC-5, R-7
+#[test]
+fn a_cut_at_every_operation_of_a_large_state_leaves_old_or_new() {
+    let mut world = World::on(VirtualFlash::with_sizes([0x5000, 0x2000, 0x3000, 0x3000]));
+    let mut random = Random(11);
+    let lengths = [700, 19, 3, 180, 440, 300, 280, 160, 300, 150, 110, 530, 40];
+    let mut put = |world: &World, number: u32| {
+        let place = usize::try_from(random.below(13)).unwrap();
+        let filler = [0xFF, 0x00][usize::try_from(random.below(2)).unwrap()];
+        let mut body = number.to_le_bytes().to_vec();
+        body.resize(lengths[place].max(4), filler);
+        let step = Step::Put(Kind(16 + u16::try_from(place).unwrap()), body);
+        let mut after = world.clone();
+        after.apply(&step);
+        (step, after)
+    };
+    for number in 0..150 {
+        (_, world) = put(&world, number);
+    }
+    let mut tally = Tally::default();
+    let mut turns = [0, 0];
+    let mut number = 1_000;
+    while turns[0] < 3 * seeds(1).end || turns[1] == 0 {
+        number += 1;
+        let (step, after) = put(&world, number);
+        // One page erase in each bank, or two.
+        let erased = erases(&after) - erases(&world);
+        let turn = &mut turns[usize::from(erased > 2)];
+        if erased > 0 && (*turn == 0 || erased == 2 && *turn < 3 * seeds(1).end) {
+            *turn += 1;
+            cut_everywhere(&world, &step, &mut tally, 130);
+        }
+        world = after;
+        assert!(number < 5_000, "{turns:?}");
+    }
+    println!(
+        "{} cuts and {} second cuts of a large state",
+        tally.cuts, tally.second_cuts
+    );
 }

@@ -45,7 +45,7 @@ fn values_are_items_with_the_kind_before_them() {
     let mut world = World::small();
     world.apply(&Step::Put(crate::Kind(0x1234), std::vec![0x22; 8]));
     for partition in [Partition::StateA, Partition::StateB] {
-        assert_eq!(world.journal.flash_mut().size(partition), 2 * PAGE);
+        assert_eq!(world.journal.flash_mut().size(partition), 3 * PAGE);
         let contents = world.journal.flash().contents(partition);
         assert_eq!(contents[..4], [0; 4]);
         let key = contents

@@ -330,9 +330,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Two pages for each partition, a third for the events.
+    /// Two pages of checkpoints, and three for each other.
     pub(crate) fn small() -> Self {
-        Self::on(VirtualFlash::with_sizes([0x5000, 0x2000, 0x2000, 0x2000]))
+        Self::on(VirtualFlash::with_sizes([0x5000, 0x2000, 0x3000, 0x3000]))
     }
 
     pub(crate) fn on(flash: VirtualFlash) -> Self {

@@ -10,18 +10,64 @@ use std::vec::Vec;
 
 use protocol::{
     AlarmIntervals, AlarmState, Amount, BolusAvailability, BolusDenial, BridgePlan, BridgeStatus,
-    Bytes, Catheter, ClinicianBolus, Command, Commissioning, Commit, Component, DeliveryState,
-    DiaryEntry, Digest, Dose, DrugTotal, Field, Fill, Finding, FlexStep, FlexWeek, HospitalLibrary,
-    JobKind, JobStatus, LibraryEntry, LibraryFault, LimitKind, Limits, List, LogBytes, LogName,
-    LogPart, Malformed, Mode, NotNow, Outcome, PathStatus, PatientBolus, PeriodCap, Prime, Program,
-    Refill, RefillDates, RefillLimit, RefillStep, Refills, Refused, Response, ScheduleFault,
-    ServiceState, ServiceStatus, SetClock, SetZone, Shown, Slug, Staged, Status, TherapyStatus,
-    TrialStatus,
+    Bytes, Catheter, ClinicianBolus, Command, Commissioning, Commit, Component, Credentials,
+    DeliveryState, Denied, DiaryEntry, Digest, Dose, DrugTotal, ENROLMENT_SLOT, Field, Fill,
+    Finding, Fingerprint, FlexStep, FlexWeek, HospitalLibrary, Info, JobKind, JobStatus, KeyEntry,
+    KeyGrant, Keyring, LibraryEntry, LibraryFault, Lifecycle, LimitKind, Limits, List, LogBytes,
+    LogName, LogPart, Malformed, Mode, NotAllowed, NotNow, Outcome, PathStatus, PatientBolus,
+    PeriodCap, Prime, Program, PublicKey, Refill, RefillDates, RefillLimit, RefillStep, Refills,
+    Refused, Response, Role, ScheduleFault, Secret, ServiceState, ServiceStatus, SetClock, SetZone,
+    Shown, Slot, Slug, Staged, Status, TherapyStatus, TrialStatus,
 };
 use units::{
     AlarmKind, Clock, Drug, Duration, FaultPolicy, OverrideReason, Per, PrimeKind, PumpKind,
     WallTime,
 };
+
+/// A secret that tests can write down.
+pub fn secret(byte: u8) -> Secret {
+    Secret::new([byte; 32])
+}
+
+/// What a phone reads on a connection whose random bytes are these.
+pub fn info(nonce: u8) -> Info {
+    Info::new(0, [nonce; 8], Lifecycle::InService, false)
+}
+
+/// The slot of each role in the [`keyring`].
+fn slot_of(role: Role) -> u8 {
+    match role {
+        Role::Enrolling => ENROLMENT_SLOT,
+        Role::Clinician => 0,
+        Role::Patient => 1,
+        Role::Emergency => 2,
+        Role::Service => 3,
+    }
+}
+
+/// What a phone in this role holds; its pump holds the [`keyring`].
+pub fn credentials(role: Role) -> Credentials {
+    let slot = slot_of(role);
+    Credentials::new(
+        slot,
+        secret(slot.wrapping_add(10)),
+        secret(slot.wrapping_add(50)),
+        secret(1).public_key(),
+    )
+}
+
+/// A key for every role.
+pub fn keyring() -> Keyring {
+    let mut keyring = Keyring::new();
+    keyring.set_pump(secret(1));
+    for role in Role::ALL {
+        let credentials = credentials(role);
+        let public_key = (role != Role::Enrolling).then_some(*credentials.public());
+        let slot = Slot::new(role, public_key, credentials.preshared().clone(), 0);
+        keyring.set(credentials.slot(), Some(slot));
+    }
+    keyring
+}
 
 pub const BACLOFEN: Component = Component {
     drug: Drug::Baclofen,
@@ -346,6 +392,31 @@ pub fn commands() -> Vec<Command> {
             score: 6,
         }),
         Command::ExtendTrial { days: 3 },
+        Command::GrantKey(KeyGrant {
+            slot: 1,
+            role: Role::Patient,
+            public_key: PublicKey([6; 32]),
+            preshared: secret(7),
+        }),
+        Command::RevokeKey { slot: 1 },
+        Command::ReadKeys,
+    ])
+}
+
+/// Everything the pump denies.
+pub fn denied() -> Vec<Denied> {
+    Vec::from([
+        Denied::UnknownVersion {
+            version: 0,
+            known: 1,
+        },
+        Denied::Malformed,
+        Denied::NotAdmitted,
+        Denied::NotArmed,
+        Denied::ConnectionUsed,
+        Denied::NoSession,
+        Denied::NotSealed,
+        Denied::Repeated { last: 3 },
     ])
 }
 
@@ -356,7 +427,11 @@ pub fn shown() -> Shown {
 /// One of every refusal, in wire order, and every text of those that have several.
 pub fn refusals() -> Vec<Refused> {
     let mut refusals = Vec::from([
-        Refused::NotAllowed,
+        Refused::NotAllowed {
+            because: NotAllowed::Role {
+                role: Role::Patient,
+            },
+        },
         Refused::NothingStaged,
         Refused::DigestMismatch,
         Refused::StageExpired,
@@ -369,11 +444,7 @@ pub fn refusals() -> Vec<Refused> {
             highest: 24_000_000,
         },
         Refused::BadMessage(Malformed::Undecodable),
-        Refused::UnknownVersion {
-            version: 9,
-            known: 0,
-        },
-        Refused::StaleIdentifier { last: 3 },
+        Refused::NumberUsed { last: 3 },
         Refused::OverLimit {
             limit_kind: LimitKind::DayNanograms,
             drug: Drug::Morphine,
@@ -416,10 +487,22 @@ pub fn refusals() -> Vec<Refused> {
     ]);
     refusals.extend(
         [
+            NotAllowed::Lifecycle {
+                lifecycle: Lifecycle::EndOfService,
+            },
+            NotAllowed::Presence,
+            NotAllowed::Alarm,
+            NotAllowed::Key,
+        ]
+        .map(|because| Refused::NotAllowed { because }),
+    );
+    refusals.extend(
+        [
             Malformed::TrailingBytes,
             Malformed::NotCanonical,
             Malformed::UnknownCommand { number: 77 },
-            Malformed::IdentifierZero,
+            Malformed::Identifier,
+            Malformed::Numbered,
         ]
         .map(Refused::BadMessage),
     );
@@ -539,6 +622,12 @@ pub fn outcomes() -> Vec<Outcome> {
             entries: List::of([refill]),
         }),
         Outcome::AlreadyDone { number: 8 },
+        Outcome::Keys(List::of([KeyEntry {
+            slot: 0,
+            role: Role::Clinician,
+            fingerprint: Fingerprint([1, 2, 3, 4, 5, 6, 7, 8]),
+            last_number: 12,
+        }])),
     ])
 }
 

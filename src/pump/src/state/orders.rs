@@ -13,6 +13,7 @@
 
 use core::ops::RangeInclusive;
 
+use super::keys::KeyChange;
 use super::{PERSIST_LIMIT, Pump, append, content_of};
 use crate::actions::{Action, Actions};
 use crate::commissioning::CommissioningRecord;
@@ -27,8 +28,8 @@ use protocol::order::{
 use protocol::status::{changed, fault};
 use protocol::therapy::BolusDenial;
 use protocol::{
-    Command, Field, LibraryFault, LimitKind, NotNow, Outcome, RefillStep, Refused, Request,
-    SessionId,
+    Caller, Command, Field, LibraryFault, LimitKind, NotAllowed, NotNow, Outcome, RefillStep,
+    Refused, Request, Role, SessionId,
 };
 use therapy::{
     Alarm, AlarmIntervals, AlarmState, Asked, BolusTime, CalibrationRefusal, CancelReason,
@@ -42,10 +43,16 @@ use units::{
     AlarmKind, Concentration, Drug, Duration, Mass, Now, OverrideReason, PumpTime, Volume,
 };
 
-/// Key slot of whoever speaks, until there are sessions with keys.
-const SLOT: u8 = 0;
 /// Longest encoded hospital library that is taken, bytes.
 const LIBRARY_BYTES: usize = 400;
+
+/// Who asks, and under which number the answer goes back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) session: SessionId,
+    pub(super) id: u32,
+    pub(super) caller: Caller,
+}
 
 /// An order that waits for the journal.
 #[derive(Clone, Debug)]
@@ -54,7 +61,7 @@ pub(super) struct Pending {
     state: StateKind,
     deadline: PumpTime,
     /// Who waits; nobody for what the program itself asks for.
-    asked: Option<(SessionId, u32)>,
+    asked: Option<Asker>,
     /// Somebody has cancelled it meanwhile: it is spent, and not given.
     cancelled: bool,
     work: Work,
@@ -63,7 +70,7 @@ pub(super) struct Pending {
 /// What is done when it is durable, and what is undone when it is not.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it, and no heap")]
-enum Work {
+pub(super) enum Work {
     /// A bolus or prime starts.
     Start {
         order: JobOrder,
@@ -78,11 +85,20 @@ enum Work {
     Care(CareRecord),
     Commissioning(Option<CommissioningRecord>),
     Library(therapy::Library),
+    Keys(KeyChange),
 }
 
 impl Pending {
     pub(super) const fn state(&self) -> StateKind {
         self.state
+    }
+
+    /// The key that is still in force, if it is keys that are to be changed.
+    pub(super) const fn key_change(&self) -> Option<&KeyChange> {
+        match &self.work {
+            Work::Keys(change) => Some(change),
+            _ => None,
+        }
     }
 }
 
@@ -112,10 +128,15 @@ impl Pump {
         &mut self,
         now: Now,
         session: SessionId,
+        caller: Caller,
         request: &Request,
         actions: &mut Actions,
     ) -> Option<Outcome> {
-        let asked = (session, request.id);
+        let asked = Asker {
+            session,
+            id: request.id,
+            caller,
+        };
         let said: Option<Said> = match &request.command {
             Command::Interrogate => Some(Ok(self.status_outcome(now))),
             Command::Stage(program) => Some(Ok(self.stage(now, session, program))),
@@ -145,7 +166,7 @@ impl Pump {
                 None
             }
             Command::SetClock(wanted) => Some(Ok(self.set_clock(now, session, wanted, actions))),
-            Command::ReadTherapy => Some(Ok(self.therapy_outcome(now))),
+            Command::ReadTherapy => Some(Ok(self.therapy_outcome(now, caller.slot))),
             Command::ReadPath => Some(Ok(self.path_outcome())),
             Command::ReadLibrary { drug } => Some(Ok(self.library_outcome(*drug))),
             Command::ReadRefills { from } => Some(self.refills_outcome(*from)),
@@ -158,7 +179,8 @@ impl Pump {
                 actions.push(Action::Tone(Alarm::of(kind).sound(self.kind)));
                 Some(Ok(Outcome::Done))
             }
-            Command::CancelBolus => Some(Ok(self.cancel_bolus(now, actions))),
+            Command::ReadKeys => Some(Ok(self.keys_outcome())),
+            Command::CancelBolus => Some(self.cancel_bolus_for(now, caller.role, actions)),
             Command::EmergencyMinimumRate => Some(Ok(self.emergency(session, now, actions))),
             command => match self.lasting_order(now, asked, command, actions) {
                 Ok(outcome) => outcome.map(Ok),
@@ -173,19 +195,21 @@ impl Pump {
     fn lasting_order(
         &mut self,
         now: Now,
-        asked: (SessionId, u32),
+        asked: Asker,
         command: &Command,
         actions: &mut Actions,
     ) -> Result<Option<Outcome>, Refused> {
         // One that was carried out is not refused because another is pending.
-        if let Some(outcome) = self.ordered_before(command) {
+        if let Some(outcome) = self.ordered_before(asked.caller.slot, command) {
             return outcome.map(Some);
         }
         if self.is_busy() {
             return Err(Refused::Busy);
         }
-        let (session, _) = asked;
+        let session = asked.session;
         match command {
+            Command::GrantKey(grant) => return self.grant_key(now, asked, grant, actions),
+            Command::RevokeKey { slot } => return self.revoke_key(now, asked, *slot, actions),
             Command::PatientBolus { number } => {
                 return Ok(self.patient_bolus(now, asked, *number, actions));
             }
@@ -268,7 +292,7 @@ impl Pump {
             }
             other => {
                 let before = self.care.clone();
-                self.care_order(now, session, other, actions)?;
+                self.care_order(now, asked, other, actions)?;
                 self.pend(
                     StateKind::Care,
                     Some(asked),
@@ -282,16 +306,16 @@ impl Pump {
     }
 
     /// What becomes of a numbered order that was made before.
-    fn ordered_before(&self, command: &Command) -> Option<Result<Outcome, Refused>> {
+    fn ordered_before(&self, slot: u8, command: &Command) -> Option<Result<Outcome, Refused>> {
         let number = match command {
             Command::PatientBolus { number } => *number,
             Command::ClinicianBolus(order) => order.number,
             Command::Prime(order) => order.number,
             _ => return None,
         };
-        match self.boluses.numbers.look_up(SLOT, number) {
+        match self.boluses.numbers.look_up(slot, number) {
             RequestNumber::New => {
-                let next = self.last_number().saturating_add(1);
+                let next = self.last_number(slot).saturating_add(1);
                 (number != next).then_some(Err(Refused::OutOfRange {
                     field: Field::JobNumber,
                     value: u64::from(number),
@@ -309,9 +333,9 @@ impl Pump {
         }
     }
 
-    /// Number of the last order for a bolus or prime.
-    pub(super) fn last_number(&self) -> u32 {
-        self.boluses.numbers.newest(SLOT)
+    /// Number of the last order for a bolus or prime that this slot has given.
+    pub(super) fn last_number(&self, slot: u8) -> u32 {
+        self.boluses.numbers.newest(slot)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -331,10 +355,10 @@ impl Pump {
         self.jobs.newest().saturating_add(1)
     }
 
-    fn pend(
+    pub(super) fn pend(
         &mut self,
         state: StateKind,
-        asked: Option<(SessionId, u32)>,
+        asked: Option<Asker>,
         work: Work,
         now: Now,
         actions: &mut Actions,
@@ -347,6 +371,9 @@ impl Pump {
             self.discard_staged();
         }
         self.dirty.remove(state);
+        if asked.is_some() {
+            self.write_numbers(now, actions);
+        }
         let ticket = self.persist(state, actions);
         let deadline = now.pump.saturating_add(PERSIST_LIMIT);
         self.pending = Some(Pending {
@@ -390,9 +417,13 @@ impl Pump {
                 }
                 Outcome::Done
             }
+            Work::Keys(change) => {
+                self.keys_changed(pending.asked, &change, actions);
+                Outcome::Done
+            }
             Work::Path(_) | Work::Care(_) | Work::Commissioning(_) => Outcome::Done,
         };
-        if let Some((session, id)) = pending.asked {
+        if let Some(Asker { session, id, .. }) = pending.asked {
             actions.answer(session, super::answer(id, outcome));
         }
     }
@@ -404,6 +435,19 @@ impl Pump {
             .is_some_and(|pending| pending.ticket == ticket)
         {
             self.undo(now, actions);
+        }
+    }
+
+    /// The number of an order could not be made durable: then it is not done either, so that it is never done twice.
+    pub(super) fn number_failed(&mut self, now: Now, actions: &mut Actions) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.asked.is_some())
+        {
+            self.undo(now, actions);
+            // Its own record can land behind this: what is in force is written at once.
+            self.retry_at = now.pump;
         }
     }
 
@@ -448,8 +492,9 @@ impl Pump {
                 }
             }
             Work::Library(before) => self.library = before,
+            Work::Keys(change) => self.access.undo(change),
         }
-        if let Some((session, id)) = pending.asked {
+        if let Some(Asker { session, id, .. }) = pending.asked {
             let outcome = Outcome::Refused(Refused::NotDone);
             actions.answer(session, super::answer(id, outcome));
         }
@@ -566,7 +611,7 @@ impl Pump {
     fn patient_bolus(
         &mut self,
         now: Now,
-        asked: (SessionId, u32),
+        asked: Asker,
         number: u32,
         actions: &mut Actions,
     ) -> Option<Outcome> {
@@ -574,9 +619,9 @@ impl Pump {
             Ok((grant, order)) => {
                 let before = self.boluses.clone();
                 self.boluses.window.record(&grant);
-                self.spend(&order, Some(number));
+                self.spend(&order, Some((asked.caller.slot, number)));
                 append(
-                    Some(asked.0),
+                    Some(asked.session),
                     Record::BolusGranted { id: order.id() },
                     actions,
                 );
@@ -590,7 +635,9 @@ impl Pump {
                 self.pend(StateKind::Boluses, Some(asked), work, now, actions);
                 None
             }
-            Err(denial) => Some(self.deny(now, asked.0, number, wire_denial(&denial), actions)),
+            Err(denial) => {
+                Some(self.deny(now, asked.session, number, wire_denial(&denial), actions))
+            }
         }
     }
 
@@ -628,11 +675,11 @@ impl Pump {
     }
 
     /// From here on it is spent, whether it is given or not.
-    fn spend(&mut self, order: &JobOrder, number: Option<u32>) {
-        if let Some(number) = number {
+    fn spend(&mut self, order: &JobOrder, number: Option<(u8, u32)>) {
+        if let Some((slot, number)) = number {
             self.boluses
                 .numbers
-                .decided(SLOT, number, RequestOutcome::Granted { job: order.id() });
+                .decided(slot, number, RequestOutcome::Granted { job: order.id() });
         }
         self.boluses.newest_job = order.id();
         self.boluses.suspended = self.jobs.running().map(|job| *job.order());
@@ -642,7 +689,7 @@ impl Pump {
     fn clinician_bolus(
         &mut self,
         now: Now,
-        asked: (SessionId, u32),
+        asked: Asker,
         wanted: &BolusOrder,
         actions: &mut Actions,
     ) -> Result<Option<Outcome>, Refused> {
@@ -684,7 +731,7 @@ impl Pump {
             let denial = wire_denial(&denial);
             return Ok(Some(self.deny(
                 now,
-                asked.0,
+                asked.session,
                 wanted.number,
                 denial,
                 actions,
@@ -719,9 +766,9 @@ impl Pump {
         self.boluses
             .window
             .record_other(CountedBolus::Clinician, powered, &masses);
-        self.spend(&order, Some(wanted.number));
+        self.spend(&order, Some((asked.caller.slot, wanted.number)));
         append(
-            Some(asked.0),
+            Some(asked.session),
             Record::BolusGranted { id: order.id() },
             actions,
         );
@@ -774,7 +821,7 @@ impl Pump {
     fn start_prime(
         &mut self,
         now: Now,
-        asked: (SessionId, u32),
+        asked: Asker,
         wanted: &PrimeOrder,
         actions: &mut Actions,
     ) -> Result<Option<Outcome>, Refused> {
@@ -840,7 +887,7 @@ impl Pump {
             .record_other(CountedBolus::Prime, powered, &masses);
         self.boluses.last_prime = Some(powered);
         self.boluses.interrupted_prime = Some(prime.interrupted(Volume::ZERO));
-        self.spend(&order, Some(wanted.number));
+        self.spend(&order, Some((asked.caller.slot, wanted.number)));
         if wanted.catheter_aspirated
             && let Some(record) = &mut self.path
         {
@@ -1068,6 +1115,22 @@ impl Pump {
         }
     }
 
+    /// A patient ends patient boluses only.
+    fn cancel_bolus_for(&mut self, now: Now, role: Role, actions: &mut Actions) -> Said {
+        let waiting = match self.pending.as_ref().map(|pending| &pending.work) {
+            Some(Work::Start { order, .. }) => Some(order),
+            _ => None,
+        };
+        let ended = waiting.or(self.jobs.running().map(therapy::Job::order));
+        if role == Role::Patient && ended.is_some_and(|order| order.kind() != JobKind::PatientBolus)
+        {
+            return Err(Refused::NotAllowed {
+                because: NotAllowed::Role { role },
+            });
+        }
+        Ok(self.cancel_bolus(now, actions))
+    }
+
     fn cancel_bolus(&mut self, now: Now, actions: &mut Actions) -> Outcome {
         if self.void_waiting_bolus() {
             return Outcome::Done;
@@ -1185,10 +1248,11 @@ impl Pump {
     fn care_order(
         &mut self,
         now: Now,
-        session: SessionId,
+        asked: Asker,
         command: &Command,
         actions: &mut Actions,
     ) -> Result<(), Refused> {
+        let session = asked.session;
         let powered = self.powered(now.pump);
         match command {
             Command::AcknowledgeAlarm { alarm } => {
@@ -1248,7 +1312,7 @@ impl Pump {
                     .defer(powered.saturating_add(length), powered);
                 append(Some(session), Record::MriMode { on: true }, actions);
             }
-            Command::SetZone(wanted) => self.set_zone(session, wanted, actions)?,
+            Command::SetZone(wanted) => self.set_zone(asked, wanted, actions)?,
             Command::DiaryEntry(entry) => self.diary(session, entry, actions)?,
             Command::ExtendTrial { days } => {
                 let Some(trial) = self.care.trial else {
@@ -1269,7 +1333,13 @@ impl Pump {
                 );
             }
             // Everything else was dealt with before.
-            _ => return Err(Refused::NotAllowed),
+            _ => {
+                return Err(Refused::NotAllowed {
+                    because: NotAllowed::Role {
+                        role: asked.caller.role,
+                    },
+                });
+            }
         }
         Ok(())
     }
@@ -1318,7 +1388,7 @@ impl Pump {
 
     fn set_zone(
         &mut self,
-        session: SessionId,
+        asked: Asker,
         wanted: &SetZone,
         actions: &mut Actions,
     ) -> Result<(), Refused> {
@@ -1341,8 +1411,13 @@ impl Pump {
             to: zone,
             clinicians: self.care.clinicians_zone,
         };
-        // Without a reason only summer time's hour, whoever asks.
-        let by = ClockSetter::Clinician;
+        // A reason is a clinician's. Without one, and on a patient's phone, only summer time's hour.
+        let clinician = asked.caller.role == Role::Clinician;
+        let by = if clinician {
+            ClockSetter::Clinician
+        } else {
+            ClockSetter::Patient
+        };
         judge_correction(change, Duration::ZERO, by, wanted.reason).map_err(
             |refusal| match refusal {
                 ClockRefusal::NotSummerTime { .. } | ClockRefusal::TooFarFromClinicians { .. } => {
@@ -1354,7 +1429,7 @@ impl Pump {
             },
         )?;
         append(
-            Some(session),
+            Some(asked.session),
             Record::TimeZoneChanged {
                 before_min: self.care.zone.minutes(),
                 after_min: zone.minutes(),
@@ -1362,7 +1437,7 @@ impl Pump {
             actions,
         );
         self.care.zone = zone;
-        if wanted.reason.is_some() {
+        if clinician && wanted.reason.is_some() {
             self.care.clinicians_zone = zone;
         }
         self.status_changed |= changed::CLOCK;
@@ -1474,7 +1549,7 @@ impl Pump {
     fn load_library(
         &mut self,
         now: Now,
-        asked: (SessionId, u32),
+        asked: Asker,
         part: &LibraryPart,
         actions: &mut Actions,
     ) -> Result<Option<Outcome>, Refused> {
@@ -1523,7 +1598,7 @@ impl Pump {
                 })
             })?;
         append(
-            Some(asked.0),
+            Some(asked.session),
             Record::LibraryLoaded {
                 version: part.version,
                 checksum: part.checksum,

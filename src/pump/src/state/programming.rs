@@ -487,6 +487,7 @@ impl Pump {
             return refused(Refused::ReasonNeeded);
         }
         let record = self.record_of(now, &proposal);
+        self.write_numbers(now, actions);
         let ticket = self.persist(StateKind::Program, actions);
         let stops = proposal.prescription.is_stopped();
         if stops {

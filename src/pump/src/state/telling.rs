@@ -12,13 +12,15 @@ use protocol::therapy::{
     ServiceState, ServiceStatus, Slug, TherapyStatus, TrialStatus,
 };
 use protocol::{
-    Component, DeliveryState, Field, Lifecycle, Limits, List, Outcome, Refused, Status,
+    CardBolus, Component, DeliveryState, EmergencyCard, Field, Fingerprint, Lifecycle, Limits,
+    List, Outcome, Refused, Status,
 };
 use therapy::{
-    AlarmState, DiaryPeriod, DrugEntry, Fault, Fill, Forecast, JobKind, KindRules, RefillCaps,
-    RefillLimit as Limit, Response, ServiceLimits, ServicePhase, Titration,
+    Alarm, AlarmClass, AlarmSet, AlarmState, DiaryPeriod, DrugEntry, Fault, Fill, Forecast,
+    JobKind, KindRules, RefillCaps, RefillLimit as Limit, Response, ServiceLimits, ServicePhase,
+    Titration,
 };
-use units::{AlarmKind, Date, Drug, Duration, Flow, Now, PumpKind, Volume};
+use units::{AlarmKind, Date, Drug, Duration, Flow, Mass, Now, PumpKind, Volume};
 
 impl Pump {
     /// Deliverable volume left, by `at_most`; none while no fill is known.
@@ -100,7 +102,7 @@ impl Pump {
 
     /// What therapy is doing.
     #[inline(never)]
-    pub(super) fn therapy_outcome(&self, now: Now) -> Outcome {
+    pub(super) fn therapy_outcome(&self, now: Now, slot: u8) -> Outcome {
         let powered = self.powered(now.pump);
         let mri = self.care.mri.until();
         Outcome::Therapy(TherapyStatus {
@@ -117,7 +119,7 @@ impl Pump {
                 Response::BasalOnly | Response::Normal => WireResponse::Normal,
             },
             fault_policy: self.policy(),
-            last_number: self.last_number(),
+            last_number: self.last_number(slot),
             storing: self.storing(),
             job: self.job_status(now),
             bolus: self.availability(now),
@@ -291,6 +293,59 @@ impl Pump {
         }
     }
 
+    /// Whether a critical alarm is active: a test tone must not be taken for it.
+    #[must_use]
+    pub fn critical_alarm(&self) -> bool {
+        self.care
+            .alarms
+            .sounding()
+            .iter()
+            .any(|alarm| Alarm::of(alarm).class == AlarmClass::Critical)
+    }
+
+    /// What whoever treats the patient must know, readable by presence alone.
+    #[inline(never)]
+    #[must_use]
+    pub fn card(&self, now: Now) -> EmergencyCard {
+        let powered = self.powered(now.pump);
+        let program = self.prescription.as_ref();
+        let day = self
+            .basal
+            .volume_in(Duration::from_days(1))
+            .unwrap_or(Volume::MAX);
+        let dose = program.map(|program| Mass::in_volume(day, program.concentration()));
+        let mut left = self.care.alarms.sounding();
+        EmergencyCard {
+            version: protocol::VERSION,
+            pump: self
+                .public_key()
+                .map_or(Fingerprint([0; 8]), |key| key.fingerprint()),
+            delivery: self.delivery_state(),
+            drugs: List::of(program.iter().flat_map(|program| {
+                program.mixture().ingredients().map(|ingredient| Component {
+                    drug: ingredient.drug,
+                    concentration_ng_per_ml: ingredient.concentration.nanograms_per_millilitre(),
+                })
+            })),
+            flow_nl_per_day: nanolitres(day.saturating_add(HALF_NANOLITRE)),
+            dose_ng_per_day: dose.map_or(0, nearest_nanograms),
+            reservoir_nl: self.reservoir_level().map(nanolitres),
+            last_bolus: program.and_then(|program| {
+                let (at, dose_ng) = self.boluses.window.newest(program.drug())?;
+                Some(CardBolus {
+                    dose_ng: u64::from(dose_ng),
+                    ago_min: seconds(powered.saturating_since(at)) / 60,
+                })
+            }),
+            alarms: List::of(core::iter::from_fn(|| {
+                let highest = left.highest()?;
+                left = left.without(AlarmSet::of(highest));
+                Some(highest)
+            })),
+            clock: self.clock.read(now.pump),
+        }
+    }
+
     /// What is in the path, the content at the tip first.
     pub(super) fn path_outcome(&self) -> Outcome {
         let mut status = PathStatus {
@@ -388,6 +443,20 @@ impl Pump {
             entries: List::of(entries),
         }))
     }
+}
+
+const HALF_NANOLITRE: Volume = Volume::from_femtolitres(500_000);
+
+/// A mass in whole nanograms, to the nearest.
+fn nearest_nanograms(mass: Mass) -> u64 {
+    let nanogram = Mass::from_nanograms(1).zeptograms();
+    let half = nanogram.checked_div(2).unwrap_or_default();
+    let whole = mass
+        .zeptograms()
+        .saturating_add(half)
+        .checked_div(nanogram)
+        .unwrap_or_default();
+    u64::try_from(whole).unwrap_or(u64::MAX)
 }
 
 /// Actual less programmed, in tenths of a percent of the programmed, to the nearest.

@@ -19,7 +19,7 @@ mod programs;
 mod sequences;
 
 impl Bench {
-    fn therapy(&mut self) -> TherapyStatus {
+    pub(super) fn therapy(&mut self) -> TherapyStatus {
         match self.ask(Command::ReadTherapy) {
             Some(Outcome::Therapy(status)) => status,
             other => panic!("no therapy: {other:?}"),

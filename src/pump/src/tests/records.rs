@@ -58,7 +58,10 @@ fn longest() -> Vec<Record> {
             interlock_tripped: true,
             driver_failed: true,
         },
-        Record::SessionOpened {},
+        Record::SessionOpened {
+            slot: u8::MAX,
+            role: Role::Service,
+        },
         Record::SessionClosed {},
         Record::FlagsCleared { mask: u16::MAX },
         Record::ClockSet {
@@ -176,6 +179,12 @@ fn longest() -> Vec<Record> {
             critical_min: u16::MAX,
             other_min: u16::MAX,
         },
+        Record::KeyGranted {
+            slot: u8::MAX,
+            role: Role::Service,
+            fingerprint: protocol::Fingerprint([u8::MAX; 8]),
+        },
+        Record::KeyRevoked { slot: u8::MAX },
         Record::Totals {
             totals: TotalsRecord {
                 counted_steps: i64::MIN,
@@ -557,6 +566,22 @@ fn longest_states() -> Vec<(StateKind, usize)> {
         clock_was_set: true,
         checkpoints_failing: true,
     };
+    let secret = || protocol::Secret::new([u8::MAX; 32]);
+    let identity = IdentityRecord {
+        private: secret(),
+        one_time: Some(secret()),
+        recovery: secret(),
+        passkey: 999_999,
+    };
+    let key = || Key {
+        role: Role::Service,
+        public_key: secret().public_key(),
+        preshared: secret(),
+    };
+    let keys = KeysRecord {
+        slots: core::array::from_fn(|_| Some(key())),
+        enrolled: true,
+    };
     let program = longest_program();
     let path = longest_path();
     // Alarms 13, faults 5, service life 61, supervision 40, trial 12, diary 18, MRI 11, twice a zone of 3: their own tests have them.
@@ -595,6 +620,18 @@ fn longest_states() -> Vec<(StateKind, usize)> {
         (
             StateKind::LibraryHistory,
             length(StateKind::LibraryHistory, Value::LibraryHistory(&history)),
+        ),
+        (
+            StateKind::Identity,
+            length(StateKind::Identity, Value::Identity(Some(&identity))),
+        ),
+        (StateKind::Keys, length(StateKind::Keys, Value::Keys(&keys))),
+        (
+            StateKind::CommandNumbers,
+            length(
+                StateKind::CommandNumbers,
+                Value::CommandNumbers(&NumbersRecord([u32::MAX; 8])),
+            ),
         ),
     ]
 }

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
-use uuid::{COMMAND, INFO, RESPONSE, SERVICE};
+use uuid::{COMMAND, EMERGENCY_CARD, INFO, RESPONSE, SERVICE};
 
 /// How long to look for the pump. It advertises every second or so.
 const LOOKING: Duration = Duration::from_secs(15);
@@ -34,6 +34,10 @@ pub struct Bluetooth {
     info: Characteristic,
     command: Characteristic,
     response: Characteristic,
+    /// Absent on a pump that has none.
+    card: Option<Characteristic>,
+    /// Response has been subscribed to. Until there is something to say it is not: that needs a bond, and Info and the card do not.
+    subscribed: bool,
     indications: Pin<Box<dyn Stream<Item = ValueNotification> + Send>>,
 }
 
@@ -41,13 +45,13 @@ impl Bluetooth {
     /// Connects to the pump with this name or address.
     ///
     /// # Errors
-    /// When this computer has no Bluetooth, no such pump is in range, or it does not let itself be read.
+    /// When this computer has no Bluetooth, no such pump is in range, or it does not let itself be connected to.
     pub fn connect(wanted: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("Bluetooth cannot be started")?;
-        let (pump, characteristics, indications) = runtime.block_on(async {
+        let (pump, characteristics, card, indications) = runtime.block_on(async {
             let pump = find(&adapter().await?, wanted).await?;
             open(pump, wanted).await
         })?;
@@ -59,6 +63,8 @@ impl Bluetooth {
             info,
             command,
             response,
+            card,
+            subscribed: false,
             indications,
         })
     }
@@ -140,6 +146,7 @@ async fn look(adapter: &Adapter, wanted: &str) -> Result<(Vec<String>, Vec<Perip
 type Open = (
     Peripheral,
     [Characteristic; 3],
+    Option<Characteristic>,
     Pin<Box<dyn Stream<Item = ValueNotification> + Send>>,
 );
 
@@ -173,12 +180,8 @@ async fn open(pump: Peripheral, wanted: &str) -> Result<Open> {
         .notifications()
         .await
         .with_context(|| format!("{wanted} cannot be listened to"))?;
-    within(OPERATION, pump.subscribe(&characteristics[2]))
-        .await
-        .with_context(|| {
-            format!("{wanted} does not let itself be read; it may have to be paired first")
-        })?;
-    Ok((pump, characteristics, indications))
+    let card = one(EMERGENCY_CARD, "Emergency card").ok();
+    Ok((pump, characteristics, card, indications))
 }
 
 fn identifier(number: u128) -> ::uuid::Uuid {
@@ -208,6 +211,14 @@ impl Carrier for Bluetooth {
     }
 
     fn write(&mut self, frame: &[u8]) -> Result<()> {
+        if !self.subscribed {
+            self.runtime
+                .block_on(within(OPERATION, self.pump.subscribe(&self.response)))
+                .context(
+                    "the pump does not let itself be spoken with; it may have to be paired first",
+                )?;
+            self.subscribed = true;
+        }
         self.runtime
             .block_on(within(
                 OPERATION,
@@ -241,6 +252,28 @@ impl Carrier for Bluetooth {
                     .context("the connection to the pump was lost"),
             }
         })
+    }
+
+    fn card(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(card) = &self.card else {
+            return Ok(None);
+        };
+        match self
+            .runtime
+            .block_on(within(OPERATION, self.pump.read(card)))
+        {
+            Ok(value) => Ok(Some(value)),
+            // The error of a read that is not permitted looks like any other here.
+            Err(_)
+                if self
+                    .runtime
+                    .block_on(self.pump.is_connected())
+                    .unwrap_or_default() =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error).context("the connection to the pump was lost"),
+        }
     }
 }
 

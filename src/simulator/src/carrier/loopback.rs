@@ -3,7 +3,7 @@
 use super::Carrier;
 use crate::serve::Attribute;
 use anyhow::{Context, Result, anyhow, bail};
-use protocol::Mtu;
+use protocol::{Mtu, uuid};
 use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ const OPENING: Duration = Duration::from_secs(5);
 const READING: Duration = Duration::from_secs(5);
 /// How long a write may be held up.
 const WRITING: Duration = Duration::from_secs(10);
+
+/// The attribute byte of the emergency card (`docs/virtual-pump.md`).
+const EMERGENCY_CARD: u8 = uuid::EMERGENCY_CARD.to_be_bytes()[3];
 
 /// A WebSocket to a virtual pump.
 #[derive(Debug)]
@@ -92,15 +95,9 @@ impl Loopback {
             }
         }
     }
-}
 
-impl Carrier for Loopback {
-    fn mtu(&self) -> Mtu {
-        Mtu::HIGHEST
-    }
-
-    fn info(&mut self) -> Result<Vec<u8>> {
-        let wanted = Attribute::Info as u8;
+    /// Reads an attribute: its value, or the error code that GATT would have answered.
+    fn read(&mut self, wanted: u8) -> Result<Result<Vec<u8>, u8>> {
         self.socket
             .send(Message::Binary(vec![wanted].into()))
             .context("the connection to the pump was lost")?;
@@ -109,10 +106,8 @@ impl Carrier for Loopback {
             self.message(until.saturating_duration_since(Instant::now()))?
         {
             match (attribute, value.as_slice()) {
-                (attribute, _) if attribute == wanted => return Ok(value),
-                (0, [_, code]) => {
-                    bail!("the pump refuses to be asked for Info (error {code:#04x})")
-                }
+                (attribute, _) if attribute == wanted => return Ok(Ok(value)),
+                (0, [refused, code]) if *refused == wanted => return Ok(Err(*code)),
                 (attribute, _) if attribute == Attribute::Response as u8 => {
                     self.fragments.push_back(value);
                 }
@@ -120,6 +115,19 @@ impl Carrier for Loopback {
             }
         }
         bail!("the pump does not answer")
+    }
+}
+
+impl Carrier for Loopback {
+    fn mtu(&self) -> Mtu {
+        Mtu::HIGHEST
+    }
+
+    fn info(&mut self) -> Result<Vec<u8>> {
+        match self.read(Attribute::Info as u8)? {
+            Ok(value) => Ok(value),
+            Err(code) => bail!("the pump refuses to be asked for Info (error {code:#04x})"),
+        }
     }
 
     fn write(&mut self, frame: &[u8]) -> Result<()> {
@@ -142,6 +150,11 @@ impl Carrier for Loopback {
             }
         }
         Ok(None)
+    }
+
+    fn card(&mut self) -> Result<Option<Vec<u8>>> {
+        // Whatever the error: it is not shown.
+        Ok(self.read(EMERGENCY_CARD)?.ok())
     }
 }
 

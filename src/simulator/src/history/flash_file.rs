@@ -24,13 +24,13 @@ struct Layout {
 const LAYOUTS: [Layout; 3] = [
     Layout {
         what: "the image of a virtual pump",
-        size: 0x6_C000,
+        size: 0x6_E000,
         or_longer: false,
         places: [
             (0, 0x6_0000),
             (0x6_0000, 0x8000),
-            (0x6_8000, 0x2000),
-            (0x6_A000, 0x2000),
+            (0x6_8000, 0x3000),
+            (0x6_B000, 0x3000),
         ],
     },
     Layout {
@@ -51,8 +51,8 @@ const LAYOUTS: [Layout; 3] = [
         places: [
             (0x8_C000, 0x6_0000),
             (0xE_C000, 0x8000),
-            (0xF_4000, 0x2000),
-            (0xF_6000, 0x2000),
+            (0xF_4000, 0x3000),
+            (0xF_7000, 0x3000),
         ],
     },
 ];
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn other_lengths_are_refused_with_those_allowed() {
-        for size in [0, 1, 442_367, 442_369, 524_287, 524_289, 1_048_575] {
+        for size in [0, 1, 450_559, 450_561, 524_287, 524_289, 1_048_575] {
             let error = layout(Path::new("x.bin"), size)
                 .map(|layout| layout.what)
                 .expect_err("refused")
@@ -280,7 +280,7 @@ mod tests {
             }
         }
         for (size, what) in [
-            (442_368, "virtual"),
+            (450_560, "virtual"),
             (524_288, "512"),
             (1_052_672, "native"),
         ] {

@@ -13,13 +13,13 @@ const LONGEST: u64 = 200;
 /// Reads a key file. Its content is in no error.
 pub(super) fn load(path: &Path) -> Result<[u8; KEY_BYTES]> {
     let mut text = String::new();
-    let file = fs::File::open(path).with_context(|| format!("--key: {}", path.display()))?;
+    let file = fs::File::open(path).with_context(|| format!("--log-key: {}", path.display()))?;
     file.take(LONGEST)
         .read_to_string(&mut text)
-        .with_context(|| format!("--key: {} cannot be read", path.display()))?;
+        .with_context(|| format!("--log-key: {} cannot be read", path.display()))?;
     unhex(text.trim_ascii()).with_context(|| {
         format!(
-            "--key: {} holds no log key: exactly {} hexadecimal digits are wanted, as --save-key writes them",
+            "--log-key: {} holds no log key: exactly {} hexadecimal digits are wanted, as --save-log-key writes them",
             path.display(),
             2 * KEY_BYTES
         )
@@ -40,16 +40,16 @@ pub(super) fn save(path: &Path, key: &[u8; KEY_BYTES]) -> Result<()> {
                 return Ok(());
             }
             bail!(
-                "--save-key: {} exists already and holds something else; name a file that does not exist",
+                "--save-log-key: {} exists already and holds something else; name a file that does not exist",
                 path.display()
             );
         }
         Err(error) => {
-            return Err(anyhow!(error).context(format!("--save-key: {}", path.display())));
+            return Err(anyhow!(error).context(format!("--save-log-key: {}", path.display())));
         }
     };
     file.write_all(format!("{}\n", hex(key)).as_bytes())
-        .with_context(|| format!("--save-key: {} cannot be written", path.display()))
+        .with_context(|| format!("--save-log-key: {} cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -1,30 +1,27 @@
-//! A log over a link: piece by piece, then its signed end.
+//! A log over a link: piece by piece in a session, then its signed end.
 
 use super::archive::Archive;
 use super::reading::Trouble;
 use super::source::Facts;
 use crate::carrier::Carrier;
-use anyhow::{Context, Result, bail};
+use crate::session::Conversation;
+use anyhow::{Result, bail};
 use journal::{Head, Log, Record};
-use protocol::{Client, ClientEvent, Command, Info, LogHead, LogName, LogPart, Outcome};
-use std::time::{Duration, Instant};
-use units::CarrierTime;
+use protocol::{Command, Credentials, LogHead, LogName, LogPart, Outcome};
 
 /// How many known records are asked for once more, to see that they are still the same: about as many as one answer holds.
 const OVERLAP: usize = 4;
-/// How long the client sleeps at most before it looks at its own time-outs.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Reads what is behind the last records of `known`, these again included.
 pub(super) fn read(
     carrier: &mut dyn Carrier,
+    credentials: &Credentials,
     source: String,
     log: Log,
     known: Option<&Archive>,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<Facts> {
-    Info::decode(&carrier.info()?)?;
-    let mut phone = Phone::new(carrier);
+    let mut phone = Phone(Conversation::open(carrier, credentials)?);
     let mut reader = Reader {
         log: match log {
             Log::Events => LogName::Events,
@@ -56,7 +53,7 @@ pub(super) fn read(
         log,
         source,
         records: reader.records,
-        round_trips: Some(phone.round_trips),
+        round_trips: Some(phone.0.round_trips()),
         head: head.map(|head| Head {
             log,
             sequence: head.sequence,
@@ -121,28 +118,12 @@ impl Reader {
     }
 }
 
-/// The phone's end of the link, in real time.
-struct Phone<'c> {
-    client: Client,
-    carrier: &'c mut dyn Carrier,
-    began: Instant,
-    round_trips: u32,
-}
+/// The session, asked for a log.
+struct Phone<'c>(Conversation<&'c mut dyn Carrier>);
 
-impl<'c> Phone<'c> {
-    fn new(carrier: &'c mut dyn Carrier) -> Self {
-        let mut client = Client::new();
-        client.opened(carrier.mtu());
-        Self {
-            client,
-            carrier,
-            began: Instant::now(),
-            round_trips: 0,
-        }
-    }
-
+impl Phone<'_> {
     fn part(&mut self, log: LogName, from: u32) -> Result<LogPart> {
-        match self.ask(&Command::ReadLog { log, from })? {
+        match self.0.ask(&Command::ReadLog { log, from })? {
             Outcome::LogPart(part) => Ok(part),
             Outcome::Refused(refused) => bail!("the pump does not give out its log: {refused}"),
             other => bail!("the pump answered the reading of its log with {other:?}"),
@@ -150,124 +131,37 @@ impl<'c> Phone<'c> {
     }
 
     fn head(&mut self, log: LogName) -> Result<Option<LogHead>> {
-        match self.ask(&Command::SignLog { log })? {
+        match self.0.ask(&Command::SignLog { log })? {
             Outcome::LogHead { head } => Ok(head),
             Outcome::Refused(refused) => bail!("the pump does not sign its log: {refused}"),
             other => bail!("the pump answered the signing of its log with {other:?}"),
         }
-    }
-
-    fn ask(&mut self, command: &Command) -> Result<Outcome> {
-        let kind = command.kind();
-        self.round_trips = self.round_trips.saturating_add(1);
-        self.client
-            .request(self.now(), command)
-            .with_context(|| format!("{kind} could not be sent"))?;
-        loop {
-            self.write()?;
-            let mut event = match self.carrier.response(PATIENCE)? {
-                Some(fragment) => self.client.receive(self.now(), &fragment),
-                None => ClientEvent::Nothing,
-            };
-            if event == ClientEvent::Nothing {
-                event = self.client.tick(self.now());
-            }
-            match event {
-                ClientEvent::Nothing => {}
-                ClientEvent::Answer(answer) => {
-                    // The acknowledgement of the last fragment.
-                    self.write()?;
-                    return Ok(answer.outcome);
-                }
-                ClientEvent::Ended(ended) => bail!("{kind}: {ended}"),
-            }
-        }
-    }
-
-    fn write(&mut self) -> Result<()> {
-        while let Some(frame) = self.client.next_frame() {
-            self.carrier.write(&frame)?;
-        }
-        Ok(())
-    }
-
-    fn now(&self) -> CarrierTime {
-        let micros = self.began.elapsed().as_micros();
-        CarrierTime::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::archive::Archive;
     use crate::history::check::{Checked, check};
+    use crate::test_pump::{TestPump, connect};
     use journal::{Envelope, Journal, Kind, Stamp, VirtualFlash};
-    use protocol::{
-        Answer, LogBytes, Mtu, Policy, Received, Refused, Session, SessionId, Situation,
-    };
+    use protocol::{LogBytes, Role};
     use units::{Clock, PumpTime};
 
-    const SESSION: SessionId = SessionId(1);
-
-    /// A pump that answers what a test wants.
-    struct Pump<'t> {
-        session: Session,
-        info: Vec<u8>,
-        fragment: Option<Vec<u8>>,
-        answer: Box<dyn FnMut(&Command) -> Outcome + 't>,
-    }
-
-    impl<'t> Pump<'t> {
-        fn new(answer: impl FnMut(&Command) -> Outcome + 't) -> Self {
-            let situation = Situation {
-                lifecycle: protocol::Lifecycle::InService,
-                armed: false,
-            };
-            let mut session = Session::new(Policy::Insecure, situation);
-            session.opened(SESSION, Mtu::LOWEST);
-            let mut buffer = [0; Info::LIMIT];
-            let info = Info::new(0, [0; 8], situation.lifecycle, false);
-            Self {
-                session,
-                info: info.encode(&mut buffer).expect("short").to_vec(),
-                fragment: None,
-                answer: Box::new(answer),
-            }
-        }
-
-        fn read(mut self, known: Option<&Archive>) -> Result<Facts> {
-            let source = "a test".to_owned();
-            super::read(&mut self, source, Log::Events, known, &mut |_, _| {})
-        }
-    }
-
-    impl Carrier for Pump<'_> {
-        fn mtu(&self) -> Mtu {
-            Mtu::LOWEST
-        }
-
-        fn info(&mut self) -> Result<Vec<u8>> {
-            Ok(self.info.clone())
-        }
-
-        fn write(&mut self, frame: &[u8]) -> Result<()> {
-            let now = CarrierTime::from_micros(0);
-            if let Received::Request(request) = self.session.receive(now, frame) {
-                let outcome = (self.answer)(&request.command);
-                let answer = Answer {
-                    id: request.id,
-                    outcome,
-                };
-                self.session.answer(SESSION, &answer).expect("an answer");
-            }
-            self.fragment = Some(self.session.response().to_vec());
-            Ok(())
-        }
-
-        fn response(&mut self, _: Duration) -> Result<Option<Vec<u8>>> {
-            Ok(self.fragment.take())
-        }
+    /// Reads from a pump that answers so, as the technical service.
+    fn read_from(mut answer: impl FnMut(&Command) -> Outcome) -> Result<Facts> {
+        let pump = TestPump::new(Role::Service, |_, command| answer(command));
+        let credentials = pump.borrow().credentials();
+        let source = "a test".to_owned();
+        let mut line = connect(&pump);
+        read(
+            &mut line,
+            &credentials,
+            source,
+            Log::Events,
+            None,
+            &mut |_, _| {},
+        )
     }
 
     fn journal(records: u32) -> Journal<VirtualFlash> {
@@ -342,9 +236,7 @@ mod tests {
     #[test]
     fn a_log_is_read_whole_over_the_smallest_mtu() {
         let mut journal = journal(300);
-        let facts = Pump::new(|command| honest(&mut journal, command))
-            .read(None)
-            .expect("read");
+        let facts = read_from(|command| honest(&mut journal, command)).expect("read");
         assert!(facts.round_trips > Some(20));
         let checked = checked(facts);
         assert!(checked.findings.is_empty());
@@ -355,7 +247,7 @@ mod tests {
     #[test]
     fn a_log_that_grows_while_it_is_read_ends_where_it_was_signed() {
         let mut journal = journal(100);
-        let pump = Pump::new(|command| {
+        let facts = read_from(|command| {
             let outcome = honest(&mut journal, command);
             // Behind every answer, the signed end too, something more happens.
             for number in 0..3 {
@@ -363,7 +255,7 @@ mod tests {
             }
             outcome
         });
-        let checked = checked(pump.read(None).expect("read"));
+        let checked = checked(facts.expect("read"));
         assert!(checked.findings.is_empty(), "{:?}", checked.findings);
         let (head, _, _) = checked.head.expect("a head");
         assert_eq!(checked.range(), Some((0, head.sequence)));
@@ -373,46 +265,37 @@ mod tests {
     #[test]
     fn a_head_that_is_not_the_end_is_a_finding() {
         let (mut long, mut short) = (journal(50), journal(40));
-        let pump = Pump::new(|command| match command {
+        let facts = read_from(|command| match command {
             Command::SignLog { .. } => signed(&mut short),
             other => honest(&mut long, other),
         });
-        assert_eq!(
-            kinds(&checked(pump.read(None).expect("read"))),
-            ["head_elsewhere"]
-        );
+        assert_eq!(kinds(&checked(facts.expect("read"))), ["head_elsewhere"]);
         // And one of records that the pump does not give out.
-        let pump = Pump::new(|command| match command {
+        let facts = read_from(|command| match command {
             Command::SignLog { .. } => signed(&mut long),
             other => honest(&mut short, other),
         });
-        assert_eq!(
-            kinds(&checked(pump.read(None).expect("read"))),
-            ["head_elsewhere"]
-        );
+        assert_eq!(kinds(&checked(facts.expect("read"))), ["head_elsewhere"]);
     }
 
     #[test]
     fn an_end_that_is_not_signed_is_a_finding_unless_there_is_nothing_to_sign() {
         let mut journal = journal(5);
-        let pump = Pump::new(|command| match command {
+        let facts = read_from(|command| match command {
             Command::SignLog { .. } => Outcome::LogHead { head: None },
             other => honest(&mut journal, other),
         });
-        assert_eq!(
-            kinds(&checked(pump.read(None).expect("read"))),
-            ["not_signed"]
-        );
+        assert_eq!(kinds(&checked(facts.expect("read"))), ["not_signed"]);
         let mut empty = self::journal(0);
-        let pump = Pump::new(|command| honest(&mut empty, command));
-        assert!(kinds(&checked(pump.read(None).expect("read"))).is_empty());
+        let facts = read_from(|command| honest(&mut empty, command));
+        assert!(kinds(&checked(facts.expect("read"))).is_empty());
     }
 
     #[test]
     fn a_pump_that_does_not_go_on_is_not_asked_for_ever() {
         let mut journal = journal(50);
         let mut asked = 0;
-        let pump = Pump::new(|command| {
+        let facts = read_from(|command| {
             asked += 1;
             match command {
                 Command::ReadLog { .. } => Outcome::LogPart(LogPart {
@@ -423,29 +306,40 @@ mod tests {
                 other => honest(&mut journal, other),
             }
         });
-        let checked = checked(pump.read(None).expect("read"));
+        let checked = checked(facts.expect("read"));
         assert_eq!(kinds(&checked), ["head_elsewhere"]);
         assert_eq!(asked, 3);
     }
 
     #[test]
     fn a_refusal_and_another_schema_are_errors_in_words() {
-        let pump = Pump::new(|_| Outcome::Refused(Refused::NotAllowed));
-        let error = pump.read(None).map(|_| ()).expect_err("refused");
+        // A patient's key reads no log.
+        let refused = |role, schema_hash| {
+            let pump = TestPump::new(role, |_, _| Outcome::Cancelled);
+            pump.borrow_mut().schema_hash = schema_hash;
+            let credentials = pump.borrow().credentials();
+            let mut line = connect(&pump);
+            let source = "a test".to_owned();
+            read(
+                &mut line,
+                &credentials,
+                source,
+                Log::Events,
+                None,
+                &mut |_, _| {},
+            )
+            .map(|_| ())
+            .expect_err("refused")
+            .to_string()
+        };
+        let error = refused(Role::Patient, protocol::SCHEMA_HASH);
         assert!(
-            error
-                .to_string()
-                .starts_with("the pump does not give out its log: ")
-        );
-        let mut pump = Pump::new(|_| Outcome::Cancelled);
-        pump.info[3] ^= 1;
-        let error = pump.read(None).map(|_| ()).expect_err("refused");
-        assert!(
-            error.to_string().contains("use matching versions"),
+            error.starts_with("the pump does not give out its log: "),
             "{error}"
         );
-        let pump = Pump::new(|_| Outcome::Cancelled);
-        let error = pump.read(None).map(|_| ()).expect_err("refused");
-        assert!(error.to_string().contains("Cancelled"), "{error}");
+        let error = refused(Role::Service, protocol::SCHEMA_HASH ^ 1);
+        assert!(error.contains("use matching versions"), "{error}");
+        let error = refused(Role::Service, protocol::SCHEMA_HASH);
+        assert!(error.contains("Cancelled"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use super::reading::{HeadText, Reading, Signature, Trouble};
 use crate::carrier::{Carrier, Loopback};
 use anyhow::{Context, Result};
 use journal::{Head, KEY_BYTES, Log, Record};
+use protocol::Credentials;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use units::WallTime;
@@ -96,15 +97,20 @@ impl Source {
     }
 
     /// Reads what is behind `known`; from a file, all there is.
+    ///
+    /// # Errors
+    /// When it cannot be read; a link wants `credentials`.
     pub(super) fn read(
         &self,
+        credentials: Option<&Credentials>,
         log: Log,
         known: Option<&Archive>,
         key: Option<&[u8; KEY_BYTES]>,
         progress: &mut dyn FnMut(u32, u32),
     ) -> Result<Batch> {
         let over = |mut carrier: Box<dyn Carrier>, name: String, progress| {
-            let facts = link::read(carrier.as_mut(), name, log, known, progress)?;
+            let credentials = credentials.context("a pump's log is read with a key")?;
+            let facts = link::read(carrier.as_mut(), credentials, name, log, known, progress)?;
             Ok(Batch {
                 archive: facts.archive(key),
                 key: None,

@@ -10,6 +10,7 @@ pub(crate) enum Attribute {
     Command = low_byte(uuid::COMMAND),
     Response = low_byte(uuid::RESPONSE),
     StatusChanged = low_byte(uuid::STATUS_CHANGED),
+    EmergencyCard = low_byte(uuid::EMERGENCY_CARD),
 }
 
 #[expect(
@@ -42,6 +43,14 @@ const NOT_FOUND: u8 = 0x0A;
 const INVALID_LENGTH: u8 = 0x0D;
 
 impl AttributeError {
+    /// The emergency card is not shown now. Not "insufficient authentication", upon which a phone would begin to pair.
+    pub(super) fn card_not_shown() -> Self {
+        Self {
+            attribute: Attribute::EmergencyCard as u8,
+            code: READ_NOT_PERMITTED,
+        }
+    }
+
     /// The message that tells the phone.
     pub(super) fn message(self) -> Vec<u8> {
         vec![0, self.attribute, self.code]
@@ -62,6 +71,7 @@ pub(super) fn read(message: &[u8], mtu: Mtu) -> Result<Asked<'_>, AttributeError
         Attribute::Command,
         Attribute::Response,
         Attribute::StatusChanged,
+        Attribute::EmergencyCard,
     ];
     let Some(found) = known.into_iter().find(|known| *known as u8 == attribute) else {
         return error(NOT_FOUND);
@@ -70,12 +80,8 @@ pub(super) fn read(message: &[u8], mtu: Mtu) -> Result<Asked<'_>, AttributeError
         (Attribute::Command, []) => error(READ_NOT_PERMITTED),
         (Attribute::Command, frame) if frame.len() > mtu.frame_length() => error(INVALID_LENGTH),
         (Attribute::Command, frame) => Ok(Asked::WriteCommand(frame)),
-        (Attribute::Info | Attribute::Response | Attribute::StatusChanged, []) => {
-            Ok(Asked::Read(found))
-        }
-        (Attribute::Info | Attribute::Response | Attribute::StatusChanged, _) => {
-            error(WRITE_NOT_PERMITTED)
-        }
+        (_, []) => Ok(Asked::Read(found)),
+        (_, _) => error(WRITE_NOT_PERMITTED),
     }
 }
 
@@ -101,6 +107,7 @@ mod tests {
         assert_eq!(Attribute::Command as u8, 3);
         assert_eq!(Attribute::Response as u8, 4);
         assert_eq!(Attribute::StatusChanged as u8, 6);
+        assert_eq!(Attribute::EmergencyCard as u8, 7);
     }
 
     #[test]
@@ -124,10 +131,10 @@ mod tests {
     fn what_gatt_would_refuse_is_refused_with_its_code() {
         assert_eq!(refused(&[]), [0, 0, 0x04]);
         assert_eq!(refused(&[3]), [0, 3, 0x02]);
-        for attribute in [2, 4, 6] {
+        for attribute in [2, 4, 6, 7] {
             assert_eq!(refused(&[attribute, 1]), [0, attribute, 0x03]);
         }
-        for attribute in [0, 1, 5, 7, 255] {
+        for attribute in [0, 1, 5, 8, 255] {
             assert_eq!(refused(&[attribute]), [0, attribute, 0x0A]);
         }
     }

@@ -36,7 +36,10 @@ impl Guard {
                 );
             }
         }
-        let changes = path == "/link" || !(method == Method::GET || method == Method::HEAD);
+        // The pack tells secrets. A browser would not let another site read them; here it does not even get them.
+        let changes = path == "/link"
+            || path == "/simulation/pack"
+            || !(method == Method::GET || method == Method::HEAD);
         if changes && headers.contains_key(header::ORIGIN) {
             let origin =
                 only(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
@@ -112,7 +115,7 @@ mod tests {
             "localhost.evil.example:8480",
             "",
         ] {
-            for path in ["/", "/link", "/simulation"] {
+            for path in ["/", "/link", "/simulation", "/simulation/pack"] {
                 assert!(
                     !check(Method::GET, path, &[(header::HOST, host)]),
                     "{host} {path}"
@@ -138,14 +141,15 @@ mod tests {
                 !check(Method::GET, "/link", &[HOST, (header::ORIGIN, origin)]),
                 "{origin}"
             );
-            assert!(
-                !check(
-                    Method::POST,
-                    "/simulation",
-                    &[HOST, (header::ORIGIN, origin)]
-                ),
-                "{origin}"
-            );
+            for (method, path) in [
+                (Method::POST, "/simulation"),
+                (Method::GET, "/simulation/pack"),
+            ] {
+                assert!(
+                    !check(method, path, &[HOST, (header::ORIGIN, origin)]),
+                    "{origin} {path}"
+                );
+            }
         }
         let ours = (header::ORIGIN, "http://localhost:8480");
         assert!(!check(Method::GET, "/link", &[HOST, ours.clone(), ours]));

@@ -1,8 +1,8 @@
 //! The WebSocket: moves messages between a phone page and the machine, and knows nothing of what is inside.
 
 use super::App;
-use super::machine::{Order, PHONE_QUEUE};
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use super::machine::{NoLink, Order, PHONE_QUEUE, ToPhone};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 const LONGEST_MESSAGE: usize = 512;
 /// Close code: the phone did not take its messages.
 const NOT_READING: u16 = 4000;
+/// Close code: the pump has ended the connection.
+const HUNG_UP: u16 = 4001;
+/// Close code: the pump does not show itself.
+const NOT_SHOWN: u16 = 4002;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Parameters {
@@ -51,8 +55,17 @@ async fn carry(mut socket: WebSocket, app: App, mtu: Mtu) {
     let (answer, connection) = oneshot::channel();
     let asked = app.orders.send(Order::Connect { mtu, phone, answer });
     let connection = match (asked, connection.await) {
-        (Ok(()), Ok(Some(connection))) => connection,
-        (Ok(()), Ok(None)) => {
+        (Ok(()), Ok(Ok(connection))) => connection,
+        (Ok(()), Ok(Err(NoLink::NotShown))) => {
+            close(
+                &mut socket,
+                NOT_SHOWN,
+                "the pump does not show itself: phones came that it did not let in. A magnet held over it for 3 s changes that",
+            )
+            .await;
+            return;
+        }
+        (Ok(()), Ok(Err(NoLink::Taken))) => {
             close(
                 &mut socket,
                 close_code::AGAIN,
@@ -72,29 +85,30 @@ async fn carry(mut socket: WebSocket, app: App, mtu: Mtu) {
         }
     };
     let mut stopping = app.stopping.clone();
-    let (code, reason) = loop {
+    let (code, reason): (u16, Utf8Bytes) = loop {
         tokio::select! {
             message = messages.recv() => match message {
-                Some(message) => {
+                Some(ToPhone::Message(message)) => {
                     if socket.send(Message::Binary(message.into())).await.is_err() {
-                        break (close_code::NORMAL, "");
+                        break (close_code::NORMAL, "".into());
                     }
                 }
-                None => break (NOT_READING, "the phone did not take its messages"),
+                Some(ToPhone::HungUp(over)) => break (HUNG_UP, over.to_string().into()),
+                None => break (NOT_READING, "the phone did not take its messages".into()),
             },
             received = socket.recv() => match received {
                 Some(Ok(Message::Binary(message))) => {
                     let message = message.to_vec();
                     if app.orders.send(Order::Message { connection, message }).is_err() {
-                        break (close_code::AWAY, "the virtual pump is stopping");
+                        break (close_code::AWAY, "the virtual pump is stopping".into());
                     }
                 }
-                Some(Ok(Message::Text(_))) => break (close_code::UNSUPPORTED, "the link carries binary messages only"),
+                Some(Ok(Message::Text(_))) => break (close_code::UNSUPPORTED, "the link carries binary messages only".into()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => break (close_code::NORMAL, ""),
-                Some(Err(_)) => break (close_code::SIZE, "a message longer than any attribute value"),
+                Some(Ok(Message::Close(_))) | None => break (close_code::NORMAL, "".into()),
+                Some(Err(_)) => break (close_code::SIZE, "a message longer than any attribute value".into()),
             },
-            () = stopped(&mut stopping) => break (close_code::AWAY, "the virtual pump is stopping"),
+            () = stopped(&mut stopping) => break (close_code::AWAY, "the virtual pump is stopping".into()),
         }
     };
     // The machine may have ended already.
@@ -108,7 +122,7 @@ pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+async fn close(socket: &mut WebSocket, code: u16, reason: impl Into<Utf8Bytes>) {
     let frame = CloseFrame {
         code,
         reason: reason.into(),

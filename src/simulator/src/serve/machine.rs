@@ -2,11 +2,13 @@
 //!
 //! Everything reaches it as a [`Order`] over one queue, so that the pump sees one thing after the other, each at its own time.
 
-use super::attribute::{self, Attribute};
+use super::attribute::{self, Attribute, AttributeError};
 use super::pace::Pace;
-use crate::world::{Pushed, World};
+use super::paper::Paper;
+use crate::world::{Over, Pushed, World};
 use anyhow::{Context, Result, anyhow};
 use protocol::Mtu;
+use protocol::presence::HOLD;
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -22,32 +24,66 @@ const SLICE: RealTime = RealTime::from_millis(20);
 const LONGEST_WAIT: RealTime = RealTime::from_millis(250);
 /// How long `keeping_up` stays false after time was last lost.
 const RECENTLY: RealTime = RealTime::from_secs(2);
+/// How long a magnet stays that nobody takes away: long enough to count, and a little more.
+const MAGNET_STAYS: RealTime = RealTime::from_micros(HOLD.micros() + 250_000);
+
+/// What goes to a phone.
+pub(super) enum ToPhone {
+    /// A message.
+    Message(Vec<u8>),
+    /// The end of its connection, by the pump.
+    HungUp(Over),
+}
+
+/// Why there is no link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoLink {
+    /// Another phone has it.
+    Taken,
+    /// The pump does not show itself.
+    NotShown,
+}
 
 /// What the machine can be told.
 pub(super) enum Order {
-    /// A phone wants the link. Answered with the connection's number, or nothing when the link is taken.
+    /// A phone wants the link. Answered with the connection's number.
     Connect {
         mtu: Mtu,
-        phone: mpsc::Sender<Vec<u8>>,
-        answer: oneshot::Sender<Option<u32>>,
+        phone: mpsc::Sender<ToPhone>,
+        answer: oneshot::Sender<Result<u32, NoLink>>,
     },
     /// The phone of this connection sent a message.
     Message { connection: u32, message: Vec<u8> },
     /// The phone of this connection has gone.
     Disconnect { connection: u32 },
-    /// Another speed, if there is one, and how things stand.
-    Speed {
-        speed: Option<u32>,
+    /// Change something, or nothing, and tell how things stand.
+    Simulation {
+        change: Change,
         answer: oneshot::Sender<State>,
+    },
+    /// Tell what is on the paper that comes with the pump.
+    Paper {
+        answer: oneshot::Sender<Option<String>>,
     },
     /// The end.
     Stop,
 }
 
-/// How time runs.
+/// What is to change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// How fast time runs.
+    pub(super) speed: Option<u32>,
+    /// Whether there is a magnet over the pump. One that comes goes by itself when it has been there for long enough.
+    pub(super) magnet: Option<bool>,
+}
+
+/// How things stand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) speed: u32,
+    pub(super) magnet: bool,
+    pub(super) armed: bool,
     pub(super) simulated: Duration,
     pub(super) keeping_up: bool,
 }
@@ -57,11 +93,14 @@ pub(super) struct Machine {
     orders: Sender<Order>,
     thread: JoinHandle<()>,
     ended: Option<oneshot::Receiver<Infallible>>,
+    paper_line: Option<String>,
 }
 
 impl Machine {
     /// Starts the thread. The pump has power already.
-    pub(super) fn start(world: World, speed: u32) -> Result<Self> {
+    pub(super) fn start(world: World, paper: Paper, speed: u32) -> Result<Self> {
+        let runner = Runner::new(world, paper, speed);
+        let paper_line = runner.paper.line();
         let (orders, queue) = channel();
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -69,19 +108,25 @@ impl Machine {
             .spawn(move || {
                 // Dropped at the end, whatever end it is.
                 let _alive = alive;
-                Runner::new(world, speed).run(&queue);
+                runner.run(&queue);
             })
             .context("the virtual pump's thread cannot be started")?;
         Ok(Self {
             orders,
             thread,
             ended: Some(ended),
+            paper_line,
         })
     }
 
     /// Where to send orders.
     pub(super) fn orders(&self) -> Sender<Order> {
         self.orders.clone()
+    }
+
+    /// What was on the paper at the start.
+    pub(super) fn paper_line(&self) -> Option<&str> {
+        self.paper_line.as_deref()
     }
 
     /// Waits for the thread to end by itself, which it does not unless it crashes. To be called once.
@@ -109,6 +154,9 @@ struct Runner {
     started: Instant,
     pace: Pace,
     lost_time_at: Option<RealTime>,
+    /// When the magnet that is there goes.
+    magnet_until: Option<RealTime>,
+    paper: Paper,
     phone: Option<Phone>,
     connections: u32,
 }
@@ -116,28 +164,52 @@ struct Runner {
 struct Phone {
     connection: u32,
     mtu: Mtu,
-    messages: mpsc::Sender<Vec<u8>>,
+    messages: mpsc::Sender<ToPhone>,
 }
 
 impl Runner {
-    fn new(world: World, speed: u32) -> Self {
-        Self {
+    fn new(world: World, paper: Paper, speed: u32) -> Self {
+        let mut runner = Self {
             world,
             started: Instant::now(),
             pace: Pace::new(speed),
             lost_time_at: None,
+            magnet_until: None,
+            paper,
             phone: None,
             connections: 0,
+        };
+        runner.look_at_paper();
+        runner
+    }
+
+    /// Somebody may have enrolled. Whether that is news.
+    fn look_at_paper(&mut self) -> bool {
+        if !self.world.is_enrolled() {
+            return false;
         }
+        self.paper.throw_pack_away().unwrap_or_else(|error| {
+            eprintln!("the implant card cannot be kept: {error:#}");
+            true
+        })
     }
 
     fn run(mut self, queue: &Receiver<Order>) {
         loop {
             let real = self.catch_up();
             self.push();
+            if self.look_at_paper()
+                && let Some(line) = self.paper.line()
+            {
+                super::say(&format!("Enrolled. {line}"));
+            }
             let wait = match self.world.next_event() {
                 Some(next) => self.pace.wait(real, next).min(LONGEST_WAIT),
                 None => LONGEST_WAIT,
+            };
+            let wait = match self.magnet_until {
+                Some(until) => wait.min(until.saturating_sub(real)),
+                None => wait,
             };
             match queue.recv_timeout(wait) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -160,6 +232,9 @@ impl Runner {
         loop {
             let real = self.started.elapsed();
             self.world.set_carrier_time(carrier_time(real));
+            if self.magnet_until.is_some_and(|until| until <= real) {
+                self.magnet(real, false);
+            }
             let target = self.pace.at(real);
             let stride = Duration::from_micros(1_000 * u64::from(self.pace.speed()));
             let next = self.world.now().saturating_add(stride).min(target);
@@ -200,23 +275,36 @@ impl Runner {
                     self.hang_up();
                 }
             }
-            Order::Speed { speed, answer } => {
+            Order::Simulation { change, answer } => {
                 let real = self.started.elapsed();
-                if let Some(speed) = speed {
+                if let Some(speed) = change.speed {
                     self.pace.change(real, speed);
                     self.lost_time_at = None;
+                }
+                if let Some(held) = change.magnet {
+                    self.magnet(real, held);
                 }
                 // Whoever asked may have gone.
                 let _ = answer.send(self.state(real));
             }
+            Order::Paper { answer } => {
+                let _ = answer.send(self.paper.text());
+            }
             Order::Stop => {}
         }
+    }
+
+    fn magnet(&mut self, real: RealTime, held: bool) {
+        self.magnet_until = held.then(|| real.saturating_add(MAGNET_STAYS));
+        self.world.magnet(held);
     }
 
     fn state(&self, real: RealTime) -> State {
         let recently = |lost: RealTime| real.saturating_sub(lost) < RECENTLY;
         State {
             speed: self.pace.speed(),
+            magnet: self.magnet_until.is_some(),
+            armed: self.world.is_armed(),
             simulated: self.world.now(),
             keeping_up: !self.lost_time_at.is_some_and(recently),
         }
@@ -225,17 +313,23 @@ impl Runner {
     fn connect(
         &mut self,
         mtu: Mtu,
-        messages: mpsc::Sender<Vec<u8>>,
-        answer: oneshot::Sender<Option<u32>>,
+        messages: mpsc::Sender<ToPhone>,
+        answer: oneshot::Sender<Result<u32, NoLink>>,
     ) {
-        if self.phone.is_some() {
-            let _ = answer.send(None);
+        let refused = if self.phone.is_some() {
+            Some(NoLink::Taken)
+        } else if !self.world.shows_itself() {
+            Some(NoLink::NotShown)
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            let _ = answer.send(Err(why));
             return;
         }
         self.connections = self.connections.wrapping_add(1);
         let connection = self.connections;
-        if answer.send(Some(connection)).is_ok() {
-            self.world.connect(mtu);
+        if answer.send(Ok(connection)).is_ok() && self.world.connect(mtu) {
             self.phone = Some(Phone {
                 connection,
                 mtu,
@@ -256,41 +350,53 @@ impl Runner {
                 self.world.write_command(frame);
                 return;
             }
-            Ok(attribute::Asked::Read(read)) => attribute::message(read, &self.value(read)),
+            Ok(attribute::Asked::Read(read)) => match self.value(read) {
+                Ok(value) => attribute::message(read, &value),
+                Err(error) => error.message(),
+            },
             Err(error) => error.message(),
         };
-        self.send(reply);
+        self.send(ToPhone::Message(reply));
     }
 
-    fn value(&mut self, attribute: Attribute) -> Vec<u8> {
-        match attribute {
+    fn value(&mut self, attribute: Attribute) -> Result<Vec<u8>, AttributeError> {
+        Ok(match attribute {
             Attribute::Info => self.world.info(),
             Attribute::Response => self.world.response(),
             Attribute::StatusChanged => self.world.status_changed().to_le_bytes().to_vec(),
+            Attribute::EmergencyCard => self
+                .world
+                .card()
+                .ok_or_else(AttributeError::card_not_shown)?,
             // Nobody may read it, and `attribute::read` does not let anybody.
             Attribute::Command => Vec::new(),
-        }
+        })
     }
 
     /// Hands on what the pump says by itself.
     fn push(&mut self) {
         for pushed in self.world.take_pushed() {
             self.send(match pushed {
-                Pushed::Response(fragment) => attribute::message(Attribute::Response, &fragment),
-                Pushed::StatusChanged(flags) => {
-                    attribute::message(Attribute::StatusChanged, &flags.to_le_bytes())
+                Pushed::Response(fragment) => {
+                    ToPhone::Message(attribute::message(Attribute::Response, &fragment))
                 }
+                Pushed::StatusChanged(flags) => ToPhone::Message(attribute::message(
+                    Attribute::StatusChanged,
+                    &flags.to_le_bytes(),
+                )),
+                Pushed::HungUp(over) => ToPhone::HungUp(over),
             });
         }
     }
 
-    fn send(&mut self, message: Vec<u8>) {
+    fn send(&mut self, message: ToPhone) {
+        let ends = matches!(message, ToPhone::HungUp(_));
         let failed = self
             .phone
             .as_ref()
             .is_some_and(|phone| phone.messages.try_send(message).is_err());
-        if failed {
-            // Gone, or not reading: dropping the queue's end closes the socket.
+        if failed || ends {
+            // Gone, not reading, or told to go: dropping the queue's end closes the socket.
             self.hang_up();
         }
     }

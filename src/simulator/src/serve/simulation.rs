@@ -1,7 +1,7 @@
-//! `/simulation`: how time runs. Not part of the pump.
+//! `/simulation`: how time runs, the magnet, and the paper that comes with the pump. Not part of the pump.
 
 use super::App;
-use super::machine::{Order, State as Time};
+use super::machine::{Change, Order, State as Now};
 use super::pace::{HIGHEST_SPEED, LOWEST_SPEED};
 use axum::Json;
 use axum::body::Bytes;
@@ -20,12 +20,28 @@ struct Simulation {
     simulated_ms: u64,
     running_since_unix_ms: u64,
     keeping_up: bool,
+    magnet: bool,
+    armed: bool,
     flash: &'static str,
 }
 
 /// `GET /simulation`.
 pub(super) async fn show(State(app): State<App>) -> Response {
-    ask(&app, None).await
+    ask(&app, Change::default()).await
+}
+
+/// `GET /simulation/pack`.
+pub(super) async fn pack(State(app): State<App>) -> Response {
+    let (answer, paper) = oneshot::channel();
+    let asked = app.orders.send(Order::Paper { answer });
+    match (asked, paper.await) {
+        (Ok(()), Ok(Some(text))) => Json(json!({ "text": text })).into_response(),
+        (Ok(()), Ok(None)) => refuse(
+            StatusCode::NOT_FOUND,
+            "the text that came with this pump is not kept beside its flash image",
+        ),
+        (Ok(()) | Err(_), _) => stopping(),
+    }
 }
 
 /// `POST /simulation`.
@@ -40,47 +56,59 @@ pub(super) async fn change(State(app): State<App>, headers: HeaderMap, body: Byt
             "Content-Type: application/json is needed",
         );
     }
-    match speed(&body) {
-        Ok(speed) => ask(&app, Some(speed)).await,
+    match wanted(&body) {
+        Ok(change) => ask(&app, change).await,
         Err(reason) => refuse(StatusCode::BAD_REQUEST, &reason),
     }
 }
 
-/// The speed asked for; the only field there is.
-fn speed(body: &[u8]) -> Result<u32, String> {
+/// What is to change: at least one of the fields that there are.
+fn wanted(body: &[u8]) -> Result<Change, String> {
     let allowed = format!("a whole number from {LOWEST_SPEED} to {HIGHEST_SPEED}");
     let value: Value =
         serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
-    let fields = value
-        .as_object()
-        .ok_or_else(|| format!("expected {{\"speed\": N}}, N {allowed}"))?;
-    if let Some(other) = fields.keys().find(|field| field.as_str() != "speed") {
-        return Err(format!("{other}: unknown field; allowed: speed"));
+    let something =
+        || format!("expected {{\"speed\": N}}, N {allowed}, or {{\"magnet\": true or false}}");
+    let fields = value.as_object().ok_or_else(something)?;
+    let mut change = Change::default();
+    for (name, value) in fields {
+        match name.as_str() {
+            "speed" => {
+                let speed = value
+                    .as_u64()
+                    .and_then(|speed| u32::try_from(speed).ok())
+                    .filter(|speed| (LOWEST_SPEED..=HIGHEST_SPEED).contains(speed))
+                    .ok_or_else(|| format!("speed: {value} is not allowed; {allowed}"))?;
+                change.speed = Some(speed);
+            }
+            "magnet" => {
+                let held = value
+                    .as_bool()
+                    .ok_or_else(|| format!("magnet: {value} is not allowed; true or false"))?;
+                change.magnet = Some(held);
+            }
+            other => return Err(format!("{other}: unknown field; allowed: speed, magnet")),
+        }
     }
-    let speed = fields
-        .get("speed")
-        .ok_or_else(|| format!("speed: missing; {allowed}"))?;
-    speed
-        .as_u64()
-        .and_then(|speed| u32::try_from(speed).ok())
-        .filter(|speed| (LOWEST_SPEED..=HIGHEST_SPEED).contains(speed))
-        .ok_or_else(|| format!("speed: {speed} is not allowed; {allowed}"))
+    if change == Change::default() {
+        return Err(something());
+    }
+    Ok(change)
 }
 
-async fn ask(app: &App, speed: Option<u32>) -> Response {
-    let (answer, time) = oneshot::channel();
-    let asked = app.orders.send(Order::Speed { speed, answer });
-    let (Ok(()), Ok(time)) = (asked, time.await) else {
-        return refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the virtual pump is stopping",
-        );
+async fn ask(app: &App, change: Change) -> Response {
+    let (answer, now) = oneshot::channel();
+    let asked = app.orders.send(Order::Simulation { change, answer });
+    let (Ok(()), Ok(now)) = (asked, now.await) else {
+        return stopping();
     };
-    let Time {
+    let Now {
         speed,
+        magnet,
+        armed,
         simulated,
         keeping_up,
-    } = time;
+    } = now;
     Json(Simulation {
         speed,
         lowest_speed: LOWEST_SPEED,
@@ -88,9 +116,18 @@ async fn ask(app: &App, speed: Option<u32>) -> Response {
         simulated_ms: simulated.millis_rounded_down(),
         running_since_unix_ms: app.since_unix_ms,
         keeping_up,
+        magnet,
+        armed,
         flash: if app.flash_is_kept { "file" } else { "memory" },
     })
     .into_response()
+}
+
+fn stopping() -> Response {
+    refuse(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the virtual pump is stopping",
+    )
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Response {
@@ -99,12 +136,34 @@ fn refuse(status: StatusCode, reason: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::speed;
+    use super::{Change, wanted};
+
+    fn speed(speed: u32) -> Change {
+        Change {
+            speed: Some(speed),
+            magnet: None,
+        }
+    }
 
     #[test]
-    fn speeds_within_the_limits_are_taken() {
-        assert_eq!(speed(br#"{"speed": 1}"#), Ok(1));
-        assert_eq!(speed(br#" {"speed":100000} "#), Ok(100_000));
+    fn what_is_allowed_is_taken() {
+        assert_eq!(wanted(br#"{"speed": 1}"#), Ok(speed(1)));
+        assert_eq!(wanted(br#" {"speed":100000} "#), Ok(speed(100_000)));
+        for held in [true, false] {
+            let magnet = Some(held);
+            let only = Change {
+                speed: None,
+                magnet,
+            };
+            let body = format!("{{\"magnet\": {held}}}");
+            assert_eq!(wanted(body.as_bytes()), Ok(only));
+            let both = Change {
+                speed: Some(7),
+                magnet,
+            };
+            let body = format!("{{\"magnet\": {held}, \"speed\": 7}}");
+            assert_eq!(wanted(body.as_bytes()), Ok(both));
+        }
     }
 
     #[test]
@@ -119,22 +178,31 @@ mod tests {
             "4294967297",
             "[1]",
         ] {
-            let reason = speed(format!("{{\"speed\": {bad}}}").as_bytes()).expect_err(bad);
+            let reason = wanted(format!("{{\"speed\": {bad}}}").as_bytes()).expect_err(bad);
             assert!(reason.starts_with("speed: "), "{reason}");
             assert!(
                 reason.ends_with("is not allowed; a whole number from 1 to 100000"),
                 "{reason}"
             );
         }
+        for bad in ["0", "1", "3", "\"true\"", "null"] {
+            let reason = wanted(format!("{{\"magnet\": {bad}}}").as_bytes()).expect_err(bad);
+            assert_eq!(
+                reason,
+                format!("magnet: {bad} is not allowed; true or false")
+            );
+        }
         assert_eq!(
-            speed(b"{}"),
-            Err("speed: missing; a whole number from 1 to 100000".to_owned())
+            wanted(br#"{"speed": 1, "sped": 2}"#),
+            Err("sped: unknown field; allowed: speed, magnet".to_owned())
         );
-        assert_eq!(
-            speed(br#"{"speed": 1, "sped": 2}"#),
-            Err("sped: unknown field; allowed: speed".to_owned())
-        );
-        assert!(speed(b"[]").is_err());
-        assert!(speed(b"").is_err_and(|reason| reason.starts_with("not JSON")));
+        for nothing in ["{}", "[]", "1"] {
+            let reason = wanted(nothing.as_bytes()).expect_err(nothing);
+            assert!(
+                reason.starts_with("expected {\"speed\": N}, N a whole number from 1 to 100000"),
+                "{reason}"
+            );
+        }
+        assert!(wanted(b"").is_err_and(|reason| reason.starts_with("not JSON")));
     }
 }

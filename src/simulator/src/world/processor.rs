@@ -1,13 +1,15 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::{LogEntry, Memory, Pushed, Usage, Wear};
+use super::link::Link;
+use super::{LogEntry, Memory, PackPage, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{
     Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order,
     REMEMBERED_OF_A_DAY, REMEMBERED_OF_AN_HOUR,
 };
-use journal::{Envelope, Journal, Log, Partition, Stamp};
-use protocol::{Answer, Mtu, Policy, Received, Session, SessionId, Situation};
+use journal::{Envelope, Journal, Log, Partition, Stamp, Timing};
+use protocol::info::capability;
+use protocol::{Answer, CARD_BYTES, Info, Mtu, Secret, SessionId, Situation};
 use pump::{
     Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
     ResetCause, Retained, STATE_BYTES, Start, StateKind, StorageReport, storage,
@@ -33,12 +35,14 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(1);
 pub(super) enum Incoming {
     /// The pump's own business.
     Event(Event),
-    /// A phone has connected.
-    Opened(SessionId, Mtu),
+    /// A phone has connected: with so much room in a frame, and what Info says to it; and random bytes for its handshake.
+    Opened(SessionId, Mtu, Info, Secret),
     /// A phone wrote a frame.
     Frame(Vec<u8>),
     /// The phone has gone.
     Closed(SessionId),
+    /// The magnet has come or gone.
+    Magnet(bool),
 }
 
 /// What a call of the processor works with.
@@ -73,7 +77,11 @@ pub(super) struct Processor {
     /// What is in retained RAM.
     retained: Option<Retained>,
     one_time: Option<[u8; pump::ONE_TIME_BYTES]>,
-    session: Session,
+    /// What the production line has given it, until the pump has taken it.
+    pack_page: PackPage,
+    link: Link,
+    /// The version of the keys that the link has.
+    keys_version: u32,
     inbox: VecDeque<Incoming>,
     /// When the pump is to be called next if nothing comes in.
     next_call: PumpTime,
@@ -97,7 +105,9 @@ impl Processor {
         let (mut journal, opening) =
             Journal::open(memory.flash).context("the flash does not suit the journal")?;
         let one_time = memory.one_time.unwrap_or([u8::MAX; pump::ONE_TIME_BYTES]);
-        let (recovered, burn) = Recovered::from_journal(&mut journal, &opening, Some(&one_time));
+        let (mut recovered, burn) =
+            Recovered::from_journal(&mut journal, &opening, Some(&one_time));
+        recovered.basis.pack = memory.pack_page.pack().cloned();
         if !matches!(journal.key(), Ok(Some(_))) {
             // What fails here fails with the next record too, and is told then.
             let _ = journal.make_key(key);
@@ -107,23 +117,26 @@ impl Processor {
             retained: memory.retained,
         };
         let pump = Pump::new(recovered, start);
-        let situation = situation(&pump);
+        let situation = situation(&pump, false);
         let mut processor = Self {
             flags: pump.status_changed(),
-            pump,
             boot: opening.boot,
             repairs_told: journal.repairs(),
             journal,
             retained: memory.retained,
             one_time: burn.or(memory.one_time),
-            session: Session::new(Policy::Insecure, situation),
+            pack_page: memory.pack_page,
+            link: Link::new(situation),
+            keys_version: pump.keys_version(),
             inbox: VecDeque::new(),
             next_call: PumpTime::MAX,
             supply_at: PumpTime::ZERO,
             halted_until: PumpTime::ZERO,
             pushed: Vec::new(),
             heard: VecDeque::new(),
+            pump,
         };
+        processor.fill_keyring(CarrierTime::ZERO);
         processor.wait_for_flash(PumpTime::ZERO);
         processor.put(Incoming::Event(Event::Boot));
         Ok(processor)
@@ -134,14 +147,25 @@ impl Processor {
         self.inbox.push_back(incoming);
     }
 
-    /// When [`Processor::run`] is to be called next.
-    pub(super) fn due(&self) -> PumpTime {
+    /// Something waits for its turn.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// When [`Processor::run`] is to be called next. `link_at` is when the link's time is due, in the processor's own.
+    pub(super) fn due(&self, link_at: Option<PumpTime>) -> PumpTime {
         let wanted = if self.inbox.is_empty() {
-            self.next_call.min(self.supply_at)
+            let link_at = link_at.unwrap_or(PumpTime::MAX);
+            self.next_call.min(self.supply_at).min(link_at)
         } else {
             PumpTime::ZERO
         };
         wanted.max(self.halted_until)
+    }
+
+    /// When the link has something to do though nothing comes in.
+    pub(super) fn link_due(&self) -> Option<CarrierTime> {
+        self.link.due()
     }
 
     /// Deals with one thing that came in, or with the passing of time.
@@ -152,27 +176,57 @@ impl Processor {
                 let millivolts = bench.millivolts;
                 self.tick_and_handle(bench, Event::Supply { millivolts });
             }
-            None => self.tick(bench),
+            None if self.next_call <= bench.at => self.tick(bench),
+            // It is the link that is due.
+            None => {}
             // The first event of a boot: nothing has moved yet.
             Some(Incoming::Event(event @ Event::Boot)) => self.handle(bench, event),
             Some(Incoming::Event(event)) => self.tick_and_handle(bench, event),
-            Some(Incoming::Opened(session, mtu)) => self.session.opened(session, mtu),
-            Some(Incoming::Frame(frame)) => match (
-                self.session.receive(bench.carrier, &frame),
-                self.session.id(),
-            ) {
-                (Received::Request(request), Some(session)) => {
-                    self.tick_and_handle(bench, Event::Request { session, request });
-                }
-                (Received::Request(_), None)
-                | (Received::Nothing | Received::Refused { .. } | Received::Dropped(_), _) => {}
-            },
-            Some(Incoming::Closed(session)) => {
-                self.session.closed();
-                self.tick_and_handle(bench, Event::LinkClosed { session });
+            Some(Incoming::Opened(session, mtu, info, ephemeral)) => {
+                self.link
+                    .opened(bench.carrier, session, mtu, &info, ephemeral);
             }
+            Some(Incoming::Frame(frame)) => {
+                if let Some((session, caller, request)) = self.link.receive(bench.carrier, &frame) {
+                    let event = Event::Request {
+                        session,
+                        caller,
+                        request,
+                    };
+                    self.tick_and_handle(bench, event);
+                }
+            }
+            Some(Incoming::Closed(session)) => {
+                if self.link.closed(session) {
+                    self.tick_and_handle(bench, Event::LinkClosed { session });
+                }
+            }
+            Some(Incoming::Magnet(held)) => self.link.magnet(bench.carrier, held),
         }
+        self.look_after_link(bench);
         self.collect_pushed();
+    }
+
+    /// What the passing of the link's time does.
+    fn look_after_link(&mut self, bench: &mut Bench<'_>) {
+        self.link.pass_time(bench.carrier);
+        self.tell_situation(bench.carrier);
+        if let Some((session, over)) = self.link.look(bench.carrier) {
+            self.tick_and_handle(bench, Event::LinkClosed { session });
+            self.pushed.push(Pushed::HungUp(over));
+        }
+    }
+
+    fn tell_situation(&mut self, carrier: CarrierTime) {
+        let situation = situation(&self.pump, self.link.is_armed(carrier));
+        self.link.session().set_situation(situation);
+    }
+
+    fn fill_keyring(&mut self, carrier: CarrierTime) {
+        self.keys_version = self.pump.keys_version();
+        let pump = &self.pump;
+        self.link
+            .change_keys(carrier, |keyring| pump.fill_keyring(keyring));
     }
 
     /// What has been delivered comes before what else happens, as in the firmware's delivery thread.
@@ -192,7 +246,7 @@ impl Processor {
             carrier: bench.carrier,
         };
         let actions = self.pump.handle(now, event);
-        self.session.set_situation(situation(&self.pump));
+        self.tell_situation(bench.carrier);
         self.retained = Some(self.pump.retained());
         self.next_call = actions
             .next_call()
@@ -201,8 +255,11 @@ impl Processor {
             self.act(bench, action);
         }
         for (session, answer) in actions.answers() {
-            // Nobody may wait for it any more; what is done is done.
-            let _ = self.session.answer(*session, answer);
+            self.link.answer(*session, answer);
+        }
+        // Behind the answers: one of them may go to somebody whose key is gone with it.
+        if self.pump.keys_version() != self.keys_version {
+            self.fill_keyring(bench.carrier);
         }
     }
 
@@ -273,11 +330,16 @@ impl Processor {
                 from,
             } => {
                 let outcome = storage::read_log(&mut self.journal, log, from);
-                let _ = self.session.answer(session, &Answer { id, outcome });
+                self.link.answer(session, &Answer { id, outcome });
             }
             Action::SignLog { session, id, log } => {
                 let outcome = storage::sign_log(&mut self.journal, log);
-                let _ = self.session.answer(session, &Answer { id, outcome });
+                self.link.answer(session, &Answer { id, outcome });
+            }
+            Action::ErasePack => {
+                self.pack_page.erase();
+                let busy = Timing::NRF52840.page_erase;
+                self.halted_until = self.halted_until.max(bench.at).saturating_add(busy);
             }
         }
     }
@@ -330,13 +392,13 @@ impl Processor {
     }
 
     fn collect_pushed(&mut self) {
-        if let Some(fragment) = self.session.indication() {
+        if let Some(fragment) = self.link.session().indication() {
             self.pushed.push(Pushed::Response(fragment.to_vec()));
         }
         let flags = self.pump.status_changed();
         if flags != self.flags {
             self.flags = flags;
-            if self.session.id().is_some() {
+            if self.link.session().id().is_some() {
                 self.pushed.push(Pushed::StatusChanged(flags));
             }
         }
@@ -347,7 +409,64 @@ impl Processor {
     }
 
     pub(super) fn response(&self) -> &[u8] {
-        self.session.response()
+        self.link.response()
+    }
+
+    /// A phone that is not bonded can connect.
+    pub(super) fn shows_itself(&self, carrier: CarrierTime) -> bool {
+        self.link.shows_itself(carrier)
+    }
+
+    /// A phone has connected.
+    pub(super) fn connect(
+        &mut self,
+        carrier: CarrierTime,
+        session: SessionId,
+        mtu: Mtu,
+        nonce: [u8; 8],
+        ephemeral: Secret,
+    ) {
+        self.link.connected(carrier, session, nonce);
+        let info = self.info(carrier);
+        self.put(Incoming::Opened(session, mtu, info, ephemeral));
+    }
+
+    /// The phone has gone.
+    pub(super) fn disconnect(&mut self, carrier: CarrierTime) {
+        if let Some(session) = self.link.disconnected(carrier) {
+            self.put(Incoming::Closed(session));
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.link.connection().is_some()
+    }
+
+    pub(super) fn info(&self, carrier: CarrierTime) -> Info {
+        Info::new(
+            capability::VIRTUAL,
+            self.link.nonce(),
+            self.pump.lifecycle(),
+            self.link.is_armed(carrier),
+        )
+    }
+
+    pub(super) fn is_armed(&self, carrier: CarrierTime) -> bool {
+        self.link.is_armed(carrier)
+    }
+
+    pub(super) fn is_enrolled(&self) -> bool {
+        self.link.is_enrolled()
+    }
+
+    /// The emergency card, with presence only.
+    pub(super) fn card(&self, at: PumpTime, carrier: CarrierTime) -> Option<Vec<u8>> {
+        if !self.link.is_armed(carrier) {
+            return None;
+        }
+        let mut buffer = [0; CARD_BYTES];
+        let card = self.pump.card(Now { pump: at, carrier });
+        card.encode(&mut buffer).map(<[u8]>::to_vec)
     }
 
     pub(super) fn status_changed(&self) -> u16 {
@@ -359,16 +478,13 @@ impl Processor {
         self.heard.iter().copied()
     }
 
-    pub(super) fn situation(&self) -> Situation {
-        situation(&self.pump)
-    }
-
     /// The processor stops: what its memories hold then.
     pub(super) fn into_memory(self) -> Memory {
         Memory {
             flash: self.journal.into_flash(),
             retained: self.retained,
             one_time: self.one_time,
+            pack_page: self.pack_page,
         }
     }
 
@@ -449,10 +565,11 @@ fn refusal(error: MotorError) -> OrderRefusal {
     }
 }
 
-/// What the link has to know. There is no magnet to arm the pump with yet.
-fn situation(pump: &Pump) -> Situation {
+/// What the link has to know of the pump.
+fn situation(pump: &Pump, armed: bool) -> Situation {
     Situation {
         lifecycle: pump.lifecycle(),
-        armed: false,
+        armed,
+        alarm: pump.critical_alarm(),
     }
 }

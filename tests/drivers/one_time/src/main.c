@@ -192,7 +192,8 @@ ZTEST(one_time, test_what_the_flash_did_not_keep_is_an_error)
 
 ZTEST(one_time, test_the_journal_cannot_reach_it)
 {
-	static const uint32_t partitions[] = {THECAL_FLASH_JOURNAL, THECAL_FLASH_CRITICAL, THECAL_FLASH_STATE_A, THECAL_FLASH_STATE_B};
+	static const uint32_t partitions[] = {THECAL_FLASH_JOURNAL, THECAL_FLASH_CRITICAL, THECAL_FLASH_STATE_A, THECAL_FLASH_STATE_B,
+					    THECAL_FLASH_PACK};
 
 	zassert_ok(thecal_one_time_write(bytes, sizeof(bytes)));
 	for (uint32_t number = 0; number < ARRAY_SIZE(partitions); number++) {

@@ -38,15 +38,16 @@ ZTEST(flash, test_partitions_have_the_sizes_of_the_design)
 {
 	zassert_equal(thecal_flash_size(THECAL_FLASH_JOURNAL), 384 * 1024);
 	zassert_equal(thecal_flash_size(THECAL_FLASH_CRITICAL), 32 * 1024);
-	zassert_equal(thecal_flash_size(THECAL_FLASH_STATE_A), 8 * 1024);
-	zassert_equal(thecal_flash_size(THECAL_FLASH_STATE_B), 8 * 1024);
-	zassert_equal(thecal_flash_size(4), -EINVAL);
+	zassert_equal(thecal_flash_size(THECAL_FLASH_STATE_A), 12 * 1024);
+	zassert_equal(thecal_flash_size(THECAL_FLASH_STATE_B), 12 * 1024);
+	zassert_equal(thecal_flash_size(THECAL_FLASH_PACK), 4 * 1024);
+	zassert_equal(thecal_flash_size(5), -EINVAL);
 	zassert_equal(thecal_flash_size(UINT32_MAX), -EINVAL);
 }
 
 ZTEST(flash, test_a_partition_begins_where_the_design_says)
 {
-	static const uint32_t offsets[] = {0x8c000, 0xec000, 0xf4000, 0xf6000};
+	static const uint32_t offsets[] = {0x8c000, 0xec000, 0xf4000, 0xf7000, 0xff000};
 
 	for (uint32_t partition = 0; partition < ARRAY_SIZE(offsets); partition++) {
 		zassert_ok(thecal_flash_write(partition, 0, text, sizeof(text)));
@@ -65,8 +66,8 @@ ZTEST(flash, test_nothing_outside_of_a_partition_is_touched)
 	zassert_equal(thecal_flash_write(THECAL_FLASH_STATE_A, size, text, 4), -EINVAL);
 	zassert_equal(thecal_flash_write(THECAL_FLASH_STATE_A, size - 4, text, 8), -EINVAL);
 	zassert_equal(thecal_flash_erase(THECAL_FLASH_STATE_A, size, 4096), -EINVAL);
-	zassert_equal(thecal_flash_erase(THECAL_FLASH_STATE_A, 4096, 8192), -EINVAL);
-	zassert_equal(thecal_flash_erase(4, 0, 4096), -EINVAL);
+	zassert_equal(thecal_flash_erase(THECAL_FLASH_STATE_A, 4096, 12288), -EINVAL);
+	zassert_equal(thecal_flash_erase(5, 0, 4096), -EINVAL);
 	zassert_equal(failing_flash.writes, 0);
 	zassert_equal(failing_flash.erases, 0);
 }

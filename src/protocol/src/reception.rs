@@ -1,0 +1,238 @@
+//! The pump's reception: who may connect, presence, the session, and when a connection ends. Every shell drives its link through it, so that
+//! board and virtual pump let in the same.
+//!
+//! All of it in the link's own time ([`CarrierTime`]), however fast therapy's runs.
+//!
+//! | happens | admission | session | connection |
+//! |---|---|---|---|
+//! | a phone wants to connect, and the pump shows itself | takes a token | | made |
+//! | it wants to, and the pump does not show itself | | | not made |
+//! | it opens a session | gives the token back | open | |
+//! | it opens none in time | keeps the token, rests | | ended |
+//! | it is denied | keeps the token, rests | locked | ended after [`HANG_UP_AFTER`] |
+//! | nothing is asked for [`IDLE_LIMIT`], presence is over, or the key is gone | | locked | ended after [`HANG_UP_AFTER`] |
+//! | the phone goes | as it was | closed | ended |
+//! | the presence window opens or is prolonged | quotas are full again | | |
+
+use units::{CarrierTime, Duration};
+
+use crate::admission::{Admission, Advertise};
+use crate::frame::Mtu;
+use crate::info::Info;
+use crate::keys::{ENROLMENT_SLOT, Keyring, RECOVERY_SLOT, Secret};
+use crate::presence::Presence;
+use crate::roles::Situation;
+use crate::session::{HANG_UP_AFTER, HangUp, IDLE_LIMIT, Received, Session, SessionId};
+
+/// Why the pump has ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The session is over.
+    Session(HangUp),
+    /// The phone has opened none in time.
+    NoSession,
+}
+
+impl core::fmt::Display for Over {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Session(reason) => write!(out, "{reason}"),
+            Self::NoSession => out.write_str("no session was opened in time"),
+        }
+    }
+}
+
+/// The state of the pump's end of the link.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    session: Session,
+    presence: Presence,
+    admission: Admission,
+    /// The connection, from the moment at which it was made.
+    connection: Option<SessionId>,
+    nonce: [u8; 8],
+    /// The one-time secret of the sterile pack is spent.
+    enrolled: bool,
+    /// When something last happened to the session.
+    touched: CarrierTime,
+    /// When it was last asked whether it is over.
+    looked: CarrierTime,
+}
+
+impl Reception {
+    /// One that lets nobody in before it has keys.
+    pub const fn new(situation: Situation) -> Self {
+        Self {
+            session: Session::new(situation),
+            presence: Presence::new(),
+            admission: Admission::new(),
+            connection: None,
+            nonce: [0; 8],
+            enrolled: false,
+            touched: CarrierTime::ZERO,
+            looked: CarrierTime::ZERO,
+        }
+    }
+
+    /// How the pump is to show itself while nobody is connected.
+    pub fn advertise(&self, now: CarrierTime) -> Advertise {
+        self.admission.advertise(now)
+    }
+
+    /// A connection is made: at once, whenever the session gets to know. `bonded`: the address is that of a bonded phone; `nonce` are random
+    /// bytes of this connection.
+    pub fn connected(&mut self, now: CarrierTime, id: SessionId, bonded: bool, nonce: [u8; 8]) {
+        self.admission.connected(now, bonded);
+        self.connection = Some(id);
+        self.nonce = nonce;
+    }
+
+    /// How often the connection's two ends meet: the phone chooses it, and what it costs the pump.
+    pub fn paced(&mut self, now: CarrierTime, interval: Duration) {
+        self.admission.paced(now, interval);
+    }
+
+    /// The connection is gone, if there was one: which.
+    pub fn disconnected(&mut self, now: CarrierTime) -> Option<SessionId> {
+        self.admission.closed(now);
+        self.connection.take()
+    }
+
+    /// The connection, from the moment at which it was made.
+    pub fn connection(&self) -> Option<SessionId> {
+        self.connection
+    }
+
+    /// The random bytes of the connection.
+    pub fn nonce(&self) -> [u8; 8] {
+        self.nonce
+    }
+
+    /// The session, for its keys, its situation and what is to be shown.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// What a read of Response gives.
+    pub fn response(&self) -> &[u8] {
+        self.session.response()
+    }
+
+    /// The session gets to know of the connection.
+    pub fn opened(
+        &mut self,
+        now: CarrierTime,
+        id: SessionId,
+        mtu: Mtu,
+        info: &Info,
+        ephemeral: Secret,
+    ) {
+        self.session.opened(id, mtu, info, ephemeral);
+        self.touch(now);
+    }
+
+    /// The session gets to know that the connection is gone. Whether it had it.
+    pub fn closed(&mut self, id: SessionId) -> bool {
+        let had = self.session.id() == Some(id);
+        if had {
+            self.session.closed();
+        }
+        had
+    }
+
+    /// A frame comes.
+    pub fn receive(&mut self, now: CarrierTime, frame: &[u8]) -> Received {
+        let received = self.session.receive(now, frame);
+        self.touch(now);
+        if matches!(received, Received::Opened(_)) {
+            self.admission.passed(now);
+        }
+        received
+    }
+
+    /// Changes the keys. Whatever had to be answered with the keys of before has been.
+    pub fn change_keys(&mut self, now: CarrierTime, fill: impl FnOnce(&mut Keyring)) {
+        let keyring = self.session.keyring();
+        fill(keyring);
+        // A pump without any secret has not taken those of its pack yet.
+        self.enrolled =
+            keyring.get(ENROLMENT_SLOT).is_none() && keyring.get(RECOVERY_SLOT).is_some();
+        self.session.keys_changed(now);
+        self.touch(now);
+    }
+
+    /// Whether the sterile pack has done what it is for.
+    pub fn is_enrolled(&self) -> bool {
+        self.enrolled
+    }
+
+    /// The magnet comes or goes.
+    pub fn magnet(&mut self, now: CarrierTime, held: bool) {
+        let changed = self.presence.magnet(now, held);
+        self.presence_changed(now, changed);
+    }
+
+    fn presence_changed(&mut self, now: CarrierTime, changed: bool) {
+        if changed {
+            if self.presence.is_open(now) {
+                self.admission.presence_opened(now);
+            }
+            self.touch(now);
+        }
+    }
+
+    /// The presence window is open.
+    pub fn is_armed(&self, now: CarrierTime) -> bool {
+        self.presence.is_open(now)
+    }
+
+    /// When to call [`Reception::pass_time`] and [`Reception::look`] though nothing has happened.
+    pub fn due(&self) -> Option<CarrierTime> {
+        let session = self.session.id().map(|_| {
+            let denied = self.touched.saturating_add(HANG_UP_AFTER);
+            if self.looked < denied {
+                denied
+            } else {
+                let idle = self.touched.saturating_add(IDLE_LIMIT);
+                idle.max(self.looked.saturating_add(HANG_UP_AFTER))
+            }
+        });
+        let admission = self.connection.and_then(|_| self.admission.deadline());
+        [self.presence.next(), admission, session]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Time has passed.
+    pub fn pass_time(&mut self, now: CarrierTime) {
+        let changed = self.presence.tick(now);
+        self.presence_changed(now, changed);
+    }
+
+    /// Ends the connection if it is over: which one, and why.
+    pub fn look(&mut self, now: CarrierTime) -> Option<(SessionId, Over)> {
+        self.looked = now;
+        let id = self.session.id()?;
+        let over = match self.session.hang_up(now) {
+            Some(reason) => Over::Session(reason),
+            None if self.connection == Some(id) && self.admission.expired(now) => Over::NoSession,
+            None => return None,
+        };
+        self.session.closed();
+        // The phone may have gone already, and another one come.
+        if self.connection == Some(id) {
+            if over == Over::Session(HangUp::Denied) {
+                self.admission.failed(now);
+            }
+            self.admission.closed(now);
+            self.connection = None;
+        }
+        Some((id, over))
+    }
+
+    fn touch(&mut self, now: CarrierTime) {
+        self.touched = now;
+        self.looked = now;
+    }
+}
