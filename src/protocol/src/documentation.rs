@@ -31,6 +31,7 @@ fn source_files() -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .collect();
     files.sort();
     files
