@@ -49,6 +49,20 @@ async def test_enrol_stage_read_back_compare_commit_and_see_steps(pump, mtu):
         assert abs(after.counted_steps - before.counted_steps - prescribed) <= 1
 
 
+async def test_info_follows_the_magnet_on_a_standing_connection(pump):
+    async with WebSocketPhone.at(pump.port) as phone:
+        before = await phone.info()
+        pump.hold_magnet()
+        after = before
+        while not after.armed:
+            await asyncio.sleep(0.1)
+            after = await phone.info()
+        assert (before.armed, after.nonce) == (False, before.nonce)
+        # And the handshake goes on with it.
+        await phone.enrol(pump.pack)
+        assert await phone.ended() == 4001
+
+
 async def test_without_a_key_there_is_info_and_nothing_else(pump):
     async with WebSocketPhone.at(pump.port) as phone:
         info = await phone.info()
