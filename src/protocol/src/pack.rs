@@ -22,8 +22,8 @@ const PAGE_VERSION: u8 = 1;
 /// Bytes of the page that are used, from its start.
 pub const PAGE_BYTES: usize = 8 + 4 + 3 * KEY_BYTES + 4 + CHECK_LENGTH;
 
-/// The largest passkey: six digits (Core Specification, Vol 3, Part H, 2.3.5.3).
-pub const LARGEST_PASSKEY: u32 = 999_999;
+/// Passkeys: six digits (Core Specification, Vol 3, Part H, 2.3.5.3), and not 0, which stands for none.
+pub const PASSKEYS: core::ops::RangeInclusive<u32> = 1..=999_999;
 
 /// Everything that makes a pump this one pump.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,7 +49,7 @@ impl Pack {
         let (one_time, rest) = rest.split_first_chunk()?;
         let (recovery, rest) = rest.split_first_chunk()?;
         let passkey = u32::from_le_bytes(rest.try_into().ok()?);
-        (*check == check_of(checked) && passkey <= LARGEST_PASSKEY).then(|| Pack {
+        (*check == check_of(checked) && PASSKEYS.contains(&passkey)).then(|| Pack {
             private: Secret::new(*private),
             one_time: Secret::new(*one_time),
             recovery: Secret::new(*recovery),
@@ -360,7 +360,7 @@ fn take_key(bytes: &[u8]) -> Result<([u8; KEY_BYTES], &[u8]), TextError> {
 fn take_passkey(bytes: &[u8]) -> Result<u32, TextError> {
     let (passkey, _) = bytes.split_first_chunk().ok_or(TextError::Check)?;
     let passkey = u32::from_le_bytes(*passkey);
-    if passkey > LARGEST_PASSKEY {
+    if !PASSKEYS.contains(&passkey) {
         return Err(TextError::Check);
     }
     Ok(passkey)
@@ -406,12 +406,17 @@ mod tests {
             assert_eq!(Pack::from_page(&flipped), None, "bit {bit}");
         }
         let long = Pack {
-            passkey: LARGEST_PASSKEY + 1,
+            passkey: PASSKEYS.end() + 1,
             ..pack()
         };
         assert_eq!(Pack::from_page(&long.page()), None);
+        let none = Pack {
+            passkey: 0,
+            ..pack()
+        };
+        assert_eq!(Pack::from_page(&none.page()), None);
         let most = Pack {
-            passkey: LARGEST_PASSKEY,
+            passkey: *PASSKEYS.end(),
             ..pack()
         };
         assert_eq!(Pack::from_page(&most.page()), Some(most));
@@ -437,7 +442,7 @@ mod tests {
             Ok(key)
         );
         let long = ImplantCard {
-            passkey: LARGEST_PASSKEY + 1,
+            passkey: PASSKEYS.end() + 1,
             ..card
         };
         assert_eq!(ImplantCard::parse(&long.to_string()), Err(TextError::Check));
