@@ -8,8 +8,8 @@ mod pack_page;
 mod processor;
 mod random;
 
-pub use protocol::Over;
 pub use pack_page::PackPage;
+pub use protocol::Over;
 pub use random::Chance;
 pub(crate) use random::Random;
 

@@ -1,11 +1,10 @@
 //! `thecal pack`: what makes a new pump this one pump, as its production line makes it.
 
 use super::arguments::PackAct;
-use super::ended::{Done, Report, Stopped};
+use super::ended::{Done, Report};
 use crate::key_file;
-use crate::session::random;
-use protocol::Pack;
-use protocol::pack::{LARGEST_PASSKEY, PAGE_BYTES};
+use crate::world::{Chance, Random};
+use protocol::pack::PAGE_BYTES;
 use serde_json::json;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
@@ -26,12 +25,7 @@ pub(super) fn run(act: &PackAct) -> Done {
         implant_card,
         ..
     } = act;
-    let pack = Pack {
-        private: random()?,
-        one_time: random()?,
-        recovery: random()?,
-        passkey: passkey()?,
-    };
+    let pack = Random::new(Chance::System, 0).pack();
     let paper = pack.text();
     let mut bytes = Zeroizing::new([0xFF; PAGE]);
     let mut used = pack.page();
@@ -70,21 +64,6 @@ pub(super) fn run(act: &PackAct) -> Done {
     ))
 }
 
-/// Six digits, each number as likely as another.
-fn passkey() -> Result<u32, Stopped> {
-    let numbers = LARGEST_PASSKEY + 1;
-    // What is above the last whole multiple would make small numbers likelier.
-    let fair = u32::MAX - u32::MAX % numbers;
-    loop {
-        let secret = random()?;
-        let [a, b, c, d, ..] = *secret.bytes();
-        let number = u32::from_le_bytes([a, b, c, d]);
-        if number < fair {
-            return Ok(number % numbers);
-        }
-    }
-}
-
 /// The front of the page as Intel HEX at its address.
 fn intel_hex(page: &[u8; PAGE_BYTES]) -> String {
     let [_, upper, high, low] = ADDRESS.to_be_bytes();
@@ -117,6 +96,7 @@ fn record(kind: u8, address: [u8; 2], data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::Pack;
     use protocol::{ImplantCard, PackText};
     use std::fs;
 
@@ -170,12 +150,5 @@ mod tests {
         );
         assert!(!file("other.bin").exists());
         assert_eq!(fs::read(file("pack.bin")).expect("a page"), page);
-    }
-
-    #[test]
-    fn a_passkey_has_six_digits() {
-        for _ in 0..100 {
-            assert!(passkey().expect("one") <= LARGEST_PASSKEY);
-        }
     }
 }

@@ -200,15 +200,18 @@ impl Processor {
                     self.tick_and_handle(bench, event);
                 }
             }
-            Some(Incoming::Closed(session)) => {
-                if self.link.closed(session) {
-                    self.tick_and_handle(bench, Event::LinkClosed { session });
-                }
-            }
+            Some(Incoming::Closed(session)) => self.closed(bench, session),
             Some(Incoming::Magnet(held)) => self.link.magnet(bench.carrier, held),
         }
         self.look_after_link(bench);
         self.collect_pushed();
+    }
+
+    /// The phone has gone. The pump may have ended the connection before.
+    fn closed(&mut self, bench: &mut Bench<'_>, session: SessionId) {
+        if self.link.closed(session) {
+            self.tick_and_handle(bench, Event::LinkClosed { session });
+        }
     }
 
     /// What the passing of the link's time does.
