@@ -57,7 +57,7 @@ fn private(_: &Path, _: &fs::Metadata) -> Result<()> {
 /// # Errors
 /// When there is something of this name, or it cannot be written.
 pub fn save(path: &Path, key: &KeyText) -> Result<()> {
-    secret(path, &Zeroizing::new(format!("{key}\n")))
+    secret(path, Zeroizing::new(format!("{key}\n")))
 }
 
 /// Writes a secret to a new file that only its owner can read. It is on the disk when this returns.
