@@ -34,6 +34,8 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
+# From the boot until a magnet that was there at once has opened the window, in seconds.
+MAGNET_S = 6
 
 IMPLANT = client.IMPLANT
 ATTRIBUTES = dict(zip(range(2, 8), (INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD), strict=True))
@@ -179,6 +181,7 @@ class Rig:
         self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
         if path is None:
             self.pump.page = keys.page(private, one_time, recovery, passkey)
+        self.booted_at = 0
         self.credentials = None
         self.bonded = False
         self.keystore = MemoryKeyStore()
@@ -218,6 +221,7 @@ class Rig:
             "pump", host_source=self.transport.source, host_sink=self.transport.sink, link=self.link
         )
         self.pump.start(listener.getsockname()[1])
+        self.booted_at = time.monotonic()
 
     async def cut_power(self):
         """Kills the process; the phone notices as phones do."""
@@ -278,15 +282,16 @@ class Rig:
         return phone
 
     async def armed(self, mtu=247):
-        """A connection while the presence window is open: somebody holds a magnet (--magnet-at), and this waits for it."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            phone = await self.connect_only(mtu)
-            if (await phone.info()).armed:
-                return phone
-            await phone.disconnect()
-            await asyncio.sleep(1)
-        raise TimeoutError("nobody holds a magnet to the pump (pump.arguments, --magnet-at)")
+        """A connection while the presence window is open: somebody has held a magnet since the boot (--magnet-at), long enough by now.
+
+        It does not try again and again: that is what the pump counts, and rests after.
+        """
+        await self.find()
+        await asyncio.sleep(max(0, self.booted_at + MAGNET_S - time.monotonic()))
+        phone = await self.connect_only(mtu)
+        info = await phone.info()
+        assert info.armed, "nobody holds a magnet to the pump (pump.arguments, --magnet-at)"
+        return phone
 
     async def connect_bonded(self, mtu=247):
         """Connected and encrypted, not in a session; the first time it pairs, with the passkey of the implant card."""

@@ -89,7 +89,7 @@ def security(rig):
 async def paired(rig, **options):
     """A phone that has paired with the passkey."""
     keyboard = type_in(rig, **options)
-    phone = await rig.connect(polling=True)
+    phone = await rig.connect_only()
     await asyncio.wait_for(phone.connection.pair(), air.PATIENCE)
     assert keyboard.asked == 1
     return phone
@@ -133,7 +133,7 @@ async def test_who_has_the_passkey_pairs_while_armed_and_comes_back_without(rig)
         await said(rig, rf"event {SECURITY}, session 1, .* security 4, bonded 1, held \d, bonds 1")
         await gone(rig, phone)
         await said(rig, "armed: 0")
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await closed(phone)
         await asyncio.wait_for(phone.connection.encrypt(), air.PATIENCE)
         await opened(phone)
@@ -152,7 +152,7 @@ async def test_bonds_outlast_a_loss_of_power(rig):
         await rig.cut_power()
         rig.pump.arguments = []
         await rig.boot()
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await asyncio.wait_for(phone.connection.encrypt(), air.PATIENCE)
         await opened(phone)
         assert rig.pump.log().count("armed: 1") == 1
@@ -161,11 +161,11 @@ async def test_bonds_outlast_a_loss_of_power(rig):
 async def test_nobody_pairs_while_the_pump_is_not_armed(rig):
     async with rig:
         keyboard = type_in(rig)
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await refused(phone)
         assert keyboard.asked == 0
         await gone(rig, phone)
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await closed(phone)
         assert security(rig) == []
 
@@ -181,11 +181,11 @@ async def test_while_armed_nothing_else_pairs(rig, what):
             keyboard.io_capability = PairingDelegate.NO_OUTPUT_NO_INPUT
         elif what == "short keys":
             keyboard.maximum_encryption_key_size = 15
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await refused(phone)
         assert keyboard.asked == (1 if what == "another passkey" else 0)
         await gone(rig, phone)
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await closed(phone)
         assert security(rig) == []
 
@@ -193,7 +193,7 @@ async def test_while_armed_nothing_else_pairs(rig, what):
 async def test_the_emergency_card_answers_everybody_while_armed_and_nobody_otherwise(rig):
     rig.pump.arguments = ["--magnet-at=8,16"]
     async with rig:
-        phone = await rig.connect(mtu=64, polling=True)
+        phone = await rig.connect_only(mtu=64)
         for _ in range(2):
             with pytest.raises(att.ATT_Error) as error:
                 await phone.read(air.EMERGENCY_CARD)
@@ -239,7 +239,7 @@ async def test_one_bond_too_many_takes_the_place_of_the_oldest(rig):
         # The first has lost its bond, the second has not.
         for place, good in ((0, False), (1, True), (BONDS, True)):
             rig.phone_controller, rig.device = devices[place]
-            phone = await rig.connect(polling=True)
+            phone = await rig.connect_only()
             if good:
                 await asyncio.wait_for(phone.connection.encrypt(), air.PATIENCE)
                 await opened(phone)
@@ -264,12 +264,12 @@ async def test_a_stranger_takes_no_bond_from_anybody(rig):
         for number in range(BONDS + 1, BONDS + 4):
             await another_phone(rig, number)
             type_in(rig, passkey=PASSKEY + 1)
-            phone = await rig.connect(polling=True)
+            phone = await rig.connect_only()
             await refused(phone)
             await gone(rig, phone)
         for place in (0, 1, BONDS - 1):
             rig.phone_controller, rig.device = devices[place]
-            phone = await rig.connect(polling=True)
+            phone = await rig.connect_only()
             await asyncio.wait_for(phone.connection.encrypt(), air.PATIENCE)
             await opened(phone)
             await gone(rig, phone)
@@ -291,14 +291,14 @@ async def test_only_bonded_phones_are_let_in_when_it_says_so(rig):
         # This virtual controller has no accept list, so the driver turns the stranger away.
         await asyncio.wait_for(lost, air.PATIENCE)
         rig.phone_controller, rig.device = friend
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
         await asyncio.wait_for(phone.connection.encrypt(), air.PATIENCE)
         await opened(phone)
 
 
 async def test_what_it_says_of_itself_to_everybody(rig):
     async with rig:
-        phone = await rig.connect(polling=True)
+        phone = await rig.connect_only()
 
         async def read(service, characteristic):
             found = await phone.peer.discover_service(UUID.from_16_bits(service))

@@ -51,7 +51,7 @@ async function phone() {
   return page;
 }
 
-const connect = (page) => page.getByRole("button", { name: "Connect" }).click();
+const connect = (page) => page.getByRole("button", { name: "Connect", exact: true }).click();
 
 /** A clinician's phone with a commissioned pump. */
 async function clinician() {
@@ -149,8 +149,11 @@ describe("a phone without a key", () => {
     const page = await phone();
     await connect(page);
     await page.locator("#enrol").waitFor();
+    // A connection that shows nobody's key is followed by a rest of 1 s.
+    await page.waitForTimeout(1_500);
     await enterCode(page, await packText(pump.address));
     await enrolMessage(page, /Hold the magnet over the pump for 3 s/);
+    await picture(page, "phone-not-armed");
     await bringMagnet(pump.address);
     await armed(pump.address);
     await page.locator("#enrol-do").click();

@@ -17,7 +17,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.goto(pump.address);
     await page.locator("#connect").waitFor();
     await take("1-connect");
-    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByRole("button", { name: "Connect", exact: true }).click();
     await page.locator("#enrol").waitFor();
     await take("1-enrol");
     await enrol(page, pump.address);

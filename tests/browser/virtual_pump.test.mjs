@@ -48,7 +48,7 @@ afterEach(async () => {
 
 async function open(query = "") {
   await page.goto(pump.address + query);
-  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByRole("button", { name: "Connect", exact: true }).click();
   await enrol(page, pump.address);
   await commission(page);
   await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
@@ -362,7 +362,7 @@ describe("a connection that breaks", () => {
     await page.goto(pump.address);
     await page.locator("#connect-pending").waitFor();
     assert.match(await page.locator("#connect-pending").textContent(), /not known whether the last program/);
-    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByRole("button", { name: "Connect", exact: true }).click();
     assert.equal(await verdict(page, "Program No. 1 is in force"), "done");
   });
 
@@ -396,7 +396,7 @@ describe("the page", () => {
     await open();
     const second = await browser.newPage();
     await second.goto(pump.address);
-    await second.getByRole("button", { name: "Connect" }).click();
+    await second.getByRole("button", { name: "Connect", exact: true }).click();
     await second.locator("#connect-error").waitFor();
     assert.match(await second.locator("#connect-error").textContent(), /another phone is connected/i);
     await second.close();
@@ -418,10 +418,11 @@ describe("the page", () => {
     await page.goto(pump.address);
     await page.locator("#connect").waitFor();
     await fits("connect");
-    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByRole("button", { name: "Connect", exact: true }).click();
     await page.locator("#enrol").waitFor();
     await fits("enrolment");
-    await open();
+    await enrol(page, pump.address);
+    await commission(page);
     await fits("form");
     await page.getByRole("button", { name: "Read the keys" }).click();
     await page.locator("#keys-list li").waitFor();

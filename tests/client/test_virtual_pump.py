@@ -15,12 +15,11 @@ FAST = messages.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
 
 
 async def armed(pump):
-    """Waits until a magnet has been held for long enough."""
+    """Waits until a magnet has been held for long enough. Not by connecting: that is what the pump counts."""
     pump.hold_magnet()
     for _ in range(40):
-        async with WebSocketPhone.at(pump.port) as phone:
-            if (await phone.info()).armed:
-                return
+        if pump.simulation()["armed"]:
+            return
         await asyncio.sleep(0.25)
     raise AssertionError("the magnet does not open the window")
 
@@ -48,6 +47,20 @@ async def test_enrol_stage_read_back_compare_commit_and_see_steps(pump, mtu):
         prescribed = (after.pump_time_ms - before.pump_time_ms) * numerator / (1000 * denominator)
         assert prescribed > 100
         assert abs(after.counted_steps - before.counted_steps - prescribed) <= 1
+
+
+async def test_info_follows_the_magnet_on_a_standing_connection(pump):
+    async with WebSocketPhone.at(pump.port) as phone:
+        before = await phone.info()
+        pump.hold_magnet()
+        after = before
+        while not after.armed:
+            await asyncio.sleep(0.1)
+            after = await phone.info()
+        assert (before.armed, after.nonce) == (False, before.nonce)
+        # And the handshake goes on with it.
+        await phone.enrol(pump.pack)
+        assert await phone.ended() == 4001
 
 
 async def test_without_a_key_there_is_info_and_nothing_else(pump):

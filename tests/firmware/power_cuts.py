@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from native_sim import POWER_CUT_STATUS, boot, handed_over, wire
+from native_sim import POWER_CUT_STATUS, boot, handed_over, messages
 
 ROOT = Path(__file__).resolve().parents[2]
 CUTS = 150
@@ -59,24 +59,24 @@ def total(number):
 def shown(number):
     """What whoever commits it has seen."""
     if number == 1:
-        return wire.Shown(None, total(1), None)
+        return messages.Shown(None, total(1), None)
     old, new = total(number - 1), total(number)
     # To the nearest tenth of a percent, halves away from zero.
     tenths = (2_000 * abs(new - old) + old) // (2 * old)
-    return wire.Shown(old, new, tenths if new >= old else -tenths)
+    return messages.Shown(old, new, tenths if new >= old else -tenths)
 
 
 def commands(first, count):
     """Options that put programs into force, the first of them with this number: the pump is commissioned and filled before the first of all."""
     orders = []
     if first == 1:
-        orders.append(wire.Command("Commission", wire.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000)))
+        orders.append(messages.Command("Commission", messages.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000)))
     for number in range(first, first + count):
         fill_nl = 20_000_000 if number == 1 else None
-        program = wire.continuous("Baclofen", 2_000_000, total(number), fill_nl=fill_nl)
+        program = messages.continuous("Baclofen", 2_000_000, total(number), fill_nl=fill_nl)
         # More than one rise within a day wants a reason.
-        commit = wire.Commit(program.digest(number), shown(number), "Titration")
-        orders += [wire.Command("Stage", program), wire.Command("Commit", commit)]
+        commit = messages.Commit(program.digest(number), shown(number), "Titration")
+        orders += [messages.Command("Stage", program), messages.Command("Commit", commit)]
     return handed_over(orders, COMMAND_MS)
 
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +81,19 @@ def wrong_scenarios(folder):
         verdict(f"{what} begins no report", not report.exists())
 
 
+def hold_magnet(address):
+    """Somebody holds a magnet over the virtual pump until it counts."""
+    simulation = f"http://{address}/simulation"
+    magnet = urllib.request.Request(simulation, b'{"magnet": true}', {"Content-Type": "application/json"})
+    urllib.request.urlopen(magnet).close()
+    for _ in range(100):
+        with urllib.request.urlopen(simulation) as state:
+            if json.load(state)["armed"]:
+                return
+        time.sleep(0.1)
+    verdict("the magnet counts", False)
+
+
 def logs(folder):
     """A pump's log is read from a flash file that is in use and over the link, verified again, and broken where it was broken."""
     flash = folder / "pump.bin"
@@ -88,12 +103,17 @@ def logs(folder):
     )
     try:
         address = "127.0.0.1:" + pump.stdout.readline().split("127.0.0.1:")[1].split("/")[0]
+        clinician = folder / "clinician.key"
+        hold_magnet(address)
+        done = run([THECAL, "enroll", "--connect", address, "--text", f"{flash}.pack", "--key", str(clinician)])
+        verdict("a clinician enrols", done.returncode == 0, done.stdout + done.stderr)
         for attempt in ("the first", "the second"):
-            done = run([THECAL, "log", "--connect", address, "--output", str(folder / "link")])
+            over_link = ["--connect", address, "--key", str(clinician)]
+            done = run([THECAL, "log", *over_link, "--output", str(folder / "link")])
             verdict(f"{attempt} reading over the link", done.returncode == 0, done.stdout + done.stderr)
-        done = run([THECAL, "log", str(flash), "--output", str(folder / "file"), "--save-key", str(folder / "key")])
+        done = run([THECAL, "log", str(flash), "--output", str(folder / "file"), "--save-log-key", str(folder / "key")])
         verdict("a flash file in use is read", done.returncode == 0, done.stdout + done.stderr)
-        done = run([THECAL, "log", str(folder / "link"), "--key", str(folder / "key")])
+        done = run([THECAL, "log", str(folder / "link"), "--log-key", str(folder / "key")])
         verdict("the link's head has the file's key", "signature good" in done.stdout, done.stdout + done.stderr)
     finally:
         pump.terminate()

@@ -1021,18 +1021,18 @@ mod tests {
         let file = TemporaryFile::new("kept");
         let mut flash = VirtualFlash::open_or_create_image(&file.0).unwrap();
         flash
-            .write(Partition::StateB, 0x1FFC, &[1, 2, 3, 4])
+            .write(Partition::StateB, 0x2FFC, &[1, 2, 3, 4])
             .unwrap();
         flash.write(Partition::Critical, 0, &[9; 8]).unwrap();
         flash.erase(Partition::Critical, 0, PAGE).unwrap();
         drop(flash);
         let bytes = std::fs::read(&file.0).unwrap();
         assert_eq!(bytes.len(), 450_560);
-        assert_eq!(bytes[442_364..], [1, 2, 3, 4]);
-        assert!(bytes[..442_364].iter().all(|byte| *byte == 0xFF));
+        assert_eq!(bytes[450_556..], [1, 2, 3, 4]);
+        assert!(bytes[..450_556].iter().all(|byte| *byte == 0xFF));
         let flash = VirtualFlash::open_or_create_image(&file.0).unwrap();
         assert_eq!(
-            flash.word_state(Partition::StateB, 0x1FFC),
+            flash.word_state(Partition::StateB, 0x2FFC),
             Some(WordState::Torn)
         );
     }
@@ -1057,7 +1057,7 @@ mod tests {
         let error = VirtualFlash::open_or_create_image(&file.0).unwrap_err();
         let text = std::format!("{error}");
         assert!(
-            text.contains("12 bytes") && text.contains("442368"),
+            text.contains("12 bytes") && text.contains("450560"),
             "{text}"
         );
         assert!(VirtualFlash::create_image(&file.0).is_err());

@@ -171,9 +171,11 @@ export class Link {
       this.#followSession(happened);
       return happened;
     } catch (error) {
-      // A carrier that failed in the middle of an operation is not used again: nobody knows what it has sent.
+      // A carrier that failed in the middle of an operation is not used again: nobody knows what it has sent. When the loss was told before,
+      // it may be another link's by now.
+      const ours = this.#open;
       const ended = this.#lose(error.message);
-      this.#carrier.disconnect().catch(() => {});
+      if (ours) this.#carrier.disconnect().catch(() => {});
       return ended;
     }
   }

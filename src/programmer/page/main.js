@@ -23,7 +23,10 @@ const PATH_EVERY = 10;
 /** How often ages and count-downs are written anew, in ms. */
 const REFRESH_EVERY = 250;
 const SPEEDS = [1, 10, 100, 1_000, 10_000, 100_000];
-/** A pump that has just been spoken to may still be ending that connection: how often it is tried again, and after how long, in ms. */
+/**
+ * A pump that has just been spoken to may still be ending that connection, and a phone may take that one for the new one: how often it
+ * is tried, and how long it is waited in between, in ms.
+ */
 const TRIES = 5;
 const TRY_AGAIN_AFTER = 500;
 /** Where what has had no answer is kept, so that it outlives the page. */
@@ -160,6 +163,7 @@ async function opened(next, about, { session: now, resolved: told }) {
     orders.clear();
     keys.clear();
   }
+  document.body.dataset.role = session.role;
   status.about(about, carrier, session);
   orders.offer(may);
   therapy.offer(may);
@@ -264,27 +268,27 @@ async function enrol(text, pump, place) {
 
 /** Opens a session with a key, which is then kept for this pump, unless it is a wallet card's: that stays the patient's. */
 async function openWith(key, pump, tries) {
-  for (let left = tries; ; left -= 1) {
-    const next = new Link(programmer, carrier);
-    let about;
-    try {
-      about = await next.connect();
-    } catch (error) {
-      if (left <= 1) throw error;
-      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER));
-      continue;
-    }
+  const next = new Link(programmer, carrier);
+  let about;
+  let event;
+  try {
+    about = await next.connect();
     enrolment.presence(about.armed);
-    const event = await next.openSession(key);
+    event = await next.openSession(key);
     if (event.kind !== "welcome") {
       await next.disconnect();
       throw Object.assign(new Error(event.reason ?? "the connection was lost"), { why: event.why });
     }
-    if (event.session.role === "emergency") borrowed = { key, pump, name: carrier.pump };
-    else await keep(pump, key, carrier.pump);
-    await opened(next, about, event);
+  } catch (error) {
+    const settled = error.why === "not-admitted" || error.why === "not-armed";
+    if (settled || tries <= 1) throw error;
+    await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER));
+    await openWith(key, pump, tries - 1);
     return;
   }
+  if (event.session.role === "emergency") borrowed = { key, pump, name: carrier.pump };
+  else await keep(pump, key, carrier.pump);
+  await opened(next, about, event);
 }
 
 function expect(event, kind) {

@@ -279,7 +279,7 @@ impl TestPump {
             private: secret(0x21),
             one_time: secret(0x22),
             recovery: secret(0x23),
-            passkey: 0,
+            passkey: 654_321,
         };
         Self::with(pack, status)
     }

@@ -9,13 +9,13 @@ use std::vec::Vec;
 use postcard_schema::schema::{DataModelType, DataModelVariant, NamedType, NamedValue};
 
 use crate::client::Fate;
+use crate::info::capability;
 use crate::message::WhenUnknown;
 use crate::roles::{Alarm, Presence, Role, TABLE};
 use crate::schema::{ROOTS, largest, reference};
+use crate::status::{changed, fault};
 use crate::vectors::{Line, answers, open_words, requests, variant};
-use crate::{
-    Amount, CommandKind, FlexStep, Lifecycle, SCHEMA_HASH, VERSION, samples,
-};
+use crate::{Amount, CommandKind, FlexStep, Lifecycle, SCHEMA_HASH, VERSION, samples};
 
 /// Where a thing's documentation is found: `Type`, `Type.field`, `Type.Variant`, `Type.Variant.field`.
 type Texts = BTreeMap<String, String>;
@@ -29,6 +29,7 @@ fn source_files() -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .collect();
     files.sort();
     files
@@ -41,22 +42,40 @@ fn read_texts() -> Texts {
     for path in source_files() {
         let source = std::fs::read_to_string(path).unwrap();
         let code = source.split("\nmod tests {").next().unwrap();
-        let code = code.split("\nmacro_rules!").fold(String::new(), |all, part| {
-            // A macro's own text is not a type's; it ends with a brace at the margin.
-            let text = if all.is_empty() { part } else { part.split_once("\n}\n").unwrap().1 };
-            all + text + "\n"
-        });
+        let code = code
+            .split("\nmacro_rules!")
+            .fold(String::new(), |all, part| {
+                // A macro's own text is not a type's; it ends with a brace at the margin.
+                let text = if all.is_empty() {
+                    part
+                } else {
+                    part.split_once("\n}\n").unwrap().1
+                };
+                all + text + "\n"
+            });
         read_source(&code, &mut texts);
     }
     let shared = [
-        ("FlexStep.lasts_min", format!("How long it lasts, in min, 1 to {}.", FlexStep::LONGEST_MIN)),
+        (
+            "FlexStep.lasts_min",
+            format!(
+                "How long it lasts, in min, 0 to {}; 0 is refused by the pump.",
+                FlexStep::LONGEST_MIN
+            ),
+        ),
         (
             "FlexStep.dose_ng",
-            format!("Its dose, in ng per `FlexWeek::per`, 0 to {}; 0: minimum rate.", FlexStep::LARGEST_NG),
+            format!(
+                "Its dose, in ng per `FlexWeek::per`, 0 to {}; 0: minimum rate.",
+                FlexStep::LARGEST_NG
+            ),
         ),
         (
             "Amount",
-            format!("A number whose unit `LimitKind` fixes, 0 to {}.", Amount::LARGEST.get()),
+            format!(
+                "A number whose unit `LimitKind` fixes, 0 to {}.",
+                Amount::LARGEST.get()
+            ),
         ),
     ];
     texts.extend(shared.map(|(name, text)| (name.to_string(), text)));
@@ -177,7 +196,11 @@ impl Page {
     fn heading(&mut self, named: &NamedType) {
         let text = self.text(named.name);
         let most = largest(named);
-        let bytes = if most == 1 { "1 byte".into() } else { format!("at most {most} bytes") };
+        let bytes = if most == 1 {
+            "1 byte".into()
+        } else {
+            format!("at most {most} bytes")
+        };
         self.say(&format!("### {}\n\n{text} ({bytes})\n", named.name));
     }
 
@@ -185,7 +208,11 @@ impl Page {
         self.say("| field | type | |\n|---|---|---|");
         for field in fields {
             let text = self.text(&format!("{of}.{}", field.name));
-            self.say(&format!("| `{}` | {} | {text} |", field.name, kind(field.ty)));
+            self.say(&format!(
+                "| `{}` | {} | {text} |",
+                field.name,
+                kind(field.ty)
+            ));
         }
         self.say("");
     }
@@ -240,13 +267,29 @@ impl Page {
                             }
                             _ => String::new(),
                         };
-                        self.say(&format!("| {number} | `{}` | {holds} | {text} |", variant.name));
+                        self.say(&format!(
+                            "| {number} | `{}` | {holds} | {text} |",
+                            variant.name
+                        ));
                     }
                     self.say("");
                 }
             }
             _ => {}
         }
+    }
+
+    /// What the bits of a number stand for.
+    fn flags(&mut self, of: &str, all: &[(impl Into<u32> + Copy, &str)]) {
+        if !self.out.contains("## Flags") {
+            self.say("## Flags\n");
+        }
+        self.say(&format!("### {of}\n\n| bit | |\n|---|---|"));
+        for (flag, text) in all {
+            let flag: u32 = (*flag).into();
+            self.say(&format!("| {} | {text} |", flag.trailing_zeros()));
+        }
+        self.say("");
     }
 
     fn examples(&mut self, title: &str, lines: Vec<Line>) {
@@ -316,10 +359,19 @@ pump to decide, which answers `OutOfRange` with the field, the value and the ran
     for root in ROOTS {
         page.describe(root);
     }
+    page.flags("capabilities", &capability::ALL);
+    page.flags("status_changed, mask and flags", &changed::ALL);
+    page.flags("faults", &fault::ALL);
     page.say("## Examples\n\nAll of these, and the largest ones, are in `src/protocol/vectors/v1` too.\n");
-    page.examples("Requests: what is inside of the seal, with id 7, and number 42 where there is one", requests());
+    page.examples(
+        "Requests: what is inside of the seal, with id 7, and number 42 where there is one",
+        requests(),
+    );
     page.examples("Answers: what is inside of the seal, with id 7", answers());
-    page.examples("Info, the content of Welcome, the body of Denied, the emergency card", open_words());
+    page.examples(
+        "Info, the content of Welcome, the body of Denied, the emergency card",
+        open_words(),
+    );
     assert!(
         page.missing.is_empty(),
         "without documentation that can be found: {:?}",
@@ -332,7 +384,9 @@ pump to decide, which answers `OutOfRange` with the field, the value and the ran
 
 /// What a role may do with a command, in words.
 fn permission(role: Role, command: CommandKind) -> String {
-    let rules = TABLE.iter().filter(|rule| rule.role == role && rule.commands.contains(&command));
+    let rules = TABLE
+        .iter()
+        .filter(|rule| rule.role == role && rule.commands.contains(&command));
     let cells: Vec<String> = rules
         .map(|rule| {
             let lifecycles: Vec<&str> = rule.lifecycles.iter().map(|one| one.name()).collect();
@@ -346,10 +400,18 @@ fn permission(role: Role, command: CommandKind) -> String {
             if rule.alarm == Alarm::NoneCritical {
                 conditions.push("no critical alarm".into());
             }
-            if conditions.is_empty() { "yes".into() } else { conditions.join(", ") }
+            if conditions.is_empty() {
+                "yes".into()
+            } else {
+                conditions.join(", ")
+            }
         })
         .collect();
-    if cells.is_empty() { "-".into() } else { cells.join("; or ") }
+    if cells.is_empty() {
+        "-".into()
+    } else {
+        cells.join("; or ")
+    }
 }
 
 fn roles() -> String {
@@ -436,6 +498,12 @@ fn documentation_of_roles_is_what_the_table_says() {
 #[test]
 fn documentation_is_read_from_the_sources() {
     let texts = read_texts();
-    assert_eq!(texts["Welcome.last_number"], "The number of its last command, on whatever connection: the next one is above it.");
-    assert_eq!(texts["Denied.Repeated.last"], "The highest counter of this session.");
+    assert_eq!(
+        texts["Welcome.last_number"],
+        "The number of its last command, on whatever connection: the next one is above it."
+    );
+    assert_eq!(
+        texts["Denied.Repeated.last"],
+        "The highest counter of this session."
+    );
 }

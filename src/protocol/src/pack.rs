@@ -22,11 +22,11 @@ const PAGE_VERSION: u8 = 1;
 /// Bytes of the page that are used, from its start.
 pub const PAGE_BYTES: usize = 8 + 4 + 3 * KEY_BYTES + 4 + CHECK_LENGTH;
 
-/// The largest passkey: six digits (Core Specification, Vol 3, Part H, 2.3.5.3).
-pub const LARGEST_PASSKEY: u32 = 999_999;
+/// Passkeys: six digits (Core Specification, Vol 3, Part H, 2.3.5.3), and not 0, which stands for none.
+pub const PASSKEYS: core::ops::RangeInclusive<u32> = 1..=999_999;
 
 /// Everything that makes a pump this one pump.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pack {
     /// The pump's private key.
     pub private: Secret,
@@ -36,6 +36,13 @@ pub struct Pack {
     pub recovery: Secret,
     /// For pairing, six digits.
     pub passkey: u32,
+}
+
+impl fmt::Debug for Pack {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "Pack({})", self.private.public_key().fingerprint())
+    }
 }
 
 impl Pack {
@@ -49,7 +56,7 @@ impl Pack {
         let (one_time, rest) = rest.split_first_chunk()?;
         let (recovery, rest) = rest.split_first_chunk()?;
         let passkey = u32::from_le_bytes(rest.try_into().ok()?);
-        (*check == check_of(checked) && passkey <= LARGEST_PASSKEY).then(|| Pack {
+        (*check == check_of(checked) && PASSKEYS.contains(&passkey)).then(|| Pack {
             private: Secret::new(*private),
             one_time: Secret::new(*one_time),
             recovery: Secret::new(*recovery),
@@ -185,7 +192,7 @@ fn write<const N: usize>(out: &mut fmt::Formatter<'_>, name: &str, parts: &[&[u8
 }
 
 /// The text of a sterile pack.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PackText {
     /// The pump's public key.
     pub pump: PublicKey,
@@ -195,6 +202,13 @@ pub struct PackText {
     pub recovery: Secret,
     /// For pairing.
     pub passkey: u32,
+}
+
+impl fmt::Debug for PackText {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "PackText({})", self.pump.fingerprint())
+    }
 }
 
 impl PackText {
@@ -245,7 +259,7 @@ impl fmt::Display for PackText {
 }
 
 /// The text of an implant card.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ImplantCard {
     /// The pump's public key.
     pub pump: PublicKey,
@@ -253,6 +267,13 @@ pub struct ImplantCard {
     pub recovery: Secret,
     /// For pairing.
     pub passkey: u32,
+}
+
+impl fmt::Debug for ImplantCard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of it but which pump it is: secrets and passkey are not for a log.
+        write!(out, "ImplantCard({})", self.pump.fingerprint())
+    }
 }
 
 impl ImplantCard {
@@ -360,7 +381,7 @@ fn take_key(bytes: &[u8]) -> Result<([u8; KEY_BYTES], &[u8]), TextError> {
 fn take_passkey(bytes: &[u8]) -> Result<u32, TextError> {
     let (passkey, _) = bytes.split_first_chunk().ok_or(TextError::Check)?;
     let passkey = u32::from_le_bytes(*passkey);
-    if passkey > LARGEST_PASSKEY {
+    if !PASSKEYS.contains(&passkey) {
         return Err(TextError::Check);
     }
     Ok(passkey)
@@ -388,6 +409,16 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_is_printed() {
+        let fingerprint = pack().text().pump.fingerprint();
+        let (page, text) = (pack(), pack().text());
+        let card = text.implant_card();
+        assert_eq!(std::format!("{page:?}"), std::format!("Pack({fingerprint})"));
+        assert_eq!(std::format!("{text:?}"), std::format!("PackText({fingerprint})"));
+        assert_eq!(std::format!("{card:?}"), std::format!("ImplantCard({fingerprint})"));
+    }
+
+    #[test]
     fn a_page_comes_back_as_it_went_and_only_whole() {
         let page = pack().page();
         assert_eq!(Pack::from_page(&page), Some(pack()));
@@ -406,12 +437,17 @@ mod tests {
             assert_eq!(Pack::from_page(&flipped), None, "bit {bit}");
         }
         let long = Pack {
-            passkey: LARGEST_PASSKEY + 1,
+            passkey: PASSKEYS.end() + 1,
             ..pack()
         };
         assert_eq!(Pack::from_page(&long.page()), None);
+        let none = Pack {
+            passkey: 0,
+            ..pack()
+        };
+        assert_eq!(Pack::from_page(&none.page()), None);
         let most = Pack {
-            passkey: LARGEST_PASSKEY,
+            passkey: *PASSKEYS.end(),
             ..pack()
         };
         assert_eq!(Pack::from_page(&most.page()), Some(most));
@@ -437,7 +473,7 @@ mod tests {
             Ok(key)
         );
         let long = ImplantCard {
-            passkey: LARGEST_PASSKEY + 1,
+            passkey: PASSKEYS.end() + 1,
             ..card
         };
         assert_eq!(ImplantCard::parse(&long.to_string()), Err(TextError::Check));

@@ -29,7 +29,7 @@ pub(crate) fn bound(named: &NamedType) -> usize {
 }
 
 /// The name by which a field refers to a type: a type of its own gets a paragraph, everything else is spelled out.
-fn reference(named: &NamedType) -> String {
+pub(crate) fn reference(named: &NamedType) -> String {
     match named.ty {
         DataModelType::Bool => "bool".into(),
         DataModelType::U8 => "u8".into(),
@@ -117,17 +117,24 @@ fn describe(named: &NamedType, seen: &mut BTreeSet<&'static str>, out: &mut Stri
     }
 }
 
+/// What travels: in a session, and outside of one.
+pub(crate) const ROOTS: [&NamedType; 6] = [
+    Request::SCHEMA,
+    Answer::SCHEMA,
+    Info::SCHEMA,
+    Welcome::SCHEMA,
+    Denied::SCHEMA,
+    EmergencyCard::SCHEMA,
+];
+
 fn schema() -> String {
     let mut out = format!(
         "Thecal protocol, version {VERSION}: every message, in postcard. Written by the tests of src/protocol.\n\n"
     );
     let mut seen = BTreeSet::new();
-    describe(Request::SCHEMA, &mut seen, &mut out);
-    describe(Answer::SCHEMA, &mut seen, &mut out);
-    describe(Info::SCHEMA, &mut seen, &mut out);
-    describe(Welcome::SCHEMA, &mut seen, &mut out);
-    describe(Denied::SCHEMA, &mut seen, &mut out);
-    describe(EmergencyCard::SCHEMA, &mut seen, &mut out);
+    for root in ROOTS {
+        describe(root, &mut seen, &mut out);
+    }
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -150,7 +157,7 @@ fn length(message: &impl Serialize) -> usize {
 }
 
 /// The most bytes postcard can need for a type.
-fn largest(named: &NamedType) -> usize {
+pub(crate) fn largest(named: &NamedType) -> usize {
     match named.ty {
         DataModelType::Bool | DataModelType::U8 => 1,
         DataModelType::U16 | DataModelType::I16 => varint(16),

@@ -150,7 +150,11 @@ pub(crate) fn open_words() -> Vec<Line> {
     };
     let mut lines = Vec::from([line("Info", &info(false)), line("Info-armed", &info(true))]);
     lines.extend(welcomes.map(|welcome| line(format!("Welcome-{}", welcome.role), &welcome)));
-    lines.extend(denied.iter().map(|denied| line(format!("Denied-{}", variant(denied)), denied)));
+    lines.extend(
+        denied
+            .iter()
+            .map(|denied| line(format!("Denied-{}", variant(denied)), denied)),
+    );
     lines.push(line("EmergencyCard", &card));
     lines.push(line("EmergencyCard-blank", &blank));
     lines
@@ -223,13 +227,7 @@ fn conversation(name: &str, slot: u8, role: Role, command: Command, outcome: Out
     let prologue = envelope::prologue(&info);
     let own = (&pump, &pump.public_key());
     let mut noise = greeting.noise;
-    let responder = Responder::read(
-        &prologue,
-        own,
-        &phone.public_key(),
-        &preshared,
-        &mut noise,
-    );
+    let responder = Responder::read(&prologue, own, &phone.public_key(), &preshared, &mut noise);
     let payload = line("", &Welcome { role, last_number }).1;
     let mut body = [&[0; 32][..], &bytes(&payload), &[0; 16]].concat();
     let split = responder
@@ -292,7 +290,11 @@ fn handshakes() -> Vec<Line> {
 /// Messages cut for the smallest and the largest MTU, numbered over the end of a byte.
 fn frames() -> Vec<Line> {
     let mut lines = Vec::new();
-    for (name, length, first) in [("short", 2, 0), ("medium", 71, 254), ("longest", MESSAGE_LIMIT - 4, 9)] {
+    for (name, length, first) in [
+        ("short", 2, 0),
+        ("medium", 71, 254),
+        ("longest", MESSAGE_LIMIT - 4, 9),
+    ] {
         let message: Vec<u8> = (1..=250).cycle().take(length).collect();
         lines.push((format!("{name}.message"), hex(&message)));
         lines.push((format!("{name}.check"), hex(&check_of(&message))));
@@ -362,7 +364,9 @@ fn hold(file: &str, heading: &str, made: &[Line]) {
     assert_eq!(known.len(), before.len(), "{file}: a name twice");
     if std::env::var_os("THECAL_WRITE_DOCS").is_some() {
         let mut lines = if RELEASED { before } else { Vec::new() };
-        let new = made.iter().filter(|(name, _)| !RELEASED || !known.contains_key(name));
+        let new = made
+            .iter()
+            .filter(|(name, _)| !RELEASED || !known.contains_key(name));
         lines.extend(new.cloned());
         let mut text = format!("# Thecal protocol, version {VERSION}: {heading}\n");
         for (name, value) in lines {
@@ -387,12 +391,36 @@ fn hold(file: &str, heading: &str, made: &[Line]) {
 
 #[test]
 fn vectors_are_the_kept_ones() {
-    hold("requests.txt", "what is inside of a sealed request", &requests());
-    hold("answers.txt", "what is inside of a sealed answer", &answers());
-    hold("open.txt", "Info, the content of Welcome, the body of Denied, the emergency card", &open_words());
-    hold("handshakes.txt", "handshakes with keys that everybody knows", &handshakes());
-    hold("frames.txt", "messages without and with their CRC-32, and their frames", &frames());
-    hold("texts.txt", "the page of the flash, and the texts of pack and cards", &texts());
+    hold(
+        "requests.txt",
+        "what is inside of a sealed request",
+        &requests(),
+    );
+    hold(
+        "answers.txt",
+        "what is inside of a sealed answer",
+        &answers(),
+    );
+    hold(
+        "open.txt",
+        "Info, the content of Welcome, the body of Denied, the emergency card",
+        &open_words(),
+    );
+    hold(
+        "handshakes.txt",
+        "handshakes with keys that everybody knows",
+        &handshakes(),
+    );
+    hold(
+        "frames.txt",
+        "messages without and with their CRC-32, and their frames",
+        &frames(),
+    );
+    hold(
+        "texts.txt",
+        "the page of the flash, and the texts of pack and cards",
+        &texts(),
+    );
 }
 
 fn comes_back<T: Serialize + DeserializeOwned>(name: &str, kept: &str) {
@@ -494,9 +522,21 @@ fn vectors_of_texts_are_read_again() {
     let pack = Pack::from_page(&bytes(&kept["page"])).unwrap();
     assert_eq!(hex(&pack.page()), kept["page"]);
     let text = PackText::parse(&kept["pack"]).unwrap();
-    assert_eq!((text.to_string(), &text), (kept["pack"].clone(), &pack.text()));
+    assert_eq!(
+        (text.to_string(), &text),
+        (kept["pack"].clone(), &pack.text())
+    );
     let card = crate::ImplantCard::parse(&kept["implant-card"]).unwrap();
-    assert_eq!((card.to_string(), card), (kept["implant-card"].clone(), text.implant_card()));
-    assert_eq!(KeyText::parse(&kept["key"]).unwrap().to_string(), kept["key"]);
-    assert_eq!(pack.private.public_key().fingerprint().to_string(), kept["fingerprint"]);
+    assert_eq!(
+        (card.to_string(), card),
+        (kept["implant-card"].clone(), text.implant_card())
+    );
+    assert_eq!(
+        KeyText::parse(&kept["key"]).unwrap().to_string(),
+        kept["key"]
+    );
+    assert_eq!(
+        pack.private.public_key().fingerprint().to_string(),
+        kept["fingerprint"]
+    );
 }

@@ -4,12 +4,11 @@
 //! wants done is done in the order in which it says so. The motor's steps are timed by its own core in C and never wait for the
 //! processor; the processor waits while the flash is busy, as a real one is halted by a page erase.
 
-mod link;
 mod pack_page;
 mod processor;
 mod random;
 
-pub use link::Over;
+pub use protocol::Over;
 pub use pack_page::PackPage;
 pub use random::Chance;
 pub(crate) use random::Random;

@@ -302,7 +302,8 @@ fn what_the_flash_did_not_keep_is_not_delivered() {
     drop(enrolled);
     let image = VirtualFlash::open_image(&image).expect("an image");
     let (mut kept, mut refused, mut unreachable) = (0, 0, 0);
-    for operations in 0..240 {
+    // Each third one: a pump without flash takes its time to say so.
+    for operations in (0..240).step_by(3) {
         let mut flash = image.clone();
         flash.cut_after(operations, Tear::NotBegun);
         let mut world = world(flash);

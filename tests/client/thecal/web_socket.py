@@ -52,8 +52,11 @@ class WebSocketPhone(client.Client):
             pass
         for waiting in self.reads.values():
             if not waiting.done():
-                waiting.set_exception(ConnectionError("the pump has closed the connection"))
+                waiting.set_exception(self.lost())
         self.fragments.put_nowait(None)
+
+    def lost(self):
+        return ConnectionError(f"the pump has closed the connection: {self.socket.close_code} {self.socket.close_reason}")
 
     def resolve(self, attribute, what):
         waiting = self.reads.pop(attribute, None)
@@ -78,7 +81,7 @@ class WebSocketPhone(client.Client):
         fragment = await asyncio.wait_for(self.fragments.get(), patience)
         if fragment is None:
             self.fragments.put_nowait(None)
-            raise ConnectionError("the pump has closed the connection")
+            raise self.lost()
         return fragment
 
     async def ended(self, patience=10):

@@ -114,7 +114,7 @@ impl Link {
         let due = self.reception.due().map(|due| due.saturating_since(now));
         // Rounded up: not twice for one thing.
         due.map_or(most, |due| {
-            let milliseconds = due.as_micros().div_ceil(1_000);
+            let milliseconds = due.micros().div_ceil(1_000);
             u32::try_from(milliseconds).unwrap_or(most).min(most)
         })
     }

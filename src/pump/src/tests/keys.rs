@@ -438,8 +438,8 @@ fn an_order_whose_number_is_not_durable_is_not_done() {
     let late = bench.offered[before + 1].clone();
     bench.flash.insert(late.1, late.2);
     bench.event(Event::Persisted(order));
-    for (_, state, body) in bench.offered[before + 2..].to_vec() {
-        bench.flash.insert(state, body);
+    for (_, state, body) in bench.offered.iter().skip(before + 2) {
+        bench.flash.insert(*state, body.clone());
     }
     assert_eq!(bench.power_cut().therapy().refill_open_s, None);
 }

@@ -1,6 +1,5 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::link::Link;
 use super::{LogEntry, Memory, PackPage, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{
@@ -9,7 +8,9 @@ use drivers::motor::{
 };
 use journal::{Envelope, Journal, Log, Partition, Stamp, Timing};
 use protocol::info::capability;
-use protocol::{Answer, CARD_BYTES, Info, Mtu, Secret, SessionId, Situation};
+use protocol::{
+    Advertise, Answer, CARD_BYTES, Info, Mtu, Received, Reception, Secret, SessionId, Situation,
+};
 use pump::{
     Action, Event, MotorFaults, MotorStatus, OrderRefusal, Pump, RECORD_BYTES, Record, Recovered,
     ResetCause, Retained, STATE_BYTES, Start, StateKind, StorageReport, storage,
@@ -79,7 +80,7 @@ pub(super) struct Processor {
     one_time: Option<[u8; pump::ONE_TIME_BYTES]>,
     /// What the production line has given it, until the pump has taken it.
     pack_page: PackPage,
-    link: Link,
+    link: Reception,
     /// The version of the keys that the link has.
     keys_version: u32,
     inbox: VecDeque<Incoming>,
@@ -126,7 +127,7 @@ impl Processor {
             retained: memory.retained,
             one_time: burn.or(memory.one_time),
             pack_page: memory.pack_page,
-            link: Link::new(situation),
+            link: Reception::new(situation),
             keys_version: pump.keys_version(),
             inbox: VecDeque::new(),
             next_call: PumpTime::MAX,
@@ -187,7 +188,10 @@ impl Processor {
                     .opened(bench.carrier, session, mtu, &info, ephemeral);
             }
             Some(Incoming::Frame(frame)) => {
-                if let Some((session, caller, request)) = self.link.receive(bench.carrier, &frame) {
+                if let Received::Request(request) = self.link.receive(bench.carrier, &frame)
+                    && let Some(session) = self.link.session().id()
+                    && let Some(caller) = self.link.session().caller()
+                {
                     let event = Event::Request {
                         session,
                         caller,
@@ -215,6 +219,11 @@ impl Processor {
             self.tick_and_handle(bench, Event::LinkClosed { session });
             self.pushed.push(Pushed::HungUp(over));
         }
+    }
+
+    /// Nobody may wait for it any more; what is done is done.
+    fn answer(&mut self, session: SessionId, answer: &Answer) {
+        let _ = self.link.session().answer(session, answer);
     }
 
     fn tell_situation(&mut self, carrier: CarrierTime) {
@@ -255,7 +264,7 @@ impl Processor {
             self.act(bench, action);
         }
         for (session, answer) in actions.answers() {
-            self.link.answer(*session, answer);
+            self.answer(*session, answer);
         }
         // Behind the answers: one of them may go to somebody whose key is gone with it.
         if self.pump.keys_version() != self.keys_version {
@@ -330,11 +339,11 @@ impl Processor {
                 from,
             } => {
                 let outcome = storage::read_log(&mut self.journal, log, from);
-                self.link.answer(session, &Answer { id, outcome });
+                self.answer(session, &Answer { id, outcome });
             }
             Action::SignLog { session, id, log } => {
                 let outcome = storage::sign_log(&mut self.journal, log);
-                self.link.answer(session, &Answer { id, outcome });
+                self.answer(session, &Answer { id, outcome });
             }
             Action::ErasePack => {
                 self.pack_page.erase();
@@ -412,9 +421,12 @@ impl Processor {
         self.link.response()
     }
 
-    /// A phone that is not bonded can connect.
+    /// A phone that is not bonded can connect. None is bonded with a virtual pump.
     pub(super) fn shows_itself(&self, carrier: CarrierTime) -> bool {
-        self.link.shows_itself(carrier)
+        match self.link.advertise(carrier) {
+            Advertise::Slow | Advertise::Fast => true,
+            Advertise::No | Advertise::BondedOnly => false,
+        }
     }
 
     /// A phone has connected.
@@ -426,7 +438,7 @@ impl Processor {
         nonce: [u8; 8],
         ephemeral: Secret,
     ) {
-        self.link.connected(carrier, session, nonce);
+        self.link.connected(carrier, session, false, nonce);
         let info = self.info(carrier);
         self.put(Incoming::Opened(session, mtu, info, ephemeral));
     }

@@ -1,6 +1,6 @@
 //! Where chance comes from: the operating system, or a seed that gives the same each time.
 
-use protocol::pack::LARGEST_PASSKEY;
+use protocol::pack::PASSKEYS;
 use protocol::{Pack, Secret};
 use zeroize::Zeroize;
 
@@ -70,14 +70,14 @@ impl Random {
 
     /// Six digits, each as likely as the others.
     fn passkey(&mut self) -> u32 {
-        let numbers = LARGEST_PASSKEY + 1;
+        let numbers = *PASSKEYS.end();
         let fair = u32::MAX - u32::MAX % numbers;
         loop {
             let mut bytes = [0; 4];
             self.fill(&mut bytes);
             let number = u32::from_le_bytes(bytes);
             if number < fair {
-                return number % numbers;
+                return PASSKEYS.start() + number % numbers;
             }
         }
     }
@@ -110,6 +110,6 @@ mod tests {
         let pack = || Random::new(Chance::System, 1).pack();
         let (one, other) = (pack(), pack());
         assert_ne!(one.private, other.private);
-        assert!(one.passkey <= LARGEST_PASSKEY && other.passkey <= LARGEST_PASSKEY);
+        assert!(PASSKEYS.contains(&one.passkey) && PASSKEYS.contains(&other.passkey));
     }
 }
