@@ -5,7 +5,7 @@ use super::ended::{Done, Report, Stopped};
 use crate::key_file;
 use crate::session::random;
 use protocol::Pack;
-use protocol::pack::{LARGEST_PASSKEY, PAGE_BYTES};
+use protocol::pack::{PAGE_BYTES, PASSKEYS};
 use serde_json::json;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
@@ -70,9 +70,9 @@ pub(super) fn run(act: &PackAct) -> Done {
     ))
 }
 
-/// Six digits, each number as likely as another.
+/// Six digits, each number that there is as likely as another.
 fn passkey() -> Result<u32, Stopped> {
-    let numbers = LARGEST_PASSKEY + 1;
+    let numbers = PASSKEYS.end() - PASSKEYS.start() + 1;
     // What is above the last whole multiple would make small numbers likelier.
     let fair = u32::MAX - u32::MAX % numbers;
     loop {
@@ -80,7 +80,7 @@ fn passkey() -> Result<u32, Stopped> {
         let [a, b, c, d, ..] = *secret.bytes();
         let number = u32::from_le_bytes([a, b, c, d]);
         if number < fair {
-            return Ok(number % numbers);
+            return Ok(PASSKEYS.start() + number % numbers);
         }
     }
 }
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_passkey_has_six_digits() {
         for _ in 0..100 {
-            assert!(passkey().expect("one") <= LARGEST_PASSKEY);
+            assert!(PASSKEYS.contains(&passkey().expect("one")));
         }
     }
 }
