@@ -130,6 +130,11 @@ impl Desk {
     }
 }
 
+/// The pump rests after a connection on which nobody was let in.
+fn rest() {
+    std::thread::sleep(Duration::from_secs(4));
+}
+
 const BACLOFEN: [&str; 13] = [
     "program",
     "--drug",
@@ -158,6 +163,9 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
             .contains("thecal enroll")
     );
     assert_eq!(desk.thecal(1, &["card"])["outcome"], "not done");
+    rest();
+    // Whoever reads the card without a session has come for nothing: the pump rests for a second.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let not_armed = desk.fed(1, &["enroll"], &desk.paper());
     assert!(
         not_armed["error"]
@@ -266,13 +274,7 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
         "wrong arguments"
     );
     let bolus = desk.thecal(1, &[&["bolus", "--yes"][..], &own].concat());
-    assert!(
-        bolus["error"]
-            .as_str()
-            .expect("words")
-            .contains("programming"),
-        "{bolus}"
-    );
+    assert_eq!(bolus["error"], "the pump has lost the time of day");
     desk.thecal(0, &[&["bolus", "--cancel"][..], &own].concat());
     desk.thecal(1, &["keys", "revoke", "5", "--yes"]);
     desk.thecal(0, &["keys", "revoke", "1", "--yes"]);
@@ -300,8 +302,7 @@ fn a_lost_key_is_replaced_with_the_implant_card_and_presence() {
     // The sterile pack is spent.
     desk.fed(1, &["enroll"], &pack);
     assert!(!key.exists());
-    // The pump rests after a key that it does not know.
-    std::thread::sleep(Duration::from_secs(4));
+    rest();
     fs::write(desk.path("card.txt"), desk.paper()).expect("a file");
     let again = desk.thecal(0, &["enroll", "--text", "card.txt"]);
     assert_eq!(again["slot"], 1);

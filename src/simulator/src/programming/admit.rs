@@ -14,6 +14,7 @@ use protocol::{
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// What `thecal enroll` was asked for.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub(super) fn enroll(desk: &mut dyn Desk, text: &str, wanted: &Enrolment) -> Don
     let key = new_key(pump, private, place)?;
     // In this order, so that a file that is in the way stops it while nothing is done.
     if let Some(file) = &wanted.implant_card {
-        key_file::secret(file, format!("{card}\n"))?;
+        key_file::secret(file, Zeroizing::new(format!("{card}\n")))?;
     }
     let withdraw = || {
         let _ = std::fs::remove_file(&path);
