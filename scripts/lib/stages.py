@@ -191,7 +191,7 @@ def scenarios(stage):
 
 
 def client(stage):
-    """The independent client, written from docs/protocol.md: against the kept vectors, and against the virtual pump."""
+    """The second implementation of the protocol (docs/protocol.md): against the kept vectors, and against the virtual pump."""
     python = client_environment(stage)
     if python is None:
         return

@@ -177,7 +177,7 @@ class Rig:
         self.device = None
         # What the production line gave the pump, and this phone's key once it is enrolled.
         private, one_time, recovery = (secrets.token_bytes(32) for _ in range(3))
-        passkey = secrets.randbelow(1_000_000)
+        passkey = 1 + secrets.randbelow(999_999)
         self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
         if path is None:
             self.pump.page = keys.page(private, one_time, recovery, passkey)

@@ -1,5 +1,14 @@
 //! Tests that write docs/messages.md and docs/roles.md from the types, their documentation and the table of roles, and hold the kept pages
 //! against them. `THECAL_WRITE_DOCS=1 cargo test -p protocol documentation` writes them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::path::{Path, PathBuf};
@@ -219,61 +228,58 @@ impl Page {
 
     /// Writes the section of `named` and, before it, those of all types it refers to.
     fn describe(&mut self, named: &NamedType) {
+        if has_section(named) && !self.seen.insert(named.name) {
+            return;
+        }
         match named.ty {
             DataModelType::Option(inner) | DataModelType::Seq(inner) => self.describe(inner),
             DataModelType::Tuple(items) => items.iter().for_each(|item| self.describe(item)),
             DataModelType::NewtypeStruct(inner) => {
-                if self.seen.insert(named.name) {
-                    self.describe(inner);
-                    self.heading(named);
-                    self.say(&format!("As {}.\n", kind(inner)));
-                }
+                self.describe(inner);
+                self.heading(named);
+                self.say(&format!("As {}.\n", kind(inner)));
             }
             DataModelType::Struct(values) => {
-                if self.seen.insert(named.name) {
-                    values.iter().for_each(|value| self.describe(value.ty));
-                    self.heading(named);
-                    self.fields(named.name, values);
-                }
+                values.iter().for_each(|value| self.describe(value.ty));
+                self.heading(named);
+                self.fields(named.name, values);
             }
             DataModelType::Enum(variants) => {
-                if self.seen.insert(named.name) {
-                    for variant in variants.iter() {
-                        match variant.ty {
-                            DataModelVariant::UnitVariant => {}
-                            DataModelVariant::NewtypeVariant(inner) => self.describe(inner),
-                            DataModelVariant::StructVariant(values) => {
-                                values.iter().for_each(|value| self.describe(value.ty));
-                            }
-                            DataModelVariant::TupleVariant(_) => panic!("fields need names"),
+                for variant in variants.iter() {
+                    match variant.ty {
+                        DataModelVariant::UnitVariant => {}
+                        DataModelVariant::NewtypeVariant(inner) => self.describe(inner),
+                        DataModelVariant::StructVariant(values) => {
+                            values.iter().for_each(|value| self.describe(value.ty));
                         }
+                        DataModelVariant::TupleVariant(_) => panic!("fields need names"),
                     }
-                    self.heading(named);
-                    self.say("| number | name | followed by | |\n|---|---|---|---|");
-                    for (number, variant) in variants.iter().enumerate() {
-                        let place = format!("{}.{}", named.name, variant.name);
-                        let text = self.text(&place);
-                        let holds = match variant.ty {
-                            DataModelVariant::NewtypeVariant(inner) => kind(inner),
-                            DataModelVariant::StructVariant(values) => {
-                                let parts: Vec<String> = values
-                                    .iter()
-                                    .map(|value| {
-                                        let text = self.text(&format!("{place}.{}", value.name));
-                                        format!("`{}` {}: {text}", value.name, kind(value.ty))
-                                    })
-                                    .collect();
-                                parts.join("<br>")
-                            }
-                            _ => String::new(),
-                        };
-                        self.say(&format!(
-                            "| {number} | `{}` | {holds} | {text} |",
-                            variant.name
-                        ));
-                    }
-                    self.say("");
                 }
+                self.heading(named);
+                self.say("| number | name | followed by | |\n|---|---|---|---|");
+                for (number, variant) in variants.iter().enumerate() {
+                    let place = format!("{}.{}", named.name, variant.name);
+                    let text = self.text(&place);
+                    let holds = match variant.ty {
+                        DataModelVariant::NewtypeVariant(inner) => kind(inner),
+                        DataModelVariant::StructVariant(values) => {
+                            let parts: Vec<String> = values
+                                .iter()
+                                .map(|value| {
+                                    let text = self.text(&format!("{place}.{}", value.name));
+                                    format!("`{}` {}: {text}", value.name, kind(value.ty))
+                                })
+                                .collect();
+                            parts.join("<br>")
+                        }
+                        _ => String::new(),
+                    };
+                    self.say(&format!(
+                        "| {number} | `{}` | {holds} | {text} |",
+                        variant.name
+                    ));
+                }
+                self.say("");
             }
             _ => {}
         }
@@ -303,20 +309,22 @@ impl Page {
     }
 }
 
+/// Whether a type has a section of its own.
+fn has_section(named: &NamedType) -> bool {
+    matches!(
+        named.ty,
+        DataModelType::NewtypeStruct(_) | DataModelType::Struct(_) | DataModelType::Enum(_)
+    )
+}
+
 /// The name of a type in a table; one with a section of its own is a link.
 fn kind(named: &NamedType) -> String {
     let text = reference(named);
-    let own = |named: &NamedType| {
-        matches!(
-            named.ty,
-            DataModelType::NewtypeStruct(_) | DataModelType::Struct(_) | DataModelType::Enum(_)
-        )
-    };
     let inner = match named.ty {
         DataModelType::Option(inner) | DataModelType::Seq(inner) => inner,
         _ => named,
     };
-    if own(inner) {
+    if has_section(inner) {
         let link = format!("[{}](#{})", inner.name, inner.name.to_lowercase());
         text.replacen(inner.name, &link, 1)
     } else {

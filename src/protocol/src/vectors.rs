@@ -2,6 +2,15 @@
 //!
 //! A line is a name, a space and bytes in hexadecimal (in `texts.txt`: a text). `THECAL_WRITE_DOCS=1 cargo test -p protocol vectors` writes them. Once a
 //! version is [`RELEASED`] its lines stay as they are for ever: new ones are added behind, and no kept one is written again.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
 use std::collections::BTreeMap;
 use std::format;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
-"""A client of the pump's protocol, written from docs/protocol.md and docs/messages.md and not from the pump's code.
+"""A client of the pump's protocol, in a second hand: docs/protocol.md and docs/messages.md, no code shared with the pump.
 
-What this package and the pump's Rust crate agree on is what the documents say.
+Its author knew the pump's code. What this package and the pump agree on shows that bytes are right, not that the documents suffice by themselves.
 
 | module | chapter of docs/protocol.md |
 |---|---|

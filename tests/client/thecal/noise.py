@@ -1,6 +1,6 @@
 """Noise_KKpsk0_25519_ChaChaPoly_SHA256 by hand (docs/protocol.md, "The handshake"), the phone's side and, for tests, the pump's.
 
-Written line by line as the document says it; `cryptography` gives X25519, ChaCha20-Poly1305 and nothing else.
+Step by step, in the names of the document; `cryptography` gives X25519, ChaCha20-Poly1305 and nothing else.
 """
 
 import hashlib
