@@ -413,9 +413,18 @@ mod tests {
         let fingerprint = pack().text().pump.fingerprint();
         let (page, text) = (pack(), pack().text());
         let card = text.implant_card();
-        assert_eq!(std::format!("{page:?}"), std::format!("Pack({fingerprint})"));
-        assert_eq!(std::format!("{text:?}"), std::format!("PackText({fingerprint})"));
-        assert_eq!(std::format!("{card:?}"), std::format!("ImplantCard({fingerprint})"));
+        assert_eq!(
+            std::format!("{page:?}"),
+            std::format!("Pack({fingerprint})")
+        );
+        assert_eq!(
+            std::format!("{text:?}"),
+            std::format!("PackText({fingerprint})")
+        );
+        assert_eq!(
+            std::format!("{card:?}"),
+            std::format!("ImplantCard({fingerprint})")
+        );
     }
 
     #[test]
