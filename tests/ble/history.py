@@ -104,7 +104,7 @@ KINDS = {
     4: event("steps missed", steps=U64),
     5: event("motor order refused", order=U32, refusal=ORDER_REFUSAL),
     6: critical("motor fault", interlock_tripped=BOOL, driver_failed=BOOL),
-    7: event("session opened"),
+    7: event("session opened without a key"),
     8: event("session closed"),
     9: event("status flags cleared", mask=U16),
     10: event("clock set", before=messages.Clock, after=messages.Clock),
@@ -148,6 +148,9 @@ KINDS = {
     64: event("diary entry", baseline=BOOL, score=U8),
     65: critical("trial extended", days=U8),
     66: event("alarm intervals set", critical_min=U16, other_min=U16),
+    67: critical("key granted", slot=U8, role=messages.ROLE, fingerprint=messages.FINGERPRINT),
+    68: critical("key revoked", slot=U8),
+    69: event("session opened", slot=U8, role=messages.ROLE),
 }
 
 

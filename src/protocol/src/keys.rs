@@ -186,6 +186,15 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// Whether it is the key of the same holder, for the same; its number may differ.
+    pub(crate) fn is_same_key(&self, other: &Slot) -> bool {
+        self.role == other.role
+            && self.public_key == other.public_key
+            && self.preshared == other.preshared
+    }
+}
+
 /// The key of the gate that belongs to a shared secret.
 pub(crate) fn gate_key(preshared: &Secret) -> Secret {
     preshared.derive(b"Thecal gate")

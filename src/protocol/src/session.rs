@@ -27,7 +27,7 @@ use crate::envelope::{
 use crate::fragmenter::Fragmenter;
 use crate::frame::{CHECK_LENGTH, Dropped, Drops, Frame, Mtu, Parsed, Part, check_of};
 use crate::info::Info;
-use crate::keys::{KEY_BYTES, Keyring, Secret};
+use crate::keys::{KEY_BYTES, Keyring, Secret, Slot};
 use crate::message::{Answer, CommandKind, Outcome, Request};
 use crate::noise::{Responder, Split};
 use crate::reassembler::{Progress, Reassembler, SILENCE};
@@ -147,6 +147,7 @@ enum Door {
     /// Somebody is in.
     Open {
         caller: Caller,
+        key: Slot,
         requests: Sealer,
         answers: Sealer,
     },
@@ -236,11 +237,11 @@ impl Session {
 
     /// The keys have changed.
     pub fn keys_changed(&mut self, now: CarrierTime) {
-        if let Door::Open { caller, .. } = &self.door
+        if let Door::Open { caller, key, .. } = &self.door
             && self
                 .keyring
                 .get(caller.slot)
-                .is_none_or(|slot| slot.role != caller.role)
+                .is_none_or(|slot| !slot.is_same_key(key))
         {
             self.lock(now, HangUp::KeyGone);
         }
@@ -540,6 +541,7 @@ impl Session {
         };
         self.door = Door::Open {
             caller,
+            key: slot.clone(),
             requests,
             answers,
         };
@@ -1360,6 +1362,25 @@ mod tests {
         bench.session.keyring().set(1, None);
         bench.session.keys_changed(START);
         assert!(bench.session.caller().is_some(), "another key");
+        // The same key told again, with another number.
+        let same = bench.session.keyring().get(0).unwrap().clone();
+        let (public, preshared) = (same.public_key, same.preshared.clone());
+        let again = Slot::new(Role::Clinician, public, preshared.clone(), 77);
+        bench.session.keyring().set(0, Some(again));
+        bench.session.keys_changed(START);
+        assert!(bench.session.caller().is_some(), "the same key");
+        // Somebody else's, or another secret, in its place.
+        let stranger = Some(samples::secret(60).public_key());
+        for other in [
+            Slot::new(Role::Clinician, stranger, preshared.clone(), 0),
+            Slot::new(Role::Clinician, public, samples::secret(61), 0),
+            Slot::new(Role::Service, public, preshared, 0),
+        ] {
+            let mut bench = Bench::new(Role::Clinician);
+            bench.session.keyring().set(0, Some(other));
+            bench.session.keys_changed(START);
+            assert_eq!(bench.session.caller(), None);
+        }
         bench.session.keyring().set(0, None);
         bench.session.keys_changed(START);
         assert_eq!(bench.session.caller(), None);

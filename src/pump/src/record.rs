@@ -154,13 +154,8 @@ records! {
         /// The driver could not be read.
         driver_failed: bool,
     }
-    /// A phone has made its first request in a session.
-    7 SESSION_OPENED SessionOpened Event "session opened" {
-        /// The slot of its key.
-        slot: u8,
-        /// The role in which it speaks.
-        role: Role,
-    }
+    /// A session in which something was asked has begun, before there were keys. Not written any more.
+    7 KEYLESS_SESSION KeylessSession Event "session opened without a key" {}
     /// A session in which something was asked has ended.
     8 SESSION_CLOSED SessionClosed Event "session closed" {}
     /// Latched flags of "status changed" were cleared.
@@ -426,6 +421,14 @@ records! {
     68 KEY_REVOKED KeyRevoked Critical "key revoked" {
         /// Where it was.
         slot: u8,
+    }
+
+    /// A session in which something was asked has begun.
+    69 SESSION_OPENED SessionOpened Event "session opened" {
+        /// The slot of its key.
+        slot: u8,
+        /// The role in which it speaks.
+        role: Role,
     }
 
     // ---- checkpoints; 16 to 31 are theirs and those of state ----

@@ -58,10 +58,7 @@ fn longest() -> Vec<Record> {
             interlock_tripped: true,
             driver_failed: true,
         },
-        Record::SessionOpened {
-            slot: u8::MAX,
-            role: Role::Service,
-        },
+        Record::KeylessSession {},
         Record::SessionClosed {},
         Record::FlagsCleared { mask: u16::MAX },
         Record::ClockSet {
@@ -185,6 +182,10 @@ fn longest() -> Vec<Record> {
             fingerprint: protocol::Fingerprint([u8::MAX; 8]),
         },
         Record::KeyRevoked { slot: u8::MAX },
+        Record::SessionOpened {
+            slot: u8::MAX,
+            role: Role::Service,
+        },
         Record::Totals {
             totals: TotalsRecord {
                 counted_steps: i64::MIN,
