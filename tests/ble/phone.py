@@ -34,8 +34,6 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
-# From the boot until a magnet that was there at once has opened the window, in seconds.
-MAGNET_S = 6
 
 IMPLANT = client.IMPLANT
 ATTRIBUTES = dict(zip(range(2, 8), (INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD), strict=True))
@@ -181,7 +179,6 @@ class Rig:
         self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
         if path is None:
             self.pump.page = keys.page(private, one_time, recovery, passkey)
-        self.booted_at = 0
         self.credentials = None
         self.bonded = False
         self.keystore = MemoryKeyStore()
@@ -221,7 +218,6 @@ class Rig:
             "pump", host_source=self.transport.source, host_sink=self.transport.sink, link=self.link
         )
         self.pump.start(listener.getsockname()[1])
-        self.booted_at = time.monotonic()
 
     async def cut_power(self):
         """Kills the process; the phone notices as phones do."""
@@ -282,15 +278,18 @@ class Rig:
         return phone
 
     async def armed(self, mtu=247):
-        """A connection while the presence window is open: somebody has held a magnet since the boot (--magnet-at), long enough by now.
+        """A connection while the presence window is open: somebody holds a magnet after the boot (--magnet-at), and the pump says when it has been long enough.
 
         It does not try again and again: that is what the pump counts, and rests after.
         """
         await self.find()
-        await asyncio.sleep(max(0, self.booted_at + MAGNET_S - time.monotonic()))
+        deadline = time.monotonic() + PATIENCE
+        while "link: armed" not in self.pump.log_of_this_boot():
+            assert time.monotonic() < deadline, f"nobody holds a magnet to the pump (--magnet-at):\n{self.pump.tail()}"
+            await asyncio.sleep(0.1)
         phone = await self.connect_only(mtu)
         info = await phone.info()
-        assert info.armed, "nobody holds a magnet to the pump (pump.arguments, --magnet-at)"
+        assert info.armed, "the presence window is over"
         return phone
 
     async def connect_bonded(self, mtu=247):

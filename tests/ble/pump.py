@@ -95,6 +95,9 @@ class Pump:
         """What it has printed over all boots."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def log_of_this_boot(self):
+        return self.log().rpartition("*** Booting Zephyr OS")[2]
+
     def tail(self, lines=30):
         return "\n".join(self.log().splitlines()[-lines:])
 

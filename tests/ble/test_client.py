@@ -61,6 +61,6 @@ async def test_the_emergency_card_is_readable_while_armed_without_a_bond(rig):
         phone = await rig.armed()
         assert not phone.connection.is_encrypted
         card = await phone.emergency_card()
-        assert (card.version, card.pump, card.delivery) == (1, keys.fingerprint(rig.pack.pump), "NotProgrammed")
+        assert (card.version, card.pump, card.delivery) == (1, keys.fingerprint(rig.pack.pump), "Faulted")
         assert card.drugs == ()
         assert air.EMERGENCY_CARD in phone.characteristics

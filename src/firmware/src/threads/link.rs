@@ -282,6 +282,12 @@ impl Link {
         self.reception.session().set_situation(self.situation);
         if self.situation.armed != before.armed {
             link::set_armed(self.situation.armed);
+            let armed = if self.situation.armed {
+                "armed"
+            } else {
+                "no longer armed"
+            };
+            say!(info, "link: {armed}");
             self.card_at = None;
         }
         self.show_info();
