@@ -732,6 +732,12 @@ fn a_flash_image_keeps_the_program_across_runs() {
     let pack = server.paper();
     let kept = |ending| std::fs::read_to_string(folder.path().join(format!("pump.flash.{ending}")));
     assert_eq!(kept("pack").expect("kept").trim_end(), pack);
+    #[cfg(unix)]
+    for name in ["pump.flash", "pump.flash.pack"] {
+        use std::os::unix::fs::PermissionsExt;
+        let about = std::fs::metadata(folder.path().join(name)).expect("there");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600, "{name}");
+    }
     let key = server.enrol();
     let mut phone = Phone::connect(&server, &key, 247);
     phone.program();

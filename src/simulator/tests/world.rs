@@ -526,7 +526,7 @@ fn an_emergency_session_ends_with_presence() {
 }
 
 #[test]
-fn a_revoked_key_ends_its_session_and_opens_no_other() {
+fn a_revoked_key_opens_no_session() {
     let mut world = world(VirtualFlash::nrf52840());
     let mut clinician = connect(&mut world, 247);
     let patient = KeyText {

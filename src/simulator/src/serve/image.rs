@@ -44,11 +44,26 @@ pub(super) fn open_or_make(path: &Path, build: &Build) -> Result<Kept> {
     }
     let pack = pack_page.pack().context("--flash")?.text();
     let paper = Paper::keep(&paper_path, pack).context("--flash")?;
+    let flash = open(path)?;
+    // It is still blank: the pump's keys come later.
+    for_owner_only(path).context("--flash")?;
     Ok(Kept {
-        flash: open(path)?,
+        flash,
         pack_page,
         paper,
     })
+}
+
+#[cfg(unix)]
+fn for_owner_only(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| path.display().to_string())
+}
+
+#[cfg(not(unix))]
+fn for_owner_only(_: &Path) -> Result<()> {
+    Ok(())
 }
 
 /// Opens an image, or makes a blank one.
