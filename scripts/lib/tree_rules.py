@@ -20,7 +20,7 @@ FLOORS = {
     "calculator": {"units", "therapy"},
     # For tests alone: no crate may have it but as a dev-dependency.
     "fuzzing": set(),
-    "simulator": {"units", "therapy", "protocol", "journal", "pump", "drivers", "calculator"},
+    "simulator": {"units", "therapy", "protocol", "journal", "pump", "drivers", "calculator", "programmer"},
     "programmer": {"units", "therapy", "protocol"},
     "firmware": {"units", "therapy", "protocol", "journal", "pump", "drivers"},
 }

@@ -459,7 +459,7 @@ const INTERVALS: [u64; 9] = [
     7_500, 8_750, 15_000, 30_000, 36_250, 37_500, 38_750, 100_000, 4_000_000,
 ];
 
-/// Requirement: a day of attacks by strangers costs at most 2 % of the day's charge.
+/// A day of attacks by strangers costs at most 2 % of the day's charge.
 #[test]
 fn strangers_cost_at_most_two_percent_of_a_day() {
     let mut worst = (0, 0);
