@@ -49,7 +49,7 @@ pub struct Sealer(Secret);
 
 impl Sealer {
     /// One with this key.
-    pub(crate) const fn new(key: Secret) -> Sealer {
+    pub const fn new(key: Secret) -> Sealer {
         Sealer(key)
     }
 

@@ -25,7 +25,7 @@ const LONGEST_WAIT: RealTime = RealTime::from_millis(250);
 /// How long `keeping_up` stays false after time was last lost.
 const RECENTLY: RealTime = RealTime::from_secs(2);
 /// How long a magnet stays that nobody takes away: long enough to count, and a little more.
-const MAGNET_STAYS: RealTime = RealTime::from_micros(HOLD.micros() + 250_000);
+const MAGNET_STAYS: RealTime = RealTime::from_micros(HOLD.micros() + 1_000_000);
 
 /// What goes to a phone.
 pub(super) enum ToPhone {
