@@ -11,11 +11,11 @@ pub const INFO: u128 = number(0x0002);
 pub const COMMAND: u128 = number(0x0003);
 /// Response: read, indicate. Content: the current frame from the pump, empty when there is none.
 pub const RESPONSE: u128 = number(0x0004);
-/// Data: notify. Content: records of a many-record answer; none in version 0.
+/// Data: notify. Content: records of a many-record answer; none in version 1, whose longest answer is one message.
 pub const DATA: u128 = number(0x0005);
 /// Status changed: read, notify. Content: [`crate::status::changed`] flags, two bytes, little-endian.
 pub const STATUS_CHANGED: u128 = number(0x0006);
-/// Emergency card: read, only while armed; not served in version 0.
+/// Emergency card: read without encryption, only while armed. Content: [`crate::EmergencyCard`].
 pub const EMERGENCY_CARD: u128 = number(0x0007);
 
 const fn number(short: u16) -> u128 {
