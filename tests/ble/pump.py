@@ -59,7 +59,8 @@ class Pump:
             blank[PACK_PAGE : PACK_PAGE + len(self.page)] = self.page
             self.flash.write_bytes(blank)
             # Somebody stands by with a magnet.
-            arguments = arguments or ["--magnet-at=0"]
+            if not any(argument.startswith("--magnet-at") for argument in arguments):
+                arguments = [*arguments, "--magnet-at=0"]
         command = [
             str(self.path),
             f"--bt-dev=127.0.0.1:{port}",

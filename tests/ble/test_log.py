@@ -35,7 +35,10 @@ async def test_the_log_tells_what_was_done_and_its_chain_and_head_hold(rig):
         assert [said["alarm"] for said in history.of(records, "alarm off")] == ["Commissioning"]
         assert history.of(records, "commissioned") == [{"record": IMPLANT}]
         committed = records[titles.index("program committed")]
-        assert committed.session == records[titles.index("session opened")].session != 0
+        # Behind the session in which the phone enrolled.
+        opened = [record for record in records if record.title == "session opened"]
+        assert [record.said["role"] for record in opened] == ["Enrolling", "Clinician"]
+        assert committed.session == opened[1].session != 0
         assert committed.said == {
             "number": 1,
             "drug": "Baclofen",
