@@ -57,6 +57,10 @@ pub struct Shown {
 
 /// From the journal to delivery.
 #[derive(Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time, and no heap; whether it counts as large depends on the processor"
+)]
 pub enum FromJournal<'a> {
     /// What is found beside the state; once a boot, before everything else.
     Basis(Basis),
