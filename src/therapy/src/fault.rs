@@ -49,7 +49,7 @@ pub enum Fault {
     CommissioningAbsent,
     /// The reservoir is empty, as computed.
     Empty,
-    /// See [`is_overdrawn`]. It makes the reservoir empty, whether that is said too or not.
+    /// More was drawn beyond empty than a tenth of the last fill. It makes the reservoir empty, whether that is said too or not.
     Overdrawn,
     /// An external pump has less than [`KEEP_VEIN_OPEN_BELOW`] left.
     NearlyEmpty,
