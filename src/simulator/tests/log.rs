@@ -118,7 +118,7 @@ impl Desk {
     /// The arguments, and the key of the first clinician of `pump.bin` where a link wants one.
     fn with_key<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
         let mut arguments = arguments.to_vec();
-        if arguments.contains(&"--connect") {
+        if arguments.contains(&"--connect") || arguments.contains(&"--bluetooth") {
             let key = self.path("clinician.key");
             if !key.exists() {
                 simulator::key_file::save(&key, &enrolling::key(&build(1))).expect("a key file");
@@ -1134,7 +1134,7 @@ fn the_page_says_the_verdict_first_and_is_self_contained() {
 fn without_bluetooth_the_reason_is_said() {
     let desk = Desk::new();
     let output = Command::new(env!("CARGO_BIN_EXE_thecal"))
-        .args(["log", "--bluetooth", "Thecal", "--check"])
+        .args(desk.with_key(&["log", "--bluetooth", "Thecal", "--check"]))
         .current_dir(desk.0.path())
         .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
         .output()

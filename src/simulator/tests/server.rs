@@ -665,7 +665,7 @@ fn time_runs_as_fast_as_it_is_told_to() {
         let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
         assert_eq!((found, answer["error"].as_str()), (status, Some(reason)));
     }
-    assert_eq!(server.simulation()["speed"], 100_000);
+    assert_eq!(server.simulation()["speed"], 1_000);
 }
 
 #[test]
