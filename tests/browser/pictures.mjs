@@ -37,7 +37,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.waitForTimeout(20_000);
     await take("6-delivering");
     await page.getByRole("button", { name: "New program" }).click();
-    await enterProgram(page, { ...BACLOFEN, concentration: "4 mg/mL", fill: "", dose: "600 mcg/day" });
+    await enterProgram(page, { ...BACLOFEN, fill: "", dose: "600 mcg/day" });
     await sendForReview(page);
     await page.getByLabel("I have compared every line").check();
     await take("7-change-review");
