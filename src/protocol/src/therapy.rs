@@ -34,7 +34,7 @@ pub struct TherapyStatus {
     pub bolus: Option<BolusAvailability>,
     /// The bridge under way.
     pub bridge: Option<BridgeStatus>,
-    /// Mass of each drug that may have been given at most in the last 24 h.
+    /// Mass of each drug that boluses may have given at most in the last 24 h; basal is not in it.
     pub mass_24h: List<DrugTotal, DRUGS>,
     /// Alarms that are active, or latched and not acknowledged yet.
     pub alarms: List<AlarmState, ALARMS>,
