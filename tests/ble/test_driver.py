@@ -18,7 +18,7 @@ DRIVER = os.environ.get("THECAL_NATIVE_SIM_LOCKED")
 pytestmark = pytest.mark.skipif(not DRIVER, reason="THECAL_NATIVE_SIM_LOCKED is not set (build tests/drivers/link)")
 
 REFUSALS = {att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR, att.ATT_INSUFFICIENT_ENCRYPTION_ERROR}
-CONNECTED, DISCONNECTED, MTU = 1, 2, 3
+CONNECTED, DISCONNECTED, MTU, PACED = 1, 2, 3, 8
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def rig(tmp_path):
 
 
 def events(rig):
-    """(kind, session) of what the link thread was told, but for the MTU, which may be part of CONNECTED by then."""
+    """(kind, session) of what the link thread was told, but for the MTU, which may be part of CONNECTED by then, and the pace."""
     found = re.findall(r"event (\d+), session (\d+), MTU (\d+)", rig.pump.log())
     assert all(mtu == "247" for kind, _session, mtu in found if int(kind) in (MTU, DISCONNECTED))
-    return [(int(kind), int(session)) for kind, session, _mtu in found if int(kind) != MTU]
+    return [(int(kind), int(session)) for kind, session, _mtu in found if int(kind) not in (MTU, PACED)]
 
 
 async def until(rig, expected):

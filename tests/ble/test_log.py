@@ -152,6 +152,7 @@ async def test_the_clock_is_known_after_it_was_set_and_lost_after_a_power_cut(ri
 
 async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
     async with rig:
+        await rig.connect()
         # Ends the delivery thread after 12 s, which is a fatal error: motor off, cause and totals retained, reset.
         rig.pump.arguments = ["--fault=return", "--fault-after=12"]
         await rig.cut_power()
