@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use protocol::client::{resolve_commit, resolve_order};
+use protocol::frame::{CHECK_LENGTH, check_of};
 use protocol::{
     Answer, Client, ClientEvent, Command, Digest, Ended, Fate, Lifecycle, Mtu, Outcome, Program,
     Received, Refused, Request, Role, Session, SessionId, Situation, Status, TherapyStatus,
@@ -522,6 +523,46 @@ impl World {
             u32::try_from(commits.count()).unwrap(),
             self.pump.program_number
         );
+    }
+}
+
+/// A Hello whose handshake is right and whose gate is not: nobody reaches the costly part of a handshake without the gate.
+#[test]
+fn every_bit_of_the_gate_counts() {
+    // Version, kind and slot go before it.
+    const GATE: std::ops::Range<usize> = 3..19;
+    let now = CarrierTime::from_micros(0);
+    let info = samples::info(1);
+    let mut client = Client::new();
+    client.opened(Mtu::HIGHEST);
+    client
+        .open(
+            now,
+            &info,
+            &samples::credentials(Role::Clinician),
+            samples::secret(88),
+        )
+        .unwrap();
+    let right = client.next_frame().unwrap().to_vec();
+    let opens = |frame: &[u8]| {
+        let mut session = Session::new(Situation {
+            lifecycle: Lifecycle::InService,
+            armed: false,
+            alarm: false,
+        });
+        *session.keyring() = samples::keyring();
+        session.opened(SessionId(1), Mtu::HIGHEST, &info, samples::secret(77));
+        matches!(session.receive(now, frame), Received::Opened(_))
+    };
+    assert!(opens(&right));
+    for bit in GATE.start * 8..GATE.end * 8 {
+        let header = 4;
+        let mut frame = right.clone();
+        frame[header + bit / 8] ^= 1 << (bit % 8);
+        let checked = frame.len() - CHECK_LENGTH;
+        let check = check_of(&frame[header..checked]);
+        frame[checked..].copy_from_slice(&check);
+        assert!(!opens(&frame), "bit {bit}");
     }
 }
 

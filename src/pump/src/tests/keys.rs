@@ -233,6 +233,19 @@ fn an_enrolment_lets_one_clinician_in_and_spends_the_secret() {
     assert_eq!(doors(&bench.power_cut()), [3, RECOVERY_SLOT]);
 }
 
+/// The link lets nobody in with it any more; and were somebody in, the pump would grant nothing.
+#[test]
+fn a_secret_that_is_spent_grants_nothing_in_another_session() {
+    let mut bench = enrolled();
+    let second = Command::GrantKey(grant(1, Role::Clinician, 11));
+    assert_eq!(
+        bench.ask_as(SessionId(2), ENROLLING, second.clone()),
+        NO_KEY
+    );
+    assert_eq!(keys(&mut bench).len(), 1);
+    assert_eq!(bench.ask_as(SessionId(3), RECOVERING, second), DONE);
+}
+
 #[test]
 fn recovery_lets_one_clinician_in_and_stays() {
     let mut bench = enrolled();

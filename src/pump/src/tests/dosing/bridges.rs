@@ -1,6 +1,7 @@
 //! The path to the tip, and bridges over it.
 
 use super::*;
+use protocol::LimitKind;
 use protocol::therapy::PathStatus;
 
 impl Bench {
@@ -178,6 +179,35 @@ fn a_second_change_during_a_bridge_is_a_slug_with_a_dose_of_its_own() {
     bench.run(Duration::from_days(2));
     assert_eq!(bench.therapy().bridge, None);
     assert!(bench.status().flow_nl_per_day.abs_diff(333_333) <= 1);
+}
+
+/// What is led to the tip meanwhile has its hard limit too: the limit itself is allowed, a nanogram more is not, and no reason opens it.
+#[test]
+fn a_bridge_that_leads_more_than_the_hard_limit_to_the_tip_is_refused() {
+    let mut bench = Bench::with_full_path();
+    bench.empty();
+    let bridged_at = |nanograms| Program {
+        bridge: Some(Dose {
+            nanograms,
+            per: Per::Day,
+        }),
+        ..stronger()
+    };
+    let drug = Drug::Morphine;
+    let Some(Outcome::Library(entry)) = bench.ask(Command::ReadLibrary { drug }) else {
+        panic!("no library");
+    };
+    let hard = entry.day_hard_ng;
+    let found = refused(bench.ask(Command::Stage(bridged_at(hard + 1))));
+    assert!(
+        matches!(
+            found,
+            Refused::OverLimit { limit_kind: LimitKind::DayNanograms, drug: of, limit, .. }
+                if of == drug && limit == hard
+        ),
+        "{found:?}"
+    );
+    assert_eq!(bench.stage(&bridged_at(hard)).program, bridged_at(hard));
 }
 
 /// Requirement: AC-13
