@@ -92,6 +92,11 @@ impl Reception {
         self.admission.paced(now, interval);
     }
 
+    /// The connection is encrypted with the keys of a bond.
+    pub fn secured(&mut self) {
+        self.admission.secured();
+    }
+
     /// The connection is gone, if there was one: which.
     pub fn disconnected(&mut self, now: CarrierTime) -> Option<SessionId> {
         self.admission.closed(now);

@@ -18,7 +18,7 @@ use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
 use journal::{PageWear, Partition, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
 use protocol::{Info, Mtu, Pack, SessionId};
-use pump::{CommissioningRecord, ONE_TIME_BYTES, Record, ResetCause, Retained};
+use pump::{CommissioningRecord, ONE_TIME_BYTES, Record, ResetCause, Retained, StateKind};
 use serde::Serialize;
 use therapy::Sound;
 use units::{CarrierTime, Clock, Duration, PumpTime};
@@ -54,6 +54,15 @@ pub enum Pushed {
     StatusChanged(u16),
     /// The pump has ended the connection, and why. No phone is told so; it only loses the connection.
     HungUp(Over),
+}
+
+/// Who a phone is for the radio: what is above, the session, does not know the difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Its address is that of no bond.
+    Stranger,
+    /// Its address is that of a bond. Anybody can send it; see [`World::encrypt`].
+    Bonded,
 }
 
 /// What the link's time-outs run on.
@@ -387,33 +396,48 @@ impl World {
         }
     }
 
-    /// Whether a phone can connect: the pump has power and shows itself. It does not for a while when phones came that it did not let in
+    /// Whether a phone can connect: the pump has power and shows itself to it. It does not for a while when phones came that it did not let in
     /// ([`protocol::admission`]), nor while one is connected.
     #[must_use]
-    pub fn shows_itself(&self) -> bool {
+    pub fn shows_itself(&self, peer: Peer) -> bool {
         let carrier = self.carrier_time();
         match &self.power {
-            Power::On { processor, .. } => processor.shows_itself(carrier),
+            Power::On { processor, .. } => processor.shows_itself(carrier, peer),
             Power::Off { .. } | Power::Changing => false,
         }
     }
 
-    /// A phone connects; an earlier one is gone. False while the pump has no power or does not show itself.
+    /// A phone connects that the pump has no bond with; an earlier one is gone. False while the pump has no power or does not show itself.
     pub fn connect(&mut self, mtu: Mtu) -> bool {
+        self.connect_as(Peer::Stranger, mtu, None)
+    }
+
+    /// As [`World::connect`], for any phone. A radio has an `interval` at which the two meet; a socket has none, and the phone the whole time.
+    pub fn connect_as(&mut self, peer: Peer, mtu: Mtu, interval: Option<Duration>) -> bool {
         self.disconnect();
         let carrier = self.carrier_time();
         let Power::On { processor, .. } = &mut self.power else {
             return false;
         };
-        if !processor.shows_itself(carrier) {
+        if !processor.shows_itself(carrier, peer) {
             return false;
         }
         self.connections = self.connections.wrapping_add(1);
         let session = SessionId(self.connections);
         let nonce = self.random.nonce();
         let ephemeral = self.random.secret();
-        processor.connect(carrier, session, mtu, nonce, ephemeral);
+        processor.connect(carrier, peer, session, mtu, nonce, ephemeral);
+        if let Some(interval) = interval {
+            processor.pace(carrier, interval);
+        }
         true
+    }
+
+    /// The connection is encrypted with the keys of a bond: whoever is there has more than a bonded phone's address.
+    pub fn encrypt(&mut self) {
+        if let Power::On { processor, .. } = &mut self.power {
+            processor.encrypt();
+        }
     }
 
     /// A phone is connected; the pump ends a connection by itself too.
@@ -551,6 +575,15 @@ impl World {
         match &mut self.power {
             Power::On { processor, .. } => processor.log(),
             Power::Off { .. } | Power::Changing => bail!("the pump has no power"),
+        }
+    }
+
+    /// Every piece of the pump's state as it would be kept now; nothing while the pump has no power.
+    #[must_use]
+    pub fn state(&self) -> Vec<(StateKind, Vec<u8>)> {
+        match &self.power {
+            Power::On { processor, .. } => processor.state(),
+            Power::Off { .. } | Power::Changing => Vec::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use protocol::{
     Role, Secret,
 };
 use pump::CommissioningRecord;
-use simulator::world::{Build, Carrier, Chance, Over, PackPage, Pushed, World};
+use simulator::world::{Build, Carrier, Chance, Over, PackPage, Peer, Pushed, World};
 use therapy::Accumulator;
 use units::{CarrierTime, Drug, Duration, FlowRate, Per, PumpTime, StepVolume};
 
@@ -391,7 +391,7 @@ fn a_pump_that_nobody_has_enrolled_with_tells_info_and_nothing_else() {
     // Whoever was denied is hung up upon, and the pump rests.
     pass_link_time(&mut world, Duration::from_seconds(2));
     assert_eq!(hung_up(&mut world), Some(Over::Session(HangUp::Denied)));
-    assert!(!world.is_connected() && !world.shows_itself());
+    assert!(!world.is_connected() && !world.shows_itself(Peer::Stranger));
     pass_link_time(&mut world, Duration::from_seconds(1));
     assert_eq!(
         denied(Phone::open(
@@ -403,7 +403,7 @@ fn a_pump_that_nobody_has_enrolled_with_tells_info_and_nothing_else() {
     );
     world.disconnect();
     world.settle();
-    assert!(!world.shows_itself());
+    assert!(!world.shows_itself(Peer::Stranger));
     // Presence makes good for all of it.
     enrol(&mut world, &BUILD);
     assert!(world.is_enrolled());

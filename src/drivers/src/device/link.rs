@@ -10,6 +10,9 @@ const _: () = assert!(
     "link.h says otherwise"
 );
 
+/// Level of LE security mode 1: authenticated Secure Connections with keys of 16 bytes.
+pub const AUTHENTICATED: u8 = 4;
+
 /// Something that happened on the link. Sessions number the connections of this boot from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkEvent<'a> {
@@ -50,8 +53,7 @@ pub enum LinkEvent<'a> {
     Security {
         /// The connection.
         session: u32,
-        /// Level of LE security mode 1: 1 for none, 4 for authenticated Secure Connections with keys of 16 bytes. There is nothing
-        /// between.
+        /// Level of LE security mode 1: 1 for none, [`AUTHENTICATED`]. There is nothing between.
         level: u8,
         /// The pump keeps the keys of this phone.
         bonded: bool,

@@ -155,6 +155,9 @@ impl Link {
             }
             LinkEvent::Security { level, bonded, .. } => {
                 say!(info, "link: security level {level}, bonded: {bonded}");
+                if bonded && level == link::AUTHENTICATED {
+                    self.reception.secured();
+                }
             }
             LinkEvent::Magnet { held } => {
                 self.reception.magnet(now, held);

@@ -5,7 +5,7 @@
 use super::attribute::{self, Attribute, AttributeError};
 use super::pace::Pace;
 use super::paper::Paper;
-use crate::world::{Over, Pushed, World};
+use crate::world::{Over, Peer, Pushed, World};
 use anyhow::{Context, Result, anyhow};
 use protocol::Mtu;
 use protocol::presence::HOLD;
@@ -318,7 +318,7 @@ impl Runner {
     ) {
         let refused = if self.phone.is_some() {
             Some(NoLink::Taken)
-        } else if !self.world.shows_itself() {
+        } else if !self.world.shows_itself(Peer::Stranger) {
             Some(NoLink::NotShown)
         } else {
             None

@@ -1,6 +1,6 @@
 //! One boot of the pump's processor: the pump, its journal and its link session.
 
-use super::{LogEntry, Memory, PackPage, Pushed, Usage, Wear};
+use super::{LogEntry, Memory, PackPage, Peer, Pushed, Usage, Wear};
 use anyhow::{Context, Result};
 use drivers::motor::{
     Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order,
@@ -424,11 +424,12 @@ impl Processor {
         self.link.response()
     }
 
-    /// A phone that is not bonded can connect. None is bonded with a virtual pump.
-    pub(super) fn shows_itself(&self, carrier: CarrierTime) -> bool {
+    /// Such a phone can connect.
+    pub(super) fn shows_itself(&self, carrier: CarrierTime, peer: Peer) -> bool {
         match self.link.advertise(carrier) {
             Advertise::Slow | Advertise::Fast => true,
-            Advertise::No | Advertise::BondedOnly => false,
+            Advertise::BondedOnly => peer == Peer::Bonded,
+            Advertise::No => false,
         }
     }
 
@@ -436,14 +437,26 @@ impl Processor {
     pub(super) fn connect(
         &mut self,
         carrier: CarrierTime,
+        peer: Peer,
         session: SessionId,
         mtu: Mtu,
         nonce: [u8; 8],
         ephemeral: Secret,
     ) {
-        self.link.connected(carrier, session, false, nonce);
+        let bonded = peer == Peer::Bonded;
+        self.link.connected(carrier, session, bonded, nonce);
         let info = self.info(carrier);
         self.put(Incoming::Opened(session, mtu, info, ephemeral));
+    }
+
+    /// How often the two meet.
+    pub(super) fn pace(&mut self, carrier: CarrierTime, interval: Duration) {
+        self.link.paced(carrier, interval);
+    }
+
+    /// The connection is encrypted with the keys of a bond.
+    pub(super) fn encrypt(&mut self) {
+        self.link.secured();
     }
 
     /// The phone has gone.
@@ -501,6 +514,16 @@ impl Processor {
             one_time: self.one_time,
             pack_page: self.pack_page,
         }
+    }
+
+    /// Every piece of state as it would be kept now.
+    pub(super) fn state(&self) -> Vec<(StateKind, Vec<u8>)> {
+        let mut buffer = [0; STATE_BYTES];
+        let kept = |&state| {
+            let kept = self.pump.kept(state, &mut buffer)?;
+            Some((state, kept.body.to_vec()))
+        };
+        StateKind::ALL.iter().filter_map(kept).collect()
     }
 
     /// Everything in the event log, oldest first.
