@@ -25,6 +25,8 @@ pub enum FromLink {
         caller: Caller,
         request: Request,
     },
+    /// Somebody failed to prove who they are, in the name of this slot.
+    AuthenticationFailed { slot: u8 },
     /// A session has ended.
     Closed { session: u32 },
     /// The emergency card may be read: what is on it?

@@ -172,6 +172,8 @@ pub struct Session {
     /// The fragment in `response` has not been handed out by `indication` yet.
     fresh: bool,
     last: Option<Last>,
+    /// The slot in whose name somebody has failed.
+    failed: Option<u8>,
     counters: Counters,
 }
 
@@ -220,6 +222,7 @@ impl Session {
             showing: Showing::Nothing,
             fresh: false,
             last: None,
+            failed: None,
             counters: Counters {
                 requests: 0,
                 refused: 0,
@@ -317,6 +320,11 @@ impl Session {
     /// What has been seen so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The slot in whose name somebody has failed to prove who he is, once: for the log.
+    pub fn take_failed(&mut self) -> Option<u8> {
+        self.failed.take()
     }
 
     /// The current fragment, what a read of Response gives: empty when there is nothing to say. Reading changes nothing.
@@ -482,6 +490,9 @@ impl Session {
                 Received::Opened(caller)
             }
             Err(denied) => {
+                if denied == Denied::NotAdmitted {
+                    self.failed = hello.map(|hello| hello.slot);
+                }
                 self.lock(now, HangUp::Denied);
                 self.deny(denied)
             }
@@ -578,10 +589,14 @@ impl Session {
         if counter <= last.id {
             return self.deny(Denied::Repeated { last: last.id });
         }
-        let Door::Open { requests, .. } = &self.door else {
+        let Door::Open {
+            requests, caller, ..
+        } = &self.door
+        else {
             return self.deny(Denied::NoSession);
         };
         let Some(payload) = requests.open(counter, sealed) else {
+            self.failed = Some(caller.slot);
             self.lock(now, HangUp::Denied);
             return self.deny(Denied::NotSealed);
         };

@@ -83,6 +83,11 @@ pub enum Event {
         /// The command with its number.
         request: Request,
     },
+    /// Somebody failed to prove on the link who they are: no such key, a forged message, or one that was changed on the way.
+    AuthenticationFailed {
+        /// The slot of the key in whose name.
+        slot: u8,
+    },
     /// A link session ended; what it staged is discarded.
     LinkClosed {
         /// The session that ended.

@@ -300,9 +300,9 @@ records! {
         /// And from now on, min.
         after_min: i16,
     }
-    /// Somebody failed to prove who they are. Not written yet.
+    /// Somebody failed to prove who they are. At most one an hour, and one ahead of the next session: what comes between is counted.
     47 AUTHENTICATION_FAILED AuthenticationFailed Event "authentication failed" {
-        /// The key slot they claimed.
+        /// The key slot they claimed last.
         slot: u8,
         /// How often since the last such record.
         times: u16,

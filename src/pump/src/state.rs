@@ -606,6 +606,9 @@ impl Pump {
                 caller,
                 request,
             } => self.on_request(now, session, caller, &request, &mut actions),
+            Event::AuthenticationFailed { slot } => {
+                self.on_authentication_failed(now, slot, &mut actions);
+            }
             Event::LinkClosed { session } => self.on_link_closed(session, &mut actions),
             Event::Persisted(ticket) => self.on_persisted(now, ticket, &mut actions),
             Event::PersistFailed(ticket) => self.on_persist_failed(now, ticket, &mut actions),
@@ -846,6 +849,7 @@ impl Pump {
             self.session = Some(session);
             Counters::count(&mut self.counters.sessions);
             self.corrected = Duration::ZERO;
+            self.record_failures(now, actions);
             let Caller { slot, role } = caller;
             append(Some(session), Record::SessionOpened { slot, role }, actions);
         }

@@ -19,7 +19,7 @@ use protocol::admission::{FIRST_EVENTS, GATE_EVENTS, GATE_TIME};
 use protocol::fragmenter::Fragmenter;
 use protocol::frame::{CHECK_LENGTH, Parsed};
 use protocol::reassembler::{Progress, Reassembler};
-use protocol::session::IDLE_LIMIT;
+use protocol::session::{HANG_UP_AFTER, IDLE_LIMIT};
 use protocol::{
     AlarmIntervals, Client, ClientEvent, Command, Component, Credentials, Denied, Dose, HangUp,
     Info, KeyText, Lifecycle, Mode, Mtu, Outcome, Over, PatientBolus, Program, RECOVERY_SLOT,
@@ -170,6 +170,21 @@ impl Trial {
         );
     }
 
+    /// All that the attack has left in the log is that somebody failed, at most once an hour.
+    fn compare_log(&mut self) {
+        let kinds = |world: &mut World| {
+            let log = world.log().expect("a log");
+            log.into_iter().map(|entry| entry.kind).collect::<Vec<_>>()
+        };
+        let mut attacked = kinds(&mut self.pump);
+        let all = attacked.len();
+        attacked.retain(|kind| *kind != pump::kind::AUTHENTICATION_FAILED.0);
+        assert_eq!(attacked, kinds(&mut self.undisturbed));
+        let hours = self.pump.now().micros() / Duration::from_hours(1).micros();
+        let failures = u64::try_from(all - attacked.len()).expect("few");
+        assert!(failures <= hours + 1, "{failures} in {hours} h");
+    }
+
     /// Lets time pass for both.
     fn pass(&mut self, time: Duration) {
         self.pump.advance_to(self.pump.now().saturating_add(time));
@@ -266,6 +281,8 @@ impl Trial {
         };
         while self.pump.is_connected() {
             self.pass(interval);
+            let held = self.pump.carrier_time().saturating_since(since);
+            assert!(held <= GATE_TIME.saturating_add(interval), "{held}");
         }
         self.pump.carrier_time().saturating_since(since)
     }
@@ -325,6 +342,7 @@ impl Trial {
         assert!(charge * 100 <= 2 * ELECTRONICS_DAY, "{charge} nC a day");
         self.both(hold_magnet);
         let owner = credentials(Role::Clinician);
+        self.compare_log();
         let (status, _) = self.both(|world| {
             let mut phone = Phone::open(world, &owner, Mtu::HIGHEST).expect("a session");
             let status = phone.status(world);
@@ -736,7 +754,9 @@ fn splicing() {
         let mut phone = trial.phone(role);
         let denied = trial.injects(&mut phone, &request);
         assert_eq!(denied, Some(Denied::NotSealed), "{role}");
-        trial.go();
+        // The session is over with it: nobody has a second try.
+        trial.pass(HANG_UP_AFTER);
+        assert!(!trial.pump.is_connected());
     }
     // And the patient's own words in a clinician's session.
     let mut patient = trial.phone(Role::Patient);

@@ -259,6 +259,9 @@ impl Delivery {
                     caller,
                     request,
                 }),
+                FromLink::AuthenticationFailed { slot } => {
+                    self.tell(Event::AuthenticationFailed { slot });
+                }
                 FromLink::Card => message::send_card(&self.pump.card(clock::now())),
                 FromLink::Closed { session } => self.tell(Event::LinkClosed {
                     session: SessionId(session),

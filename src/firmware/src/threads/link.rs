@@ -145,6 +145,13 @@ impl Link {
                 if self.is_open(session) {
                     let received = self.reception.receive(now, bytes);
                     self.received(session, received);
+                    if let Some(slot) = self.reception.session().take_failed() {
+                        // One that finds no room is not in the log.
+                        let _ = message::send(
+                            Queue::Commands,
+                            &FromLink::AuthenticationFailed { slot },
+                        );
+                    }
                 }
             }
             // The session sees the gap in the frames' numbers, or the silence after the last, and drops the message.

@@ -39,8 +39,8 @@
 //! what is staged does not outlast a reset, and the digest names the program's number. What reduces drug acts before any of it is written.
 //! A command that was refused changes nothing; its number goes to the flash with the next one that was not, so that a button that is pressed all day wears none.
 
-use super::Pump;
 use super::orders::{Asker, Work};
+use super::{Pump, append};
 use crate::actions::Actions;
 use crate::kept::{IdentityRecord, Key, KeysRecord, NumbersRecord, StateKind, StateSet};
 use crate::record::Record;
@@ -51,7 +51,7 @@ use protocol::{
     RECOVERY_SLOT, Refused, Role, SessionId, Slot,
 };
 use therapy::KEY_SLOTS;
-use units::Now;
+use units::{Duration, Now, PumpTime};
 
 /// Who is let in.
 #[derive(Clone, Debug)]
@@ -69,8 +69,24 @@ pub(super) struct Access {
     numbers_kept: NumbersRecord,
     /// The session in which somebody has enrolled.
     enrolled_in: Option<SessionId>,
+    failures: Failures,
     version: u32,
 }
+
+/// Failed attempts to prove who somebody is. Not kept over a reset: what is not in the log then is forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    /// In whose name the last was.
+    slot: u8,
+    /// How many are not in the log.
+    times: u16,
+    /// When the log was last told.
+    told_at: Option<PumpTime>,
+}
+
+/// Between two records of failures: whoever makes them chooses how many there are, and must not wear the flash or fill the log with them.
+/// 1 h \[P\]: the most that an attacker writes are 24 records a day.
+const BETWEEN_FAILURES: Duration = Duration::from_hours(1);
 
 /// What a change of the keys has replaced, until it is durable.
 #[derive(Clone, Debug)]
@@ -128,6 +144,7 @@ impl Access {
             numbers,
             numbers_kept: numbers,
             enrolled_in: None,
+            failures: Failures::default(),
             version: 1,
         }
     }
@@ -280,6 +297,27 @@ impl Pump {
                 })
             },
         )))
+    }
+
+    pub(super) fn on_authentication_failed(&mut self, now: Now, slot: u8, actions: &mut Actions) {
+        let failures = &mut self.access.failures;
+        failures.slot = slot;
+        failures.times = failures.times.saturating_add(1);
+        let told = failures.told_at;
+        if told.is_none_or(|told| now.pump.saturating_since(told) >= BETWEEN_FAILURES) {
+            self.record_failures(now, actions);
+        }
+    }
+
+    /// Tells the log of what it was not told yet: before somebody looks into it, in any case.
+    pub(super) fn record_failures(&mut self, now: Now, actions: &mut Actions) {
+        let failures = &mut self.access.failures;
+        let (slot, times) = (failures.slot, failures.times);
+        if times > 0 {
+            failures.times = 0;
+            failures.told_at = Some(now.pump);
+            append(None, Record::AuthenticationFailed { slot, times }, actions);
+        }
     }
 
     pub(super) fn grant_key(

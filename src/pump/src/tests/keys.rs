@@ -662,3 +662,59 @@ proptest! {
         }
     }
 }
+
+// ---- Those who are not let in ----
+
+/// Every failure is in the log, and however many there are, an hour has one record, and a session that opens one ahead of its own.
+#[test]
+fn failures_are_counted_and_recorded_once_an_hour() {
+    let mut bench = enrolled();
+    bench.actions.clear();
+    let failures = |bench: &Bench| {
+        let failure = |action: &Action| match action {
+            Action::Append {
+                session: None,
+                record: Record::AuthenticationFailed { slot, times },
+            } => Some((*slot, *times)),
+            _ => None,
+        };
+        bench.actions.iter().filter_map(failure).collect::<Vec<_>>()
+    };
+    let fail = |bench: &mut Bench, slot| bench.tell(Event::AuthenticationFailed { slot });
+    fail(&mut bench, 3);
+    assert_eq!(failures(&bench), [(3, 1)], "the first at once");
+    for slot in 0..100 {
+        fail(&mut bench, slot);
+    }
+    bench.run(Duration::from_minutes(60).saturating_sub(Duration::from_millis(1)));
+    fail(&mut bench, 7);
+    assert_eq!(failures(&bench), [(3, 1)], "not an hour yet");
+    bench.run(Duration::from_millis(1));
+    fail(&mut bench, 9);
+    assert_eq!(failures(&bench), [(3, 1), (9, 102)]);
+    // Who opens a session reads of those that have come since.
+    fail(&mut bench, 5);
+    bench.ask_as(SessionId(9), PATIENT, Command::Interrogate);
+    assert_eq!(failures(&bench), [(3, 1), (9, 102), (5, 1)]);
+    let opened = bench.actions.iter().position(|action| {
+        matches!(
+            action,
+            Action::Append {
+                record: Record::SessionOpened { .. },
+                ..
+            }
+        )
+    });
+    let told = bench.actions.iter().rposition(|action| {
+        matches!(
+            action,
+            Action::Append {
+                record: Record::AuthenticationFailed { .. },
+                ..
+            }
+        )
+    });
+    assert!(told < opened, "ahead of the session");
+    bench.ask_as(SessionId(10), PATIENT, Command::Interrogate);
+    assert_eq!(failures(&bench).len(), 3, "nothing to tell");
+}

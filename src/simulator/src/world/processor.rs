@@ -199,6 +199,9 @@ impl Processor {
                     };
                     self.tick_and_handle(bench, event);
                 }
+                if let Some(slot) = self.link.session().take_failed() {
+                    self.tick_and_handle(bench, Event::AuthenticationFailed { slot });
+                }
             }
             Some(Incoming::Closed(session)) => self.closed(bench, session),
             Some(Incoming::Magnet(held)) => self.link.magnet(bench.carrier, held),
