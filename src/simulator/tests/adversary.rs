@@ -394,7 +394,7 @@ fn a_flood_of_strangers() {
 /// The same by phones with a bond and without a key, and by both.
 #[test]
 fn a_flood_of_bonded_phones() {
-    let (connections, charge) = flood(&[Peer::Bonded], 2);
+    let (connections, charge) = flood(&[Peer::Bonded, Peer::Stranger], 2);
     // As strangers too, when their own quota is used up.
     assert!(connections >= 45, "{connections}");
     assert!(charge > 13_000_000, "{charge} nC: no attack at all");
