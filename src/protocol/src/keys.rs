@@ -266,7 +266,7 @@ pub const KEYRING_BYTES: usize = 1 + 2 * KEY_BYTES + 10 * (1 + 1 + 1 + 2 * KEY_B
 /// Everything by which a pump tells who is speaking. Empty until the pump has told its keys: then nobody gets in.
 ///
 /// It is long: whoever gets one encoded reads it where it is to be ([`Keyring::read`]).
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Keyring {
     pump: Option<(Secret, PublicKey)>,
     slots: [Option<Slot>; SLOT_COUNT],
