@@ -159,6 +159,13 @@ def thumb(stage):
             [env["CARGO"], "check", "--locked", "--package", crate, "--target", THUMB, *env["arguments"]],
             env={**env["environment"], "CARGO_TARGET_DIR": str(TARGET / "thumb")},
         )
+    # It is run by people (scripts/cost), and is not to rot meanwhile.
+    stage.check(
+        "what scripts/cost runs",
+        [env["CARGO"], "check", "--locked", "--target", THUMB, *env["arguments"]],
+        env={**env["environment"], "CARGO_TARGET_DIR": str(TARGET / "thumb")},
+        cwd=ROOT / "src/protocol/cost",
+    )
 
 
 def rust_for(stage, target):

@@ -96,11 +96,15 @@ def zephyr_is_ours():
 
 
 def same_profile():
-    """The excluded application crate inherits nothing: its overflow checks must be on, as the workspace's are."""
+    """Excluded crates inherit nothing: the application's overflow checks must be on, as the workspace's are, and scripts/cost must count the same."""
     for path in ["Cargo.toml", "src/firmware/Cargo.toml"]:
         profile = tomllib.loads((ROOT / path).read_text()).get("profile", {}).get("release", {})
         if profile.get("overflow-checks") is not True:
             yield f"{path}: [profile.release] overflow-checks = true is missing"
+    # What scripts/cost counts is what the board runs.
+    board, counted = (tomllib.loads((ROOT / path / "Cargo.toml").read_text())["profile"]["release"] for path in ["src/firmware", "src/protocol/cost"])
+    if board != counted:
+        yield f"src/protocol/cost/Cargo.toml: [profile.release] {counted}, the firmware's {board}"
 
 
 def same_versions():

@@ -28,6 +28,8 @@ BOARDS = [("nrf52840dk/nrf52840", "nRF52840", "thumbv7em-none-eabi")]
 NATIVE_OPTIONS = ["-DCONFIG_THECAL_FAULT_INJECTION=y"]
 # Of a thread's stack at most so much may be needed, in percent.
 STACK_LIMIT = 95
+# Of the link thread's, for session and protocol (docs/performance.md, "The link").
+SESSION_BYTES = 8192
 # docs/therapy.md: therapy is back within 60 s of a reset.
 BASAL_LIMIT_MS = 60_000
 PYTEST_COUNTS = r"(?P<passed>\d+) passed|(?P<failed>\d+) (?:failed|errors?)\b|(?P<skipped>\d+) skipped"
@@ -163,6 +165,10 @@ def look_at(stage, image):
     rows = stack_depth.measure(image.elf, tool("objdump"))
     tight = [f"{entry} needs {need} of {there} bytes" for entry, need, there, _ in rows if 100 * need > STACK_LIMIT * there]
     stage.verdict(f"{image.name}: every Rust thread fits its stack", len(rows) == 3 and not tight, "; ".join(tight) or "threads missing")
+    rows = stack_depth.session(image.elf, tool("objdump"))
+    deep = [f"{what} needs {need} bytes" for what, need, _ in rows if need > SESSION_BYTES]
+    whole = len(rows) == len(stack_depth.SESSION)
+    stage.verdict(f"{image.name}: session and protocol take {SESSION_BYTES} bytes of stack at most", whole and not deep, "; ".join(deep) or "functions missing")
 
 
 def tool(name):

@@ -2,6 +2,7 @@
 
     footprint.py BOARD=ELF...              prints the table
     footprint.py --write BOARD=ELF...      and writes it into docs/footprint.md
+    footprint.py --crates ELF              code of an image by Rust crate, and what of it is the link's
 
 The builds of scripts/test are at hand: python3 tests/firmware/footprint.py --write nrf52840dk/nrf52840=target/zephyr/nRF52840/zephyr/zephyr.elf ...
 """
@@ -80,7 +81,45 @@ def compare(images):
     return wrong
 
 
+# What is in an image for the link alone: session, keys and messages, the thread that drives them, cryptography.
+LINK = {
+    "protocol": "", "rustapp": "link", "curve25519_dalek": "", "x25519_dalek": "", "chacha20": "", "chacha20poly1305": "",
+    "poly1305": "", "universal_hash": "", "cipher": "", "aead": "", "sha2": "", "hmac": "", "digest": "", "block_buffer": "",
+    "hybrid_array": "", "subtle": "", "crc": "",
+}
+
+
+def crate_of(symbol):
+    """The crate of a function, or of the type whose trait it is, by its mangled name; None for C."""
+    found = re.match(r"_ZN(\d+)", symbol)
+    if not found:
+        return "rustapp" if symbol.startswith("thecal_rs_") else None
+    first = symbol[found.end():][:int(found.group(1))]
+    # A path of its own, or `_<Type as Trait>` with `..` in paths; references and slices have their signs in front.
+    return re.search(r"([a-z_]\w*)\.\.", first.replace("$u20$", " ").replace("$LT$", "<").replace("$RF$", "&").replace("$u5b$", "[")
+                     .replace("_<", "<") + "..").group(1)
+
+
+def crates(elf):
+    """(bytes of code by Rust crate, bytes of it that are the link's)."""
+    listing = subprocess.run(["nm", "-S", elf], capture_output=True, text=True, check=True).stdout
+    sizes, link = {}, 0
+    for parts in (line.split() for line in listing.splitlines()):
+        if len(parts) == 4 and parts[2] in "tT" and (crate := crate_of(parts[3])):
+            size = int(parts[1], 16)
+            sizes[crate] = sizes.get(crate, 0) + size
+            if crate in LINK and LINK[crate] in parts[3]:
+                link += size
+    return sizes, link
+
+
 def main(arguments):
+    if arguments[:1] == ["--crates"] and len(arguments) == 2:
+        sizes, link = crates(arguments[1])
+        for crate, size in sorted(sizes.items(), key=lambda found: -found[1]):
+            print(f"{size:8,} {crate}")
+        print(f"{link:8,} of them for the link")
+        return 0
     write = "--write" in arguments
     images = [argument.split("=", 1) for argument in arguments if "=" in argument]
     if not images:

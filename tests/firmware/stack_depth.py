@@ -25,6 +25,13 @@ ENTRIES = {
     "thecal_rs_link": "_k_thread_stack_thecal_link",
 }
 
+# What of the link thread's is the session's and the protocol's, each from its function down: a frame taken, an answer put, the keys read.
+SESSION = {
+    "session, a frame": "_ZN8protocol7session7Session7receive17h",
+    "session, an answer": "_ZN8protocol7session7Session14answer_encoded17h",
+    "session, the keys": "_ZN8protocol4keys7Keyring4read17h",
+}
+
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 REGISTERS = re.compile(r"\{(.*?)\}")
 CALL = re.compile(r"\t(?:bl|b|b\.w|b\.n|blx)\s+[0-9a-f]+ <([^>+]+)>")
@@ -124,20 +131,34 @@ def measure(elf, objdump="arm-none-eabi-objdump"):
     return rows
 
 
+def session(elf, objdump="arm-none-eabi-objdump"):
+    """[(what, bytes needed, deepest path)] for SESSION; those that the image lacks are left out."""
+    sys.setrecursionlimit(10_000)
+    depth = Depth(read(elf, objdump))
+    names = {what: next((name for name in depth.functions if name.startswith(start)), None) for what, start in SESSION.items()}
+    return [(what, *depth.of(name)) for what, name in names.items() if name]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("elf")
     parser.add_argument("--objdump", default="arm-none-eabi-objdump")
     parser.add_argument("--path", action="store_true", help="show the deepest path")
     arguments = parser.parse_args()
+    functions = read(arguments.elf, arguments.objdump) if arguments.path else {}
+
+    def show(path):
+        for name in path if arguments.path else ():
+            print(f"    {functions.get(name, [0])[0]:6} {name[:110]}")
+
     good = True
     for entry, need, there, path in measure(arguments.elf, arguments.objdump):
         print(f"{entry}: needs {need} of {there} bytes ({100 * need // there} %)")
-        if arguments.path:
-            functions = read(arguments.elf, arguments.objdump)
-            for name in path:
-                print(f"    {functions.get(name, [0])[0]:6} {name[:110]}")
+        show(path)
         good = good and need <= there
+    for what, need, path in session(arguments.elf, arguments.objdump):
+        print(f"{what}: {need} bytes of the link thread's")
+        show(path)
     return 0 if good else 1
 
 

@@ -15,15 +15,14 @@ use pump::{Basis, Recovery, StorageReport};
 use serde::{Deserialize, Serialize};
 use units::{Clock, PumpTime};
 
-/// From the link to delivery.
+/// From the link to delivery. The link sends it as [`ToDelivery`].
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and no heap")]
-pub enum FromLink {
+pub enum FromLink<R = Request> {
     /// A command that the session may give.
     Request {
         session: u32,
         caller: Caller,
-        request: Request,
+        request: R,
     },
     /// Somebody failed to prove who they are, in the name of this slot.
     AuthenticationFailed { slot: u8 },
@@ -32,6 +31,10 @@ pub enum FromLink {
     /// The emergency card may be read: what is on it?
     Card,
 }
+
+/// What delivery takes as [`FromLink`]: the bytes are the same, and the request stays where it is.
+#[cfg(CONFIG_THECAL_LINK)]
+pub type ToDelivery<'a> = FromLink<&'a Request>;
 
 /// To the link.
 #[derive(Clone, Copy, Serialize, Deserialize)]

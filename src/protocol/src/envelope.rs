@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::VERSION;
 use crate::info::Info;
-use crate::keys::{ENROLMENT_SLOT, KEY_BYTES, PublicKey, RECOVERY_SLOT, Secret, code};
+use crate::keys::{CodeKey, ENROLMENT_SLOT, KEY_BYTES, PublicKey, RECOVERY_SLOT};
 use crate::noise::{self, FIRST_BYTES};
 use crate::roles::Role;
 use crate::seal::Sealer;
@@ -162,7 +162,7 @@ impl Hello {
     pub(crate) fn new(
         slot: u8,
         public_key: &PublicKey,
-        gate: &Secret,
+        gate: &CodeKey,
         nonce: &[u8; 8],
         noise: [u8; FIRST_BYTES],
     ) -> Hello {
@@ -208,9 +208,9 @@ impl Hello {
         Some(length)
     }
 
-    fn code(&self, gate: &Secret, nonce: &[u8; 8]) -> [u8; GATE_BYTES] {
+    fn code(&self, gate: &CodeKey, nonce: &[u8; 8]) -> [u8; GATE_BYTES] {
         let key: &[u8] = self.public_key.as_ref().map_or(&[], |key| &key.0);
-        let whole = code(gate, &[nonce, &[self.slot], key, &self.noise]);
+        let whole = gate.code(&[nonce, &[self.slot], key, &self.noise]);
         let mut cut = [0; GATE_BYTES];
         if let Some(front) = whole.first_chunk() {
             cut = *front;
@@ -219,7 +219,7 @@ impl Hello {
     }
 
     /// Whether the gate opens: whoever wrote this Hello knows the slot's secret and has read this connection's nonce.
-    pub(crate) fn passes(&self, gate: &Secret, nonce: &[u8; 8]) -> bool {
+    pub(crate) fn passes(&self, gate: &CodeKey, nonce: &[u8; 8]) -> bool {
         noise::equal(&self.code(gate, nonce), &self.gate)
     }
 }
@@ -302,7 +302,7 @@ impl fmt::Display for Denied {
 )]
 mod tests {
     use super::*;
-    use crate::keys::gate_key;
+    use crate::keys::{Secret, gate_key};
 
     const NONCE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 

@@ -87,6 +87,13 @@ impl Fragmenter {
 
     /// Cuts the next frame for `mtu`; `None` at the end of the message. The MTU may change between two frames.
     pub fn next_frame(&mut self, mtu: Mtu) -> Option<Frame> {
+        let mut frame = Frame::EMPTY;
+        self.cut(mtu, &mut frame)?;
+        Some(frame)
+    }
+
+    /// As [`Fragmenter::next_frame`], put where it is to lie; at the end of the message that is left as it was.
+    pub(crate) fn cut(&mut self, mtu: Mtu, frame: &mut Frame) -> Option<()> {
         let left = self
             .buffer
             .get(self.cut..self.length)
@@ -99,19 +106,15 @@ impl Fragmenter {
         let length = mtu.frame_length().saturating_sub(header).min(left.len());
         let (payload, rest) = left.split_at_checked(length)?;
         let last = rest.is_empty();
-        let frame = if self.cut == 0 {
-            Frame::first(
-                self.sequence,
-                u16::try_from(self.length).ok()?,
-                last,
-                payload,
-            )
+        if self.cut == 0 {
+            let total = u16::try_from(self.length).ok()?;
+            frame.set_first(self.sequence, total, last, payload);
         } else {
-            Frame::next(self.sequence, last, payload)
-        };
+            frame.set_next(self.sequence, last, payload);
+        }
         self.cut = self.cut.saturating_add(length);
         self.sequence = self.sequence.wrapping_add(1);
-        Some(frame)
+        Some(())
     }
 }
 

@@ -15,8 +15,9 @@
 use core::fmt;
 use core::ops::Deref;
 
-use heapless::Vec;
 use serde::{Deserialize, Serialize};
+
+use crate::buffer::Buffer;
 
 /// The longest message, in bytes: 1,024 for what it says, and 32 for header, counter, tag and CRC-32. A memory budget, two of these a session.
 pub const MESSAGE_LIMIT: usize = 1056;
@@ -82,10 +83,10 @@ impl Mtu {
 
 /// One frame, ready for the carrier: 1 to [`FRAME_LIMIT`] bytes, read as a slice.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Frame(Vec<u8, FRAME_LIMIT>);
+pub struct Frame(Buffer<FRAME_LIMIT>);
 
 impl Frame {
-    pub(crate) const EMPTY: Frame = Frame(Vec::new());
+    pub(crate) const EMPTY: Frame = Frame(Buffer::EMPTY);
 
     /// The frame's bytes.
     pub fn as_slice(&self) -> &[u8] {
@@ -94,39 +95,59 @@ impl Frame {
 
     /// A frame that says: the frame numbered `sequence` has been read.
     pub fn acknowledge(sequence: u8) -> Frame {
-        Frame::of(&[flag::ACKNOWLEDGE, sequence], &[])
+        let mut frame = Frame::EMPTY;
+        frame.set(&[flag::ACKNOWLEDGE, sequence], &[]);
+        frame
     }
 
     /// A frame that says: the message that the frame numbered `at` belonged to is lost, and why.
     pub fn abort(sequence: u8, reason: Dropped, at: u8) -> Frame {
-        Frame::of(&[flag::ABORT, sequence, reason.code(), at], &[])
+        let mut frame = Frame::EMPTY;
+        frame.set_abort(sequence, reason, at);
+        frame
     }
 
-    /// The first frame of a message of `total` bytes.
-    pub(crate) fn first(sequence: u8, total: u16, last: bool, payload: &[u8]) -> Frame {
+    /// Makes it an abort frame, as [`Frame::abort`].
+    pub(crate) fn set_abort(&mut self, sequence: u8, reason: Dropped, at: u8) {
+        self.set(&[flag::ABORT, sequence, reason.code(), at], &[]);
+    }
+
+    /// Makes it the first frame of a message of `total` bytes.
+    pub(crate) fn set_first(&mut self, sequence: u8, total: u16, last: bool, payload: &[u8]) {
         let [low, high] = total.to_le_bytes();
-        Frame::of(
-            &[
-                flag::FIRST | if last { flag::LAST } else { 0 },
-                sequence,
-                low,
-                high,
-            ],
-            payload,
-        )
+        let flags = flag::FIRST | if last { flag::LAST } else { 0 };
+        self.set(&[flags, sequence, low, high], payload);
     }
 
-    /// A frame that continues a message.
+    /// Makes it a frame that continues a message.
+    pub(crate) fn set_next(&mut self, sequence: u8, last: bool, payload: &[u8]) {
+        self.set(&[if last { flag::LAST } else { 0 }, sequence], payload);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn first(sequence: u8, total: u16, last: bool, payload: &[u8]) -> Frame {
+        let mut frame = Frame::EMPTY;
+        frame.set_first(sequence, total, last, payload);
+        frame
+    }
+
+    #[cfg(test)]
     pub(crate) fn next(sequence: u8, last: bool, payload: &[u8]) -> Frame {
-        Frame::of(&[if last { flag::LAST } else { 0 }, sequence], payload)
+        let mut frame = Frame::EMPTY;
+        frame.set_next(sequence, last, payload);
+        frame
     }
 
-    fn of(header: &[u8], payload: &[u8]) -> Frame {
-        let mut bytes = Vec::new();
+    /// Makes it empty: nothing to say.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn set(&mut self, header: &[u8], payload: &[u8]) {
+        self.0.clear();
         // Callers cut the payload to an MTU, so both fit; a frame that did not would be short and refused by its reader.
-        let _ = bytes.extend_from_slice(header);
-        let _ = bytes.extend_from_slice(payload);
-        Frame(bytes)
+        let _ = self.0.extend(header);
+        let _ = self.0.extend(payload);
     }
 }
 
@@ -313,7 +334,7 @@ impl Dropped {
             Dropped::Runt => "frame of a wrong length",
             Dropped::FrameTooLong => "frame longer than 244 bytes",
             Dropped::Flags => "unknown frame flags",
-            Dropped::Length => "message length outside 6 to 1,024 bytes",
+            Dropped::Length => "message length outside 6 to 1,056 bytes",
             Dropped::Gap => "a frame is missing",
             Dropped::Overrun => "message longer than announced",
             Dropped::Short => "message shorter than announced",

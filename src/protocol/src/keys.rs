@@ -3,13 +3,17 @@
 //! A secret is wiped when it is dropped, compared in constant time, and never printed. Whoever holds one more copy than need be is a bug.
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::KeyInit;
+use hmac::block_api::HmacCore;
+use hmac::digest::Output;
+use hmac::digest::block_api::{Buffer, FixedOutputCore, UpdateCore};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::codec::Malformed;
 use crate::refused::Refused;
 use crate::roles::Role;
 
@@ -53,11 +57,6 @@ impl Secret {
         let nothing: bool = shared.0.ct_eq(&[0; KEY_BYTES]).into();
         (!nothing).then_some(shared)
     }
-
-    /// A key for one purpose only, derived from this one.
-    pub(crate) fn derive(&self, purpose: &[u8]) -> Secret {
-        Secret(code(self, &[purpose]))
-    }
 }
 
 impl PartialEq for Secret {
@@ -74,19 +73,45 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A key of HMAC-SHA-256 with which the hash has begun: two of its blocks depend on nothing else, and need not be hashed for each message.
+#[derive(Clone)]
+pub(crate) struct CodeKey(HmacCore<Sha256>);
+
+impl CodeKey {
+    /// From its secret.
+    pub(crate) fn new(key: &Secret) -> CodeKey {
+        // A key shorter than the hash's block is padded with zeros (RFC 2104), which makes it one block: no error to handle.
+        let mut block = [0; 64];
+        if let Some(front) = block.first_chunk_mut() {
+            *front = key.0;
+        }
+        let begun = HmacCore::new(&block.into());
+        block.zeroize();
+        CodeKey(begun)
+    }
+
+    /// The code of the parts one behind the other.
+    pub(crate) fn code(&self, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+        let mut hmac = self.0.clone();
+        let mut buffer = Buffer::<HmacCore<Sha256>>::default();
+        for part in parts {
+            buffer.digest_blocks(part, |blocks| hmac.update_blocks(blocks));
+        }
+        let mut code = Output::<HmacCore<Sha256>>::default();
+        hmac.finalize_fixed_core(&mut buffer, &mut code);
+        code.into()
+    }
+}
+
+impl fmt::Debug for CodeKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("CodeKey(..)")
+    }
+}
+
 /// HMAC-SHA-256 over the parts one behind the other.
 pub(crate) fn code(key: &Secret, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
-    // A key shorter than the hash's block is padded with zeros (RFC 2104), which makes it one block: no error to handle.
-    let mut block = [0; 64];
-    if let Some(front) = block.first_chunk_mut() {
-        *front = key.0;
-    }
-    let mut hmac = Hmac::<Sha256>::new(&block.into());
-    block.zeroize();
-    for part in parts {
-        hmac.update(part);
-    }
-    hmac.finalize().into_bytes().into()
+    CodeKey::new(key).code(parts)
 }
 
 /// An X25519 public key.
@@ -153,7 +178,7 @@ pub struct KeyEntry {
 }
 
 /// What a session needs of one slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Slot {
     /// What its holder may do.
     pub role: Role,
@@ -161,8 +186,8 @@ pub struct Slot {
     pub public_key: Option<PublicKey>,
     /// What holder and pump both know.
     pub preshared: Secret,
-    /// The key of the gate, kept so that a forgery costs one HMAC and not two.
-    pub(crate) gate: Secret,
+    /// The key of the gate, which follows from what both know: kept so that a forgery costs three blocks of the hash and not nine.
+    pub(crate) gate: CodeKey,
     /// Number of the last command of this slot.
     pub last_number: u32,
 }
@@ -195,9 +220,22 @@ impl Slot {
     }
 }
 
+impl PartialEq for Slot {
+    fn eq(&self, other: &Slot) -> bool {
+        self.is_same_key(other) && self.last_number == other.last_number
+    }
+}
+
+impl Eq for Slot {}
+
 /// The key of the gate that belongs to a shared secret.
-pub(crate) fn gate_key(preshared: &Secret) -> Secret {
-    preshared.derive(b"Thecal gate")
+pub(crate) fn gate_key(preshared: &Secret) -> CodeKey {
+    CodeKey::new(&gate_secret(preshared))
+}
+
+/// The same as it is before the hash begins with it.
+pub(crate) fn gate_secret(preshared: &Secret) -> Secret {
+    Secret(code(preshared, &[b"Thecal gate"]))
 }
 
 /// What a slot is made from again: the gate's key follows from it.
@@ -226,7 +264,9 @@ impl<'de> Deserialize<'de> for Slot {
 pub const KEYRING_BYTES: usize = 1 + 2 * KEY_BYTES + 10 * (1 + 1 + 1 + 2 * KEY_BYTES + 5);
 
 /// Everything by which a pump tells who is speaking. Empty until the pump has told its keys: then nobody gets in.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+///
+/// It is long: whoever gets one encoded reads it where it is to be ([`Keyring::read`]).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Keyring {
     pump: Option<(Secret, PublicKey)>,
     slots: [Option<Slot>; SLOT_COUNT],
@@ -243,6 +283,35 @@ impl Keyring {
             recovery: None,
             enrolment: None,
         }
+    }
+
+    /// Becomes the encoded one, a slot at a time.
+    ///
+    /// # Errors
+    /// It cannot be read; then nobody gets in.
+    #[inline(never)] // the keys are to leave the stack
+    pub fn read(&mut self, encoded: &[u8]) -> Result<(), Malformed> {
+        let read = self.try_read(encoded);
+        if read.is_none() {
+            self.pump = None;
+            self.all().for_each(|slot| *slot = None);
+        }
+        read.ok_or(Malformed::Undecodable)
+    }
+
+    // The fields in their order, each as postcard has it.
+    fn try_read(&mut self, encoded: &[u8]) -> Option<()> {
+        let mut rest;
+        (self.pump, rest) = postcard::take_from_bytes(encoded).ok()?;
+        for slot in self.all() {
+            (*slot, rest) = postcard::take_from_bytes(rest).ok()?;
+        }
+        rest.is_empty().then_some(())
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Option<Slot>> {
+        let doors = [&mut self.recovery, &mut self.enrolment];
+        self.slots.iter_mut().chain(doors)
     }
 
     /// The pump's own key. Its public half is reckoned once, here.
@@ -415,6 +484,10 @@ mod tests {
         key[..4].copy_from_slice(b"Jefe");
         let found = code(&Secret::new(key), &[b"what do ya want ", b"for nothing?"]);
         assert_eq!(found[..8], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e]);
+        let begun = CodeKey::new(&Secret::new(key));
+        for _ in 0..2 {
+            assert_eq!(begun.code(&[b"what do ya want for nothing?"]), found);
+        }
     }
 
     #[test]
@@ -433,7 +506,35 @@ mod tests {
         let mut buffer = [0; KEYRING_BYTES];
         let bytes = postcard::to_slice(&keyring, &mut buffer).unwrap();
         assert_eq!(bytes.len(), KEYRING_BYTES);
-        assert_eq!(postcard::from_bytes::<Keyring>(bytes), Ok(keyring));
+        let mut read = Keyring::new();
+        assert_eq!(read.read(bytes), Ok(()));
+        assert_eq!(read, keyring);
+        // One less is read over one with more.
+        keyring.set(3, None);
+        let bytes = postcard::to_slice(&keyring, &mut buffer).unwrap();
+        assert_eq!(read.read(bytes), Ok(()));
+        assert_eq!(read, keyring);
+    }
+
+    #[test]
+    fn a_keyring_that_cannot_be_read_lets_nobody_in() {
+        let mut whole = Keyring::new();
+        whole.set_pump(secret(1));
+        whole.set(7, Some(Slot::new(Role::Patient, None, secret(2), 5)));
+        whole.set(
+            ENROLMENT_SLOT,
+            Some(Slot::new(Role::Enrolling, None, secret(3), 0)),
+        );
+        let mut buffer = [0; KEYRING_BYTES];
+        let mut bytes = postcard::to_slice(&whole, &mut buffer).unwrap().to_vec();
+        for length in 0..bytes.len() {
+            let mut keyring = whole.clone();
+            assert_eq!(keyring.read(&bytes[..length]), Err(Malformed::Undecodable));
+            assert_eq!(keyring, Keyring::new(), "{length}");
+        }
+        bytes.push(0);
+        assert_eq!(whole.read(&bytes), Err(Malformed::Undecodable));
+        assert_eq!(whole, Keyring::new());
     }
 
     #[test]

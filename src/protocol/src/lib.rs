@@ -59,6 +59,7 @@ extern crate self as protocol;
 extern crate std;
 
 pub mod admission;
+mod buffer;
 pub mod card;
 pub mod client;
 pub mod codec;

@@ -1,8 +1,8 @@
 //! Frames to message.
-use heapless::Vec;
 use units::{CarrierTime, Duration};
 use zeroize::Zeroize;
 
+use crate::buffer::Buffer;
 use crate::frame::{CHECK_LENGTH, Dropped, MESSAGE_LIMIT, MESSAGE_MINIMUM, Part, check_of};
 
 /// How long a message may stand still between two frames before it is dropped: 2 s of carrier time \[P\].
@@ -14,7 +14,7 @@ pub const SILENCE: Duration = Duration::from_seconds(2);
 /// Everything else drops the message with a reason; the next first frame starts anew.
 #[derive(Clone, Debug)]
 pub struct Reassembler {
-    message: Vec<u8, MESSAGE_LIMIT>,
+    message: Buffer<MESSAGE_LIMIT>,
     state: State,
     /// Number of the last data frame seen, whether it was of use or not.
     seen: Option<u8>,
@@ -43,7 +43,7 @@ impl Reassembler {
     /// One that drops a message after `silence` between two frames; `None` when the sender waits for the reader anyway.
     pub const fn new(silence: Option<Duration>) -> Reassembler {
         Reassembler {
-            message: Vec::new(),
+            message: Buffer::EMPTY,
             state: State::Idle,
             seen: None,
             silence,
@@ -58,7 +58,7 @@ impl Reassembler {
 
     /// Forgets the message but not the frame number. What was opened in place is wiped.
     pub fn forget(&mut self) {
-        self.message.as_mut_slice().zeroize();
+        self.message.zeroize();
         self.message.clear();
         self.state = State::Idle;
     }
@@ -96,6 +96,15 @@ impl Reassembler {
                 .map_or(&mut [], |(message, _)| message),
             State::Idle | State::Collecting { .. } => &mut [],
         }
+    }
+
+    /// The CRC-32 that the complete message came with, which is right.
+    pub fn check(&self) -> [u8; CHECK_LENGTH] {
+        self.message
+            .last_chunk()
+            .filter(|_| self.state == State::Complete)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Drops the message when it has stood still for too long; to be called before each frame and whenever time has passed.
@@ -164,9 +173,7 @@ impl Reassembler {
             }
             (None, State::Idle | State::Complete) => return Err(Dropped::NotStarted),
         };
-        self.message
-            .extend_from_slice(part.payload)
-            .map_err(|_| Dropped::Overrun)?;
+        self.message.extend(part.payload).ok_or(Dropped::Overrun)?;
         let complete = self.message.len() >= total;
         if self.message.len() > total || (complete && !part.last) {
             return Err(Dropped::Overrun);

@@ -25,7 +25,7 @@ use crate::envelope::{
     WELCOME_BYTES, Welcome,
 };
 use crate::fragmenter::Fragmenter;
-use crate::frame::{CHECK_LENGTH, Dropped, Drops, Frame, Mtu, Parsed, Part, check_of};
+use crate::frame::{CHECK_LENGTH, Dropped, Drops, Frame, Mtu, Parsed, Part};
 use crate::info::Info;
 use crate::keys::{KEY_BYTES, Keyring, Secret, Slot};
 use crate::message::{Answer, CommandKind, Outcome, Request};
@@ -268,7 +268,7 @@ impl Session {
         self.hang_up = None;
         self.incoming.reset();
         self.outgoing.reset();
-        self.show(Frame::EMPTY, Showing::Nothing);
+        self.show_nothing();
         self.last = None;
     }
 
@@ -350,6 +350,8 @@ impl Session {
     }
 
     /// Takes a frame that the phone wrote, at the time `now`. Any bytes are fit to be given.
+    // Not merged with its caller: what it takes of a stack is known by its name (tests/firmware/stack_depth.py), and the caller's goes on without it.
+    #[inline(never)]
     pub fn receive(&mut self, now: CarrierTime, frame: &[u8]) -> Received {
         if self.open.is_none() {
             self.counters.drops.count(Dropped::NotOpen);
@@ -386,6 +388,7 @@ impl Session {
     ///
     /// # Errors
     /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
+    #[inline(never)] // as `receive`
     pub fn answer_encoded(
         &mut self,
         to: SessionId,
@@ -394,6 +397,21 @@ impl Session {
     ) -> Result<(), AnswerError> {
         let last = self.asked(to, id)?;
         let loaded = self.put_bytes(id, encoded);
+        self.answered(last, loaded)
+    }
+
+    /// As [`Session::answer`], for a refusal: an [`Answer`] is long whatever it says, and none is made.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when nobody waits for it any more; then nothing has changed.
+    pub fn answer_refused(
+        &mut self,
+        to: SessionId,
+        id: u32,
+        refused: Refused,
+    ) -> Result<(), AnswerError> {
+        let last = self.asked(to, id)?;
+        let loaded = self.put(id, &(id, Outcome::REFUSED, refused));
         self.answered(last, loaded)
     }
 
@@ -428,7 +446,7 @@ impl Session {
                 self.counters.drops.count(Dropped::Interrupted);
             }
             if self.showing == Showing::Abort {
-                self.show(Frame::EMPTY, Showing::Nothing);
+                self.show_nothing();
             }
         }
         match self.incoming.receive(now, part) {
@@ -459,8 +477,7 @@ impl Session {
 
     /// Somebody says who it is. Whatever is wrong with that ends the connection: there is one try.
     fn hello(&mut self, now: CarrierTime) -> Received {
-        let message = self.incoming.message();
-        let check = check_of(message);
+        let check = self.incoming.check();
         if let Some(last) = self.last
             && last.id == 0
             && last.check == check
@@ -471,20 +488,24 @@ impl Session {
                 Err(denied) => self.deny(denied),
             };
         }
-        let body = message.get(HEADER_BYTES..).unwrap_or(&[]);
-        let hello = Hello::from_bytes(body);
-        let ephemeral = match core::mem::replace(&mut self.door, Door::Locked) {
-            Door::Closed { ephemeral } => ephemeral,
+        let body = self.incoming.message().get(HEADER_BYTES..);
+        let hello = body.and_then(Hello::from_bytes);
+        let ephemeral = match &self.door {
+            Door::Closed { ephemeral } => ephemeral.clone(),
             // Somebody is in already, or was: the connection is worn out.
             Door::Open { .. } | Door::Locked => {
                 self.lock(now, HangUp::Denied);
                 return self.deny(Denied::ConnectionUsed);
             }
         };
-        match hello
-            .ok_or(Denied::Malformed)
-            .and_then(|hello| self.shake_hands(&hello, &ephemeral, check))
-        {
+        // It is used once.
+        self.door = Door::Locked;
+        // Not moved into a result: it is long, and most that come unbidden end at the gate.
+        let shaken = match &hello {
+            Some(hello) => self.shake_hands(hello, &ephemeral, check),
+            None => Err(Denied::Malformed),
+        };
+        match shaken {
             Ok(caller) => {
                 self.idle_since = now;
                 Received::Opened(caller)
@@ -567,9 +588,12 @@ impl Session {
 
     /// A request in a session. Its counter is looked at before anything is opened: none is opened twice.
     fn sealed(&mut self, now: CarrierTime) -> Received {
-        let message = self.incoming.message_mut();
-        let check = check_of(message);
-        let body = message.get_mut(HEADER_BYTES..).unwrap_or(&mut []);
+        let check = self.incoming.check();
+        let body = self
+            .incoming
+            .message_mut()
+            .get_mut(HEADER_BYTES..)
+            .unwrap_or(&mut []);
         let Some((counter, sealed)) = body.split_first_chunk_mut::<COUNTER_BYTES>() else {
             return self.deny(Denied::Malformed);
         };
@@ -640,7 +664,7 @@ impl Session {
             self.keyring.use_number(caller.slot, number)?;
         }
         self.outgoing.forget();
-        self.show(Frame::EMPTY, Showing::Nothing);
+        self.show_nothing();
         self.counters.requests = self.counters.requests.saturating_add(1);
         Ok(())
     }
@@ -723,7 +747,7 @@ impl Session {
         }
         match self.showing {
             Showing::Answer => self.show_next(),
-            Showing::Abort => self.show(Frame::EMPTY, Showing::Nothing),
+            Showing::Abort => self.show_nothing(),
             Showing::Nothing => {}
         }
     }
@@ -734,7 +758,7 @@ impl Session {
             return Received::Nothing;
         }
         self.incoming.note(sequence);
-        self.show(Frame::EMPTY, Showing::Nothing);
+        self.show_nothing();
         if !self.incoming.is_collecting() {
             return Received::Nothing;
         }
@@ -748,19 +772,25 @@ impl Session {
         self.counters.drops.count(reason);
         if let (Some(at), Showing::Nothing | Showing::Answer) = (at, self.showing) {
             let sequence = self.outgoing.take_sequence();
-            self.show(Frame::abort(sequence, reason, at), Showing::Abort);
+            self.response.set_abort(sequence, reason, at);
+            self.showing(Showing::Abort);
         }
     }
 
     fn show_next(&mut self) {
-        match self.outgoing.next_frame(self.mtu) {
-            Some(frame) => self.show(frame, Showing::Answer),
-            None => self.show(Frame::EMPTY, Showing::Nothing),
+        match self.outgoing.cut(self.mtu, &mut self.response) {
+            Some(()) => self.showing(Showing::Answer),
+            None => self.show_nothing(),
         }
     }
 
-    fn show(&mut self, frame: Frame, showing: Showing) {
-        self.response = frame;
+    fn show_nothing(&mut self) {
+        self.response.clear();
+        self.showing(Showing::Nothing);
+    }
+
+    /// Something has been put into `response`.
+    fn showing(&mut self, showing: Showing) {
         self.showing = showing;
         self.fresh = showing != Showing::Nothing;
     }
@@ -1040,6 +1070,28 @@ mod tests {
             );
             assert_eq!(bench.session.response().is_empty(), passed_on.is_err());
         }
+    }
+
+    #[test]
+    fn a_refusal_needs_no_answer_around_it() {
+        let mut bench = Bench::new(Role::Clinician);
+        bench.ask(1, Command::Interrogate);
+        let session = &mut bench.session;
+        let other = SessionId(PHONE.0 + 1);
+        assert_eq!(
+            session.answer_refused(other, 1, Refused::Busy),
+            Err(AnswerError::OtherSession)
+        );
+        assert_eq!(session.answer_refused(PHONE, 1, Refused::Busy), Ok(()));
+        assert_eq!(
+            session.answer_refused(PHONE, 1, Refused::Busy),
+            Err(AnswerError::NotAsked)
+        );
+        let refused = Answer {
+            id: 1,
+            outcome: Outcome::Refused(Refused::Busy),
+        };
+        assert_eq!(bench.read(), Some(refused));
     }
 
     #[test]

@@ -256,7 +256,7 @@ fn conversation(name: &str, slot: u8, role: Role, command: Command, outcome: Out
         ("pump_ephemeral_private", hex(pump_ephemeral.bytes())),
         ("info", line("", &info).1),
         ("prologue", hex(&prologue)),
-        ("gate_key", hex(keys::gate_key(&preshared).bytes())),
+        ("gate_key", hex(keys::gate_secret(&preshared).bytes())),
         ("gate", hex(&greeting.gate)),
         ("first_noise_message", hex(&greeting.noise)),
         ("hello", hex(&hello)),

@@ -27,10 +27,10 @@ static TARGETS: [(&str, Target, u32); 6] = [
     ("answer", targets::answer, CASES),
     ("session", targets::session, CASES / 4),
     ("client", targets::client, CASES / 4),
-    ("handshake", targets::handshake, CASES / 4),
+    ("handshake", targets::handshake, CASES / 20),
 ];
 
-/// Scripts for each target; 20,000 cases, and 5,000 where each has a handshake in it.
+/// Scripts for each target; 20,000 cases, 5,000 where each has a handshake in it, and 1,000 handshakes.
 const CASES: u32 = 20_000;
 
 /// The seeds: one of every message, and scripts that walk through everything a link does.
@@ -190,4 +190,9 @@ fn session() {
 #[test]
 fn client() {
     suite().exercise("client", 1);
+}
+
+#[test]
+fn handshake() {
+    suite().exercise("handshake", 1);
 }

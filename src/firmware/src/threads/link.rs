@@ -8,14 +8,15 @@ use drivers::device::system;
 use protocol::info::capability;
 use protocol::keys::KEY_BYTES;
 use protocol::{
-    Advertise, Answer, AnswerError, Info, Keyring, Lifecycle, Mtu, Outcome, Over, Received,
-    Reception, Refused, Secret, SessionId, Situation,
+    Advertise, AnswerError, Info, Lifecycle, Mtu, Over, Received, Reception, Refused, Request,
+    Secret, SessionId, Situation,
 };
+use static_cell::StaticCell;
 use units::{CarrierTime, Duration};
 
 use crate::clock;
 use crate::log_sink::say;
-use crate::message::{self, FromLink, Shown, ToLink};
+use crate::message::{self, Shown, ToDelivery, ToLink};
 
 /// Until delivery says what it is, which is before anybody connects.
 const SITUATION: Situation = Situation {
@@ -40,10 +41,13 @@ const IDLE_WAIT_MS: u32 = 60_000;
 /// How old the emergency card may be \[P\].
 const CARD_AGE: Duration = Duration::from_seconds(10);
 
+/// Not on the stack: there the session's buffers and keys would lie below the deepest calls.
+static LINK: StaticCell<Link> = StaticCell::new();
+
 /// The thread.
 pub fn run() {
     while !system::wait_for_delivery(IDLE_WAIT_MS) {}
-    let mut link = Link::new();
+    let link = make();
     // What delivery had to tell before it began: the first Info is to be right.
     link.take_messages();
     link.show_info();
@@ -61,6 +65,14 @@ pub fn run() {
         link.look_after(now());
         link.show_response();
     }
+}
+
+// Not merged with its caller: it is made on the stack, and is to leave it.
+#[inline(never)]
+fn make() -> &'static mut Link {
+    let link = LINK.init_with(Link::new);
+    link.renew_nonce();
+    link
 }
 
 fn now() -> CarrierTime {
@@ -88,7 +100,7 @@ struct Link {
 
 impl Link {
     fn new() -> Self {
-        let mut link = Self {
+        Self {
             reception: Reception::new(SITUATION),
             situation: SITUATION,
             nonce: [0; NONCE_BYTES],
@@ -98,9 +110,7 @@ impl Link {
             card_at: None,
             closed: None,
             lost: 0,
-        };
-        link.renew_nonce();
-        link
+        }
     }
 
     /// How long nothing has to be done unless something happens, in ms.
@@ -143,15 +153,7 @@ impl Link {
             }
             LinkEvent::Frame { session, bytes } => {
                 if self.is_open(session) {
-                    let received = self.reception.receive(now, bytes);
-                    self.received(session, received);
-                    if let Some(slot) = self.reception.session().take_failed() {
-                        // One that finds no room is not in the log.
-                        let _ = message::send(
-                            Queue::Commands,
-                            &FromLink::AuthenticationFailed { slot },
-                        );
-                    }
+                    self.frame(now, session, bytes);
                 }
             }
             // The session sees the gap in the frames' numbers, or the silence after the last, and drops the message.
@@ -196,8 +198,10 @@ impl Link {
             .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(ephemeral));
     }
 
-    fn received(&mut self, session: u32, received: Received) {
-        match received {
+    // Not merged with its caller: there is room for a request on its stack.
+    #[inline(never)]
+    fn frame(&mut self, now: CarrierTime, session: u32, bytes: &[u8]) {
+        match &self.reception.receive(now, bytes) {
             Received::Nothing => {}
             Received::Opened(caller) => {
                 say!(
@@ -207,35 +211,36 @@ impl Link {
                     caller.slot
                 );
             }
-            Received::Request(request) => {
-                let id = request.id;
-                let Some(caller) = self.reception.session().caller() else {
-                    return;
-                };
-                let order = FromLink::Request {
-                    session,
-                    caller,
-                    request,
-                };
-                if message::send(Queue::Commands, &order).is_err() {
-                    let busy = Answer {
-                        id,
-                        outcome: Outcome::Refused(Refused::Busy),
-                    };
-                    self.answer(session, &busy);
-                }
-            }
+            Received::Request(request) => self.pass_on(session, request),
             // The phone shows why; the text with its quantities would cost room here.
             Received::Refused { id, refused: _ } => say!(warn, "link: request {id} refused"),
             Received::Denied(_) => say!(warn, "link: denied, session {session}"),
             Received::Dropped(reason) => say!(warn, "link: message dropped: {reason}"),
         }
+        if let Some(slot) = self.reception.session().take_failed() {
+            // One that finds no room is not in the log.
+            let _ = message::send(Queue::Commands, &ToDelivery::AuthenticationFailed { slot });
+        }
     }
 
-    /// Answers what was refused here.
-    fn answer(&mut self, session: u32, answer: &Answer) {
-        let answered = self.reception.session().answer(SessionId(session), answer);
-        note(answer.id, answered);
+    /// Gives delivery a request, or refuses it for want of room.
+    fn pass_on(&mut self, session: u32, request: &Request) {
+        let Some(caller) = self.reception.session().caller() else {
+            return;
+        };
+        let order = ToDelivery::Request {
+            session,
+            caller,
+            request,
+        };
+        if message::send(Queue::Commands, &order).is_err() {
+            let (id, to) = (request.id, SessionId(session));
+            let answered = self
+                .reception
+                .session()
+                .answer_refused(to, id, Refused::Busy);
+            note(id, answered);
+        }
     }
 
     #[inline(never)]
@@ -265,11 +270,11 @@ impl Link {
     // Not merged with its caller: the keys are to leave the stack.
     #[inline(never)]
     fn take_keys(&mut self, passkey: Option<u32>, encoded: &[u8]) {
-        let Ok(keys) = postcard::from_bytes::<Keyring>(encoded) else {
-            say!(error, "link: the keys cannot be read");
-            return;
-        };
-        self.reception.change_keys(now(), |keyring| *keyring = keys);
+        self.reception.change_keys(now(), |keyring| {
+            if keyring.read(encoded).is_err() {
+                say!(error, "link: the keys cannot be read");
+            }
+        });
         if let Err(error) = link::set_passkey(passkey) {
             say!(warn, "link: passkey: {error}");
         }
@@ -316,7 +321,7 @@ impl Link {
         self.show_itself(now);
         self.renew_card(now);
         if let Some(session) = self.closed
-            && message::send(Queue::Commands, &FromLink::Closed { session }).is_ok()
+            && message::send(Queue::Commands, &ToDelivery::Closed { session }).is_ok()
         {
             self.closed = None;
         }
@@ -358,7 +363,7 @@ impl Link {
         let is_new = self
             .card_at
             .is_some_and(|at| now.saturating_since(at) < CARD_AGE);
-        if !is_new && message::send(Queue::Commands, &FromLink::Card).is_ok() {
+        if !is_new && message::send(Queue::Commands, &ToDelivery::Card).is_ok() {
             self.card_at = Some(now);
         }
     }
