@@ -3,7 +3,7 @@
     async with Rig(folder) as rig:          # the pump boots
         phone = await rig.connect(mtu=185)  # paired, enrolled, in a session as a clinician
         status = await phone.interrogate()
-        number = await phone.program(messages.continuous("Baclofen", 2_000_000, 250_000))
+        number = await phone.program(continuous("Baclofen", 2_000_000, 250_000))
 
 The phone is the client of tests/client with Bluetooth as its carrier.
 """
@@ -26,8 +26,9 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.tcp_server import open_tcp_server_transport_with_socket
 
 import paths  # noqa: F401
+from bedside import Bedside
 from pump import Pump
-from thecal import client, keys, messages, noise
+from thecal import keys
 
 BASE = "6a3e{:04x}-1f0d-4b59-9c1e-7d5a0c9be4f2"
 SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.format(n) for n in range(1, 8))
@@ -35,7 +36,6 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
 
-IMPLANT = client.IMPLANT
 ATTRIBUTES = dict(zip(range(2, 8), (INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD), strict=True))
 
 
@@ -76,7 +76,7 @@ class Keyboard(PairingDelegate):
         return self.passkey
 
 
-class Phone(client.Client):
+class Phone(Bedside):
     """One connection of the phone. `mtu` is what it asks for; 23 is what there is without asking."""
 
     def __init__(self, connection, mtu):
@@ -154,7 +154,7 @@ class Phone(client.Client):
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             fragment = await self.read_whole(RESPONSE)
-            if fragment and fragment[1] != self.collector.seen:
+            if fragment and fragment[1] != self.joiner.last:
                 return fragment
             await asyncio.sleep(0.02)
         raise TimeoutError("no new fragment in Response")
@@ -174,12 +174,11 @@ class Rig:
         self.transport = None
         self.device = None
         # What the production line gave the pump, and this phone's key once it is enrolled.
-        private, one_time, recovery = (secrets.token_bytes(32) for _ in range(3))
-        passkey = 1 + secrets.randbelow(999_999)
-        self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
+        private = keys.random()
+        self.pack = keys.Pack(keys.public_key(private), keys.random(), keys.random(), 1 + secrets.randbelow(999_999))
         if path is None:
-            self.pump.page = keys.page(private, one_time, recovery, passkey)
-        self.credentials = None
+            self.pump.page = self.pack.page(private)
+        self.key = None
         self.bonded = False
         self.keystore = MemoryKeyStore()
 
@@ -306,18 +305,18 @@ class Rig:
     async def enrol(self):
         """Makes this phone the first clinician."""
         phone = await self.connect_bonded()
-        self.credentials = await phone.enrol(self.pack)
+        self.key = await phone.enrol(self.pack)
         # The pump ends an enrolment by itself.
         await asyncio.wait_for(phone.gone, PATIENCE)
 
     async def connect(self, mtu=247, polling=False):
         """Finds the pump and opens a session with it as a clinician; the first time, pairs and enrols before."""
-        if self.credentials is None:
+        if self.key is None:
             await self.enrol()
         phone = await self.connect_bonded(mtu)
         phone.polling = polling
         if not polling:
             await asyncio.wait_for(phone.subscribe(), PATIENCE)
-        welcome = await phone.open_session(self.credentials)
+        welcome = await phone.open_session(self.key)
         assert welcome.role == "Clinician", welcome
         return phone
