@@ -135,3 +135,11 @@ def test_frames_that_are_no_message_are_not_taken(change):
             joiner.take(frame)
     # The next message is none the worse for it.
     assert [joiner.take(frame) for frame in frames.cut(b"again", 23, 240)] == [b"again"]
+
+
+def test_a_missing_frame_is_noticed_at_the_next_and_not_at_the_last():
+    first, _, third, _ = frames.cut(bytes(60), 23, 254)
+    joiner = frames.Joiner()
+    joiner.take(first)
+    with pytest.raises(WireError):
+        joiner.take(third)
