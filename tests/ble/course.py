@@ -3,6 +3,9 @@
 import math
 from fractions import Fraction
 
+import paths  # noqa: F401
+from programs import steps_per_second
+
 
 class Course:
     """One running program, watched.
@@ -14,7 +17,7 @@ class Course:
 
     def __init__(self, before, after):
         """`before` and `after`: a Status from either side of the commit of a rate that does not change, nothing running before it."""
-        numerator, denominator = after.program.steps_per_second(after.step_volume_fl)
+        numerator, denominator = steps_per_second(after.program, after.step_volume_fl)
         self.per_ms = Fraction(numerator, denominator * 1000)
         self.base = before.counted_steps
         self.earliest = Fraction(before.pump_time_ms)

@@ -5,54 +5,30 @@ from dataclasses import dataclass
 
 import paths  # noqa: F401
 from thecal import messages, postcard
-from thecal.messages import BOOL, I16, U8, U16, U32, U64
-from thecal.postcard import Choice, Octets, Option, Union
+from thecal.messages import Command
 
-
-class ResetCause(Union):
-    CASES = {
-        "PowerOn": None,
-        "External": None,
-        "Fatal": {"reason": U32},
-        "Watchdog": None,
-        "BrownOut": None,
-        "Software": None,
-    }
-
-
-class Job(Union):
-    """What a job is, with what the log knows of it beyond messages.JOB_KIND."""
-
-    CASES = {
-        "PatientBolus": None,
-        "ClinicianBolus": {"extended": BOOL},
-        "PeriodicBolus": None,
-        "SingleBolus": None,
-        "Prime": None,
-    }
-
-
-@dataclass(frozen=True)
-class Repairs(postcard.Struct):
-    copies: U32
-    banks: U32
-    pages_sealed: U32
-    pages_erased: U32
-    pages_retired: U32
-
-
-@dataclass(frozen=True)
-class ImageVersion(postcard.Struct):
-    major: U8
-    minor: U8
-    patch: U16
-
-
-TOTALS_SOURCE = Choice("TotalsSource", ("New", "Retained", "Checkpoint", "Lost"))
-MODE_NAME = Choice("ModeName", tuple(messages.Mode.CASES))
-ORDER_REFUSAL = Choice("OrderRefusal", ("Invalid", "Busy", "InterlockClosed", "OverCeiling", "Failed", "NotArmed"))
-JOB_END = Choice("JobEnd", ("Completed", "Cancelled", "Interrupted", "Fault"))
-UPDATE_STEP = Choice("UpdateStep", ("Started", "Accepted", "Refused", "Confirmed", "Reverted"))
+ResetCause = messages.choice(
+    "ResetCause",
+    {"PowerOn": {}, "External": {}, "Fatal": {"reason": "u32"}, "Watchdog": {}, "BrownOut": {}, "Software": {}},
+)
+# What a job is, with what the log knows of it beyond the protocol's JobKind.
+Job = messages.choice(
+    "Job",
+    {"PatientBolus": {}, "ClinicianBolus": {"extended": "bool"}, "PeriodicBolus": {}, "SingleBolus": {}, "Prime": {}},
+)
+messages.struct(
+    "Repairs",
+    {"copies": "u32", "banks": "u32", "pages_sealed": "u32", "pages_erased": "u32", "pages_retired": "u32"},
+)
+messages.struct("ImageVersion", {"major": "u8", "minor": "u8", "patch": "u16"})
+for name, names in {
+    "TotalsSource": ("New", "Retained", "Checkpoint", "Lost"),
+    "ModeName": messages.Mode.cases,
+    "OrderRefusal": ("Invalid", "Busy", "InterlockClosed", "OverCeiling", "Failed", "NotArmed"),
+    "JobEnd": ("Completed", "Cancelled", "Interrupted", "Fault"),
+    "UpdateStep": ("Started", "Accepted", "Refused", "Confirmed", "Reverted"),
+}.items():
+    messages.choice(name, dict.fromkeys(names, {}))
 
 
 @dataclass(frozen=True)
@@ -66,8 +42,8 @@ class Kind:
     def read(self, body):
         """(session, fields) of a whole body."""
         reader = postcard.Reader(body)
-        session = U32.read(reader)
-        values = {name: of.read(reader) for name, of in self.fields.items()}
+        session = postcard.U32.decode(reader)
+        values = {name: messages.codec(of).decode(reader) for name, of in self.fields.items()}
         reader.end()
         return session, values
 
@@ -83,74 +59,74 @@ def critical(title, **named):
 KINDS = {
     1: critical(
         "pump started",
-        cause=ResetCause,
-        clock=messages.Clock,
-        totals=TOTALS_SOURCE,
-        counted_steps=messages.I64,
-        at_most_steps=U64,
+        cause="ResetCause",
+        clock="Clock",
+        totals="TotalsSource",
+        counted_steps="i64",
+        at_most_steps="u64",
     ),
     2: critical(
         "program committed",
-        number=U32,
-        drug=messages.DRUG,
-        concentration_ng_per_ml=U32,
-        mode=MODE_NAME,
-        before_ng=Option(U64),
-        total_ng=U64,
-        filled_nl=Option(U32),
-        reason=Option(messages.OVERRIDE_REASON),
+        number="u32",
+        drug="Drug",
+        concentration_ng_per_ml="u32",
+        mode="ModeName",
+        before_ng="option of u64",
+        total_ng="u64",
+        filled_nl="option of u32",
+        reason="option of OverrideReason",
     ),
-    3: critical("commit not done", number=U32),
-    4: event("steps missed", steps=U64),
-    5: event("motor order refused", order=U32, refusal=ORDER_REFUSAL),
-    6: critical("motor fault", interlock_tripped=BOOL, driver_failed=BOOL),
+    3: critical("commit not done", number="u32"),
+    4: event("steps missed", steps="u64"),
+    5: event("motor order refused", order="u32", refusal="OrderRefusal"),
+    6: critical("motor fault", interlock_tripped="bool", driver_failed="bool"),
     7: event("session opened without a key"),
     8: event("session closed"),
-    9: event("status flags cleared", mask=U16),
-    10: event("clock set", before=messages.Clock, after=messages.Clock),
-    11: critical("alarm raised", faults=U16),
-    12: critical("alarm cleared", faults=U16),
-    13: critical("memory repaired", repairs=Repairs),
-    14: critical("memory lost", program=BOOL, totals=BOOL, kinds=U8, log=BOOL),
-    15: critical("records lost", records=U32),
-    32: event("delivery changed", delivery=messages.DELIVERY_STATE, flow_nl_per_day=U64),
-    33: event("self-test", failed=U16),
-    34: critical("refill", expected_nl=Option(U32), aspirated_nl=Option(U32), filled_nl=U32),
-    35: event("job started", job=Job, id=U32, volume_nl=U32),
-    36: event("job ended", job=Job, id=U32, end=JOB_END, counted_steps=U32, at_most_steps=U32),
-    37: event("bolus granted", id=U32),
-    38: event("bolus denied", id=U32, reason=messages.BolusDenial),
-    39: event("alarm sounded", alarm=messages.ALARM_KIND),
-    40: event("alarm silenced", alarm=messages.ALARM_KIND),
-    41: critical("motor stalled", steps=U32),
-    42: critical("motor turns again", missed_steps=U64),
-    43: critical("reservoir low", left_nl=U32),
-    44: critical("service life", over=BOOL, stops_at=Option(messages.WALL_TIME)),
-    45: critical("tube-set risk", stopped_h=U16),
-    46: event("time zone changed", before_min=I16, after_min=I16),
-    47: event("authentication failed", slot=U8, times=U16),
-    48: critical("link locked", seconds=U32),
-    49: critical("firmware update", step=UPDATE_STEP, version=ImageVersion),
-    50: critical("MRI mode", on=BOOL),
-    51: event("battery", millivolts=U16),
-    52: critical("alarm on", alarm=messages.ALARM_KIND),
-    53: critical("alarm off", alarm=messages.ALARM_KIND),
-    54: critical("alarm acknowledged", alarm=messages.ALARM_KIND),
-    55: event("program, in parts", number=U32, offset=U16, part=Octets(80)),
-    56: critical("bridge started", volume_nl=U32, flow_nl_per_day=U32),
+    9: event("status flags cleared", mask="u16"),
+    10: event("clock set", before="Clock", after="Clock"),
+    11: critical("alarm raised", faults="u16"),
+    12: critical("alarm cleared", faults="u16"),
+    13: critical("memory repaired", repairs="Repairs"),
+    14: critical("memory lost", program="bool", totals="bool", kinds="u8", log="bool"),
+    15: critical("records lost", records="u32"),
+    32: event("delivery changed", delivery="DeliveryState", flow_nl_per_day="u64"),
+    33: event("self-test", failed="u16"),
+    34: critical("refill", expected_nl="option of u32", aspirated_nl="option of u32", filled_nl="u32"),
+    35: event("job started", job="Job", id="u32", volume_nl="u32"),
+    36: event("job ended", job="Job", id="u32", end="JobEnd", counted_steps="u32", at_most_steps="u32"),
+    37: event("bolus granted", id="u32"),
+    38: event("bolus denied", id="u32", reason="BolusDenial"),
+    39: event("alarm sounded", alarm="AlarmKind"),
+    40: event("alarm silenced", alarm="AlarmKind"),
+    41: critical("motor stalled", steps="u32"),
+    42: critical("motor turns again", missed_steps="u64"),
+    43: critical("reservoir low", left_nl="u32"),
+    44: critical("service life", over="bool", stops_at="option of WallTime"),
+    45: critical("tube-set risk", stopped_h="u16"),
+    46: event("time zone changed", before_min="i16", after_min="i16"),
+    47: event("authentication failed", slot="u8", times="u16"),
+    48: critical("link locked", seconds="u32"),
+    49: critical("firmware update", step="UpdateStep", version="ImageVersion"),
+    50: critical("MRI mode", on="bool"),
+    51: event("battery", millivolts="u16"),
+    52: critical("alarm on", alarm="AlarmKind"),
+    53: critical("alarm off", alarm="AlarmKind"),
+    54: critical("alarm acknowledged", alarm="AlarmKind"),
+    55: event("program, in parts", number="u32", offset="u16", part="bytes, at most 80"),
+    56: critical("bridge started", volume_nl="u32", flow_nl_per_day="u32"),
     57: critical("bridge ended"),
-    58: critical("refill opened", expected_nl=Option(U32)),
+    58: critical("refill opened", expected_nl="option of u32"),
     59: critical("refill closed"),
-    60: critical("catheter set", path_nl=U32),
-    61: critical("commissioned", record=messages.Commissioning),
-    62: critical("drug library loaded", version=U32, checksum=U32),
+    60: critical("catheter set", path_nl="u32"),
+    61: critical("commissioned", record="Commissioning"),
+    62: critical("drug library loaded", version="u32", checksum="u32"),
     63: critical("emergency minimum rate"),
-    64: event("diary entry", baseline=BOOL, score=U8),
-    65: critical("trial extended", days=U8),
-    66: event("alarm intervals set", critical_min=U16, other_min=U16),
-    67: critical("key granted", slot=U8, role=messages.ROLE, fingerprint=messages.FINGERPRINT),
-    68: critical("key revoked", slot=U8),
-    69: event("session opened", slot=U8, role=messages.ROLE),
+    64: event("diary entry", baseline="bool", score="u8"),
+    65: critical("trial extended", days="u8"),
+    66: event("alarm intervals set", critical_min="u16", other_min="u16"),
+    67: critical("key granted", slot="u8", role="Role", fingerprint="Fingerprint"),
+    68: critical("key revoked", slot="u8"),
+    69: event("session opened", slot="u8", role="Role"),
 }
 
 
@@ -169,25 +145,25 @@ class Record:
     @staticmethod
     def decode(data):
         reader = postcard.Reader(data)
-        sequence = reader.unsigned(32)
-        extension = reader.raw(reader.unsigned(32))
-        kind = reader.unsigned(16)
-        version = reader.u8()
-        boot = reader.unsigned(32)
-        times = reader.u8()
-        monotonic = reader.unsigned(64) * (1, 10**3, 10**6)[times >> 2 & 3]
+
+        def next_value(text):
+            return messages.codec(text).decode(reader)
+
+        sequence = next_value("u32")
+        extension = reader.take(next_value("u32"))
+        kind, version, boot, times = (next_value(text) for text in ("u16", "u8", "u32", "u8"))
+        monotonic = next_value("u64") * (1, 10**3, 10**6)[times >> 2 & 3]
         clock = ("Lost", "Suspect", "Known")[times & 3]
-        said = {}
+        said = []
         if clock != "Lost":
-            said["wall"] = reader.unsigned(64) * (1, 10**3)[times >> 4 & 1]
+            said.append(next_value("u64") * (1, 10**3)[times >> 4 & 1])
         if clock == "Known":
-            said["uncertainty"] = reader.unsigned(64) * (1, 10**3, 10**6)[times >> 5 & 3]
-        body = reader.raw(reader.unsigned(32))
+            said.append(next_value("u64") * (1, 10**3, 10**6)[times >> 5 & 3])
+        body = reader.take(next_value("u32"))
         reader.end()
+        of_day = getattr(messages.Clock, clock)
         anchor = extension[2:18] if len(extension) >= 18 else None
-        return Record(
-            sequence, extension[:2], anchor, kind, version, boot, monotonic, messages.Clock(clock, **said), body
-        )
+        return Record(sequence, extension[:2], anchor, kind, version, boot, monotonic, of_day(*said) if said else of_day, body)
 
     @property
     def title(self):
@@ -232,10 +208,10 @@ async def read(phone, log, chain, first=0):
     records = []
     trips = 0
     while True:
-        part = await phone.command(messages.read_log(log, first))
+        part = await phone.command(Command.ReadLog(log, first))
         trips += 1
         assert isinstance(part, messages.LogPart), part
-        records += [chain.take(data) for data in part.split()]
+        records += [chain.take(data) for data in messages.records(part)]
         first = part.next
         if part.newest is None or first > part.newest:
             # Every body down to its last byte, of a kind and version that the documents know.

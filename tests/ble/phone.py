@@ -3,7 +3,7 @@
     async with Rig(folder) as rig:          # the pump boots
         phone = await rig.connect(mtu=185)  # paired, enrolled, in a session as a clinician
         status = await phone.interrogate()
-        number = await phone.program(messages.continuous("Baclofen", 2_000_000, 250_000))
+        number = await phone.program(continuous("Baclofen", 2_000_000, 250_000))
 
 The phone is the client of tests/client with Bluetooth as its carrier.
 """
@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager
 from bumble import att
 from bumble.controller import Controller
 from bumble.core import UUID, AdvertisingData
-from bumble.device import Device, Peer
-from bumble.hci import Address, HCI_Command_Complete_Event, HCI_ErrorCode, HCI_StatusReturnParameters
+from bumble.device import ConnectionParametersPreferences, Device, Peer
+from bumble.hci import Address, HCI_Command_Complete_Event, HCI_ErrorCode, HCI_StatusReturnParameters, Phy
 from bumble.host import Host
 from bumble.keys import MemoryKeyStore
 from bumble.link import LocalLink
@@ -26,8 +26,9 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.tcp_server import open_tcp_server_transport_with_socket
 
 import paths  # noqa: F401
+from bedside import Bedside
 from pump import Pump
-from thecal import client, keys, messages, noise
+from thecal import keys
 
 BASE = "6a3e{:04x}-1f0d-4b59-9c1e-7d5a0c9be4f2"
 SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.format(n) for n in range(1, 8))
@@ -35,8 +36,12 @@ SERVICE, INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = (BASE.f
 # The longest that any one thing may take on a busy machine, in seconds.
 PATIENCE = 20
 
-IMPLANT = client.IMPLANT
 ATTRIBUTES = dict(zip(range(2, 8), (INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD), strict=True))
+
+
+# The pump counts connection events, each as long as this says, while this radio carries a packet as fast as the machine can: at 100 ms the
+# pump's 5 s are what decides, on a slow machine too.
+PACE = {Phy.LE_1M: ConnectionParametersPreferences(connection_interval_min=100, connection_interval_max=100)}
 
 
 class PumpController(Controller):
@@ -76,7 +81,7 @@ class Keyboard(PairingDelegate):
         return self.passkey
 
 
-class Phone(client.Client):
+class Phone(Bedside):
     """One connection of the phone. `mtu` is what it asks for; 23 is what there is without asking."""
 
     def __init__(self, connection, mtu):
@@ -154,7 +159,7 @@ class Phone(client.Client):
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             fragment = await self.read_whole(RESPONSE)
-            if fragment and fragment[1] != self.collector.seen:
+            if fragment and fragment[1] != self.joiner.last:
                 return fragment
             await asyncio.sleep(0.02)
         raise TimeoutError("no new fragment in Response")
@@ -174,12 +179,11 @@ class Rig:
         self.transport = None
         self.device = None
         # What the production line gave the pump, and this phone's key once it is enrolled.
-        private, one_time, recovery = (secrets.token_bytes(32) for _ in range(3))
-        passkey = 1 + secrets.randbelow(999_999)
-        self.pack = keys.Pack(noise.public_key(private), one_time, recovery, passkey)
+        private = keys.random()
+        self.pack = keys.Pack(keys.public_key(private), keys.random(), keys.random(), 1 + secrets.randbelow(999_999))
         if path is None:
-            self.pump.page = keys.page(private, one_time, recovery, passkey)
-        self.credentials = None
+            self.pump.page = self.pack.page(private)
+        self.key = None
         self.bonded = False
         self.keystore = MemoryKeyStore()
 
@@ -269,13 +273,22 @@ class Rig:
                 await asyncio.wait([found], timeout=0.2)
         return found.result()
 
-    async def connect_only(self, mtu=247, polling=True):
-        """Finds the pump, connects and discovers its service; neither encrypted nor in a session."""
-        advertisement = await self.find()
-        connection = await asyncio.wait_for(self.device.connect(advertisement.address), PATIENCE)
+    async def connect_only(self, mtu=247, polling=True, encrypted=False):
+        """Finds the pump, connects and discovers its service; not in a session, and not encrypted unless that is wanted."""
+        connection = await self.connection()
+        if encrypted:
+            # Before anything else, as phones do that have a bond: the pump counts the connection events until then.
+            await asyncio.wait_for(connection.encrypt(), PATIENCE)
         phone = Phone(connection, mtu)
         await asyncio.wait_for(phone.open(polling), PATIENCE)
         return phone
+
+    async def connection(self):
+        """Finds the pump and connects, and no more."""
+        advertisement = await self.find()
+        return await asyncio.wait_for(
+            self.device.connect(advertisement.address, connection_parameters_preferences=PACE), PATIENCE
+        )
 
     async def armed(self, mtu=247):
         """A connection while the presence window is open: somebody holds a magnet after the boot (--magnet-at), and the pump says when it has been long enough.
@@ -295,9 +308,7 @@ class Rig:
     async def connect_bonded(self, mtu=247):
         """Connected and encrypted, not in a session; the first time it pairs, with the passkey of the implant card."""
         if self.bonded:
-            phone = await self.connect_only(mtu)
-            await asyncio.wait_for(phone.connection.encrypt(), PATIENCE)
-            return phone
+            return await self.connect_only(mtu, encrypted=True)
         phone = await self.armed(mtu)
         await asyncio.wait_for(phone.connection.pair(), PATIENCE)
         self.bonded = True
@@ -306,18 +317,18 @@ class Rig:
     async def enrol(self):
         """Makes this phone the first clinician."""
         phone = await self.connect_bonded()
-        self.credentials = await phone.enrol(self.pack)
+        self.key = await phone.enrol(self.pack)
         # The pump ends an enrolment by itself.
         await asyncio.wait_for(phone.gone, PATIENCE)
 
     async def connect(self, mtu=247, polling=False):
         """Finds the pump and opens a session with it as a clinician; the first time, pairs and enrols before."""
-        if self.credentials is None:
+        if self.key is None:
             await self.enrol()
         phone = await self.connect_bonded(mtu)
         phone.polling = polling
         if not polling:
             await asyncio.wait_for(phone.subscribe(), PATIENCE)
-        welcome = await phone.open_session(self.credentials)
+        welcome = await phone.open_session(self.key)
         assert welcome.role == "Clinician", welcome
         return phone

@@ -1,15 +1,15 @@
 """The independent client at native_sim: enrolled, programmed, read back, committed, delivered; keys and what they may."""
 
 import asyncio
-import secrets
 
 import phone as air
 from course import Course
-from thecal import keys, messages
-from thecal.messages import Command, NotAllowed, Refused
+from programs import continuous
+from thecal import keys
+from thecal.messages import Command, NotAllowed, Outcome, Refused
 
 # 23.9 mL/day of 20 mcg/mL: some 110 steps a second.
-FAST = messages.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
+FAST = continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
 
 
 async def test_enrol_stage_read_back_compare_commit_and_see_steps(rig):
@@ -20,10 +20,9 @@ async def test_enrol_stage_read_back_compare_commit_and_see_steps(rig):
         # `program` does all of it, and looks at each answer.
         assert await phone.program(FAST) == 1
         course = Course(before, await phone.interrogate())
-        for _ in range(3):
-            await asyncio.sleep(1)
+        while course.counted() <= 200:
+            await asyncio.sleep(0.5)
             course.look(await phone.interrogate())
-        assert course.counted() > 200
         course.report("programmed by the independent client")
 
 
@@ -31,16 +30,16 @@ async def test_keys_are_granted_and_a_patient_does_not_program(rig):
     async with rig:
         phone = await rig.connect()
         assert await phone.program(FAST) == 1
-        patient = await phone.grant(3, "Patient", secrets.token_bytes(32), secrets.token_bytes(32))
-        listed = await phone.command(Command("ReadKeys"))
-        assert [(entry.slot, entry.role) for entry in listed.content] == [(0, "Clinician"), (3, "Patient")]
-        assert listed.content[1].fingerprint == keys.fingerprint(patient.public)
+        patient = await phone.let_in(3, "Patient")
+        listed = await phone.command(Command.ReadKeys)
+        assert [(entry.slot, entry.role) for entry in listed] == [(0, "Clinician"), (3, "Patient")]
+        assert listed[1].fingerprint == keys.fingerprint(patient.public)
         await phone.disconnect()
         phone = await rig.connect_bonded()
         assert (await phone.open_session(patient)).role == "Patient"
         assert (await phone.interrogate()).program == FAST
-        denied = Refused("NotAllowed", because=NotAllowed("Role", role="Patient"))
-        assert await phone.command(Command("Stage", FAST)) == denied
+        denied = Refused.NotAllowed(because=NotAllowed.Role(role="Patient"))
+        assert await phone.command(Command.Stage(FAST)) == denied
 
 
 async def test_numbers_outlast_a_loss_of_power(rig):
@@ -52,8 +51,8 @@ async def test_numbers_outlast_a_loss_of_power(rig):
         await rig.boot()
         phone = await rig.connect()
         assert phone.number == used
-        message = phone.ask(Command("CancelBolus"), number=used)
-        assert await phone.exchange(message, phone.answer_in) == Refused("NumberUsed", last=used)
+        message = phone.ask(Command.CancelBolus, number=used)
+        assert await phone.exchange(message, phone.session.open) == Outcome.Refused(Refused.NumberUsed(last=used))
 
 
 async def test_the_emergency_card_is_readable_while_armed_without_a_bond(rig):

@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+import programs
 from course import Course
-from thecal import messages
-from thecal.messages import Command, Refused
+from thecal import messages, programming
+from thecal.messages import Command, Outcome, Refused
 
 # 0.125 mL/day, a step every 1.728 s.
-BACLOFEN = messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000)
+BACLOFEN = programs.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000)
 # 23.9 mL/day of 20 mcg/mL, 110.6 steps a second: many in a short time, and never a whole number of milliseconds apart.
-FAST = messages.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
+FAST = programs.continuous("Baclofen", 20_000, 478_000, fill_nl=20_000_000)
 # 5 mL/day of the same. The reservoir is filled once: again needs a guided refill.
-SLOWER = messages.continuous("Baclofen", 20_000, 100_000)
+SLOWER = programs.continuous("Baclofen", 20_000, 100_000)
 # status.faults: the pump is not commissioned.
 NOT_COMMISSIONED = 1 << 7
 
@@ -115,7 +116,7 @@ async def test_a_link_lost_between_stage_and_commit_changes_nothing(rig):
         assert not status.staged
         assert (status.program, status.program_number) == (FAST, 1)
         # What was confirmed on the lost connection is not there for the next.
-        assert await phone.command(staged.commit("Titration")) == Refused("NothingStaged")
+        assert await phone.command(programming.commit(staged, "Titration")) == Refused.NothingStaged
         course.look(await phone.interrogate())
         await watch(phone, course, 2)
         course.report("link lost between stage and commit")
@@ -127,12 +128,12 @@ async def test_a_commit_of_something_else_than_what_was_staged_is_refused(rig):
         staged = await phone.stage(BACLOFEN)
         other = bytearray(staged.digest)
         other[31] ^= 1
-        assert await phone.command(replace(staged, digest=bytes(other)).commit()) == Refused("DigestMismatch")
+        assert await phone.command(programming.commit(replace(staged, digest=bytes(other)))) == Refused.DigestMismatch
         status = await phone.interrogate()
         assert (status.program_number, status.delivery, status.staged) == (0, "NotProgrammed", False)
         # The digest of the same program with another number: that of a commit from before.
         staged = await phone.stage(BACLOFEN)
-        assert await phone.command(replace(staged, digest=BACLOFEN.digest(2)).commit()) == Refused("DigestMismatch")
+        assert await phone.command(programming.commit(replace(staged, digest=programming.digest(BACLOFEN, 2)))) == Refused.DigestMismatch
 
 
 async def test_a_commit_by_somebody_who_was_shown_other_numbers_is_refused(rig):
@@ -143,22 +144,22 @@ async def test_a_commit_by_somebody_who_was_shown_other_numbers_is_refused(rig):
         staged = await phone.stage(SLOWER)
         # 478 to 100 mcg are -79.1 %: 378 / 478 is 0.79079...
         assert (staged.old_day_total_ng, staged.new_day_total_ng, staged.change_tenths_percent) == (478_000, 100_000, -791)
-        other = replace(staged, new_day_total_ng=100_001).commit("Titration")
-        own = staged.commit("Titration").content.shown
-        assert await phone.command(other) == Refused("ShownDiffers", shown=other.content.shown, pump=own)
+        other = programming.commit(replace(staged, new_day_total_ng=100_001), "Titration")
+        own = programming.commit(staged, "Titration").content.shown
+        assert await phone.command(other) == Refused.ShownDiffers(shown=other.content.shown, pump=own)
         # Nothing is left to be committed with better numbers.
-        assert await phone.command(staged.commit("Titration")) == Refused("NothingStaged")
+        assert await phone.command(programming.commit(staged, "Titration")) == Refused.NothingStaged
         assert (await phone.interrogate()).program == FAST
 
 
 async def test_what_is_out_of_range_is_refused_with_its_limits(rig):
     async with rig:
         phone = await rig.connect()
-        refused = await phone.stage(messages.continuous("Baclofen", 20_000, 480_400))
+        refused = await phone.stage(programs.continuous("Baclofen", 20_000, 480_400))
         # 24.02 mL/day is asked, 0.048 to 24 mL/day is allowed.
-        assert refused == Refused("OutOfRange", field="FlowNanolitresPerDay", value=24_020_000, lowest=48_000, highest=24_000_000)
-        refused = await phone.stage(messages.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_001))
-        assert refused == Refused("OutOfRange", field="FillNanolitres", value=20_000_001, lowest=0, highest=20_000_000)
+        assert refused == Refused.OutOfRange(field="FlowNanolitresPerDay", value=24_020_000, lowest=48_000, highest=24_000_000)
+        refused = await phone.stage(programs.continuous("Baclofen", 20_000, 240_000, fill_nl=20_000_001))
+        assert refused == Refused.OutOfRange(field="FillNanolitres", value=20_000_001, lowest=0, highest=20_000_000)
         assert not (await phone.interrogate()).staged
 
 
@@ -166,18 +167,18 @@ async def test_a_hard_limit_opens_for_nobody_and_a_soft_one_for_a_reason(rig):
     """Requirement: AC-11"""
     async with rig:
         phone = await rig.connect()
-        refused = await phone.stage(messages.continuous("Baclofen", 2_000_000, 2_001_000))
+        refused = await phone.stage(programs.continuous("Baclofen", 2_000_000, 2_001_000))
         assert (refused.case, refused.limit_kind, refused.drug, refused.limit) == (
             "OverLimit", "DayNanograms", "Baclofen", 2_000_000
         )
         assert refused.value >= 2_001_000
-        much = messages.continuous("Baclofen", 2_000_000, 1_500_000)
+        much = programs.continuous("Baclofen", 2_000_000, 1_500_000)
         staged = await phone.stage(much)
         assert messages.Finding("DayNanograms", "Baclofen", 1_500_000, 1_000_000) in staged.findings
         assert staged.needs_reason
-        assert await phone.command(staged.commit()) == Refused("ReasonNeeded")
+        assert await phone.command(programming.commit(staged)) == Refused.ReasonNeeded
         # It stays staged: the reason is all that was missing.
-        assert await phone.command(staged.commit("EndOfLife")) == messages.Outcome("Committed", program_number=1)
+        assert await phone.command(programming.commit(staged, "EndOfLife")) == Outcome.Committed(program_number=1)
         assert (await phone.interrogate()).program == much
 
 
@@ -185,11 +186,11 @@ async def test_cancel_and_stop(rig):
     async with rig:
         phone = await rig.connect()
         staged = await phone.stage(FAST)
-        assert await phone.command(Command("Cancel")) == messages.Outcome("Cancelled")
-        assert await phone.command(staged.commit()) == Refused("NothingStaged")
+        assert await phone.command(Command.Cancel) == Outcome.Cancelled
+        assert await phone.command(programming.commit(staged)) == Refused.NothingStaged
         course = await start(phone, FAST)
         await watch(phone, course, 1, every=0.3)
-        assert await phone.program(messages.stopped(FAST)) == 2
+        assert await phone.program(programs.stopped(FAST)) == 2
         stopped = await phone.interrogate()
         assert (stopped.delivery, stopped.flow_nl_per_day) == ("Stopped", 0)
         await asyncio.sleep(1)

@@ -50,7 +50,7 @@ class RecordsTest(unittest.TestCase):
         ):
             record = chain.take(bytes.fromhex(frame))
             self.assertEqual(chain.state.hex(), state)
-            self.assertEqual(record.clock, messages.Clock("Known", wall=1_767_607_200_000, uncertainty=1_000_000))
+            self.assertEqual(record.clock, messages.Clock.Known(wall=1_767_607_200_000, uncertainty=1_000_000))
             self.assertEqual(record.monotonic_us, 3_600 * 10**6)
 
 

@@ -11,9 +11,10 @@ from bumble.core import UUID, AdvertisingData
 from bumble.gatt import Characteristic
 
 import phone as air
+import programs
 from test_delivery import BACLOFEN, FAST, SLOWER, start, watch
-from thecal import frames, messages
-from thecal.messages import Command
+from thecal import frames, messages, programming
+from thecal.messages import Command, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 MTUS = [23, 64, 185, 247]
@@ -106,10 +107,10 @@ async def test_a_program_at_every_mtu(rig, mtu, polling):
 async def test_writes_without_response_do_the_same(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
-        status = await phone.command(Command("Interrogate"), with_response=False)
+        status = await phone.command(Command.Interrogate, with_response=False)
         assert status.boot == 1
         await phone.commission()
-        staged = await phone.command(Command("Stage", BACLOFEN), with_response=False)
+        staged = await phone.command(Command.Stage(BACLOFEN), with_response=False)
         assert staged.program == BACLOFEN
 
 
@@ -117,7 +118,7 @@ async def test_response_can_be_read_again_until_it_is_acknowledged(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
         assert await phone.read_whole(air.RESPONSE) == b""
-        await phone.say(Command("Interrogate"))
+        await phone.say(Command.Interrogate)
         fragments = []
         while True:
             indicated = await phone.next_fragment()
@@ -127,13 +128,12 @@ async def test_response_can_be_read_again_until_it_is_acknowledged(rig):
             # Somebody else's acknowledgement moves nothing.
             await phone.write(frames.acknowledge(indicated[1] + 7 & 0xFF))
             assert await phone.read_whole(air.RESPONSE) == indicated
-            acknowledgement, message = phone.collector.take(indicated)
-            await phone.write(acknowledgement)
+            message = phone.joiner.take(indicated)
+            await phone.write(frames.acknowledge(indicated[1]))
             fragments.append(indicated)
             if message is not None:
                 break
-        answer = phone.session.open(message)
-        assert (answer.id, answer.outcome.value.boot) == (1, 1)
+        assert phone.session.open(message).content.boot == 1
         assert len(fragments) > 2
         await asyncio.sleep(0.2)
         assert await phone.read_whole(air.RESPONSE) == b"", "nothing is left when all has been acknowledged"
@@ -143,11 +143,11 @@ async def test_a_read_from_an_offset_goes_on_with_the_value_that_was_begun(rig):
     async with rig:
         phone = await rig.connect(mtu=64)
         await phone.commission()
-        await phone.say(Command("Stage", BACLOFEN))
+        await phone.say(Command.Stage(BACLOFEN))
         first = await phone.next_fragment()
         assert await phone.read(air.RESPONSE) == first
         # Another answer comes in the midst of it.
-        await phone.say(Command("Interrogate"))
+        await phone.say(Command.Interrogate)
         second = await phone.next_fragment()
         assert first[20:] != second[20:]
         assert await phone.read(air.RESPONSE, offset=20) == first[20:], "a long read has mixed two values"
@@ -161,7 +161,7 @@ async def test_a_read_from_an_offset_goes_on_with_the_value_that_was_begun(rig):
 async def test_the_answer_to_one_phone_is_not_there_for_the_next(rig):
     async with rig:
         phone = await rig.connect()
-        await phone.say(Command("Interrogate"))
+        await phone.say(Command.Interrogate)
         assert await phone.next_fragment() == await phone.read_whole(air.RESPONSE) != b""
         await phone.disconnect()
         phone = await rig.connect()
@@ -185,8 +185,8 @@ async def test_status_changed_is_latched_notified_and_read(rig):
         phone = await rig.connect()
         assert await phone.read_whole(air.STATUS_CHANGED) == expected.to_bytes(2, "little"), "a phone that was away learns"
         await phone.subscribe_status_changed()
-        reset = await phone.command(Command("ResetStatusChanged", mask=program))
-        assert reset == messages.Outcome("StatusChangedReset", flags=expected & ~program)
+        reset = await phone.command(Command.ResetStatusChanged(mask=program))
+        assert reset == Outcome.StatusChangedReset(flags=expected & ~program)
         flags = await asyncio.wait_for(phone.flags.get(), air.PATIENCE)
         assert int.from_bytes(flags, "little") == expected & ~program
 
@@ -195,8 +195,8 @@ async def test_a_message_left_in_the_middle_is_nothing(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
         course = await start(phone, FAST)
-        staged = await phone.stage(messages.stopped(FAST))
-        *begun, _last = phone.frames(phone.ask(staged.commit()))
+        staged = await phone.stage(programs.stopped(FAST))
+        *begun, _last = phone.frames(phone.ask(programming.commit(staged)))
         for frame in begun:
             await phone.write(frame)
         await phone.disconnect()
@@ -213,13 +213,13 @@ async def test_a_message_left_in_the_middle_is_nothing(rig):
 async def test_a_missing_frame_is_told_at_once(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
-        commit = Command("Commit", messages.Commit(bytes(32), messages.Shown(None, 0, None)))
+        commit = Command.Commit(messages.Commit(bytes(32), messages.Shown(None, 0, None)))
         first, _lost, *_, last = phone.frames(phone.ask(commit))
         await phone.write(first)
         await phone.write(last)
         with pytest.raises(frames.Aborted) as aborted:
             await phone.message()
-        assert (aborted.value.reason, aborted.value.at) == ("Gap", last[1])
+        assert (aborted.value.reason, aborted.value.at) == (frames.MISSING, last[1])
         assert (await phone.interrogate()).boot == 1
 
 

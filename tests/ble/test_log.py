@@ -3,7 +3,8 @@
 import asyncio
 
 import history
-from phone import IMPLANT
+import programs
+from bedside import IMPLANT
 from pump import RESET_STATUS
 from test_delivery import FAST
 from thecal import messages
@@ -49,8 +50,8 @@ async def test_the_log_tells_what_was_done_and_its_chain_and_head_hold(rig):
             "filled_nl": 20_000_000,
             "reason": None,
         }
-        assert history.of(records, "program, in parts") == [{"number": 1, "offset": 0, "part": messages.encode(messages.Program, FAST)}]
-        head = (await phone.command(Command("SignLog", log="Events"))).head
+        assert history.of(records, "program, in parts") == [{"number": 1, "offset": 0, "part": messages.encode("Program", FAST)}]
+        head = (await phone.command(Command.SignLog(log="Events"))).head
         assert (head.sequence, head.state, head.boot) == (chain.sequence, chain.state, 1)
         # The critical ones once more, in their own log.
         critical, _ = await history.read(phone, "Critical", history.Chain())
@@ -61,9 +62,9 @@ async def test_the_log_tells_what_was_done_and_its_chain_and_head_hold(rig):
 async def test_the_log_has_the_whole_of_a_program_in_parts(rig):
     async with rig:
         phone = await rig.connect()
-        await phone.command(messages.set_clock(MONDAY))
-        hours = messages.every_day("Hour", [(60 * hour, 8_000 + 100 * hour) for hour in range(24)])
-        program = messages.Program(messages.Component("Baclofen", 20_000), mode=hours)
+        await phone.command(programs.set_clock(MONDAY))
+        hours = programs.every_day("Hour", [(60 * hour, 8_000 + 100 * hour) for hour in range(24)])
+        program = messages.Program(messages.Component("Baclofen", 20_000), (), hours)
         await phone.program(program)
         # One part a second.
         await asyncio.sleep(3)
@@ -75,7 +76,7 @@ async def test_the_log_has_the_whole_of_a_program_in_parts(rig):
         for part in parts:
             assert part["offset"] == len(whole)
             whole += part["part"]
-        assert messages.decode(messages.Program, whole) == program
+        assert messages.decode("Program", whole) == program
 
 
 async def test_a_download_goes_on_where_it_stopped_also_over_a_power_cut(rig):
@@ -84,7 +85,7 @@ async def test_a_download_goes_on_where_it_stopped_also_over_a_power_cut(rig):
         await phone.program(FAST)
         for number in range(30):
             # Each writes a record.
-            await phone.command(messages.set_clock(MONDAY + number * 1000))
+            await phone.command(programs.set_clock(MONDAY + number * 1000))
         await settled(phone)
         chain = history.Chain()
         records, first_trips = await history.read(phone, "Events", chain)
@@ -98,7 +99,7 @@ async def test_a_download_goes_on_where_it_stopped_also_over_a_power_cut(rig):
         assert "pump started" in [record.title for record in more]
         assert {record.boot for record in more} <= {1, 2}
         assert trips < first_trips
-        head = (await phone.command(Command("SignLog", log="Events"))).head
+        head = (await phone.command(Command.SignLog(log="Events"))).head
         assert (head.sequence, head.state, head.boot) == (chain.sequence, chain.state, 2)
         print(f"{len(records)} records, then {len(more)} more in {trips} round trips")
 
@@ -107,7 +108,7 @@ async def test_a_part_fits_one_frame_and_records_are_whole_at_every_mtu(rig):
     async with rig:
         phone = await rig.connect(mtu=23)
         for number in range(12):
-            await phone.command(messages.set_clock(MONDAY + number))
+            await phone.command(programs.set_clock(MONDAY + number))
         await settled(phone)
         small, _ = await history.read(phone, "Events", history.Chain())
         await phone.disconnect()
@@ -120,33 +121,32 @@ async def test_a_part_fits_one_frame_and_records_are_whole_at_every_mtu(rig):
 async def test_the_clock_is_known_after_it_was_set_and_lost_after_a_power_cut(rig):
     async with rig:
         phone = await rig.connect()
-        assert (await phone.interrogate()).clock == Clock("Lost")
-        refused = await phone.command(messages.set_clock(1_577_836_799_999))
+        assert (await phone.interrogate()).clock == Clock.Lost
+        refused = await phone.command(programs.set_clock(1_577_836_799_999))
         # 2020 to 2099.
-        assert refused == messages.Refused(
-            "OutOfRange",
+        assert refused == messages.Refused.OutOfRange(
             field="WallMilliseconds",
             value=1_577_836_799_999,
             lowest=1_577_836_800_000,
             highest=4_102_444_799_999,
         )
-        done = await phone.command(messages.set_clock(MONDAY, 2_000_000))
-        assert done == messages.Outcome("ClockSet", clock=Clock("Known", wall=MONDAY, uncertainty=2_000_000))
+        done = await phone.command(programs.set_clock(MONDAY, 2_000_000))
+        assert done == messages.Outcome.ClockSet(clock=Clock.Known(wall=MONDAY, uncertainty=2_000_000))
         before = await phone.interrogate()
         assert before.clock.case == "Known" and 0 <= before.clock.wall - MONDAY < 60_000
         # More than two minutes are no correction that a phone makes by itself.
-        assert await phone.command(messages.set_clock(MONDAY + 3_600_000)) == messages.Refused("ReasonNeeded")
+        assert await phone.command(programs.set_clock(MONDAY + 3_600_000)) == messages.Refused.ReasonNeeded
         # A checkpoint with the time in it, which a minute brings: what is lost later was known once.
         await asyncio.sleep(62)
         await rig.cut_power()
         await rig.boot()
         phone = await rig.connect()
         after = await phone.interrogate()
-        assert after.clock == Clock("Lost")
+        assert after.clock == Clock.Lost
         # Bit 8: the clock is lost.
         assert after.faults & 1 << 8
         assert after.powered_s >= 60
-        await phone.command(messages.set_clock(MONDAY))
+        await phone.command(programs.set_clock(MONDAY))
         assert not (await phone.interrogate()).faults & 1 << 8
 
 
@@ -158,7 +158,7 @@ async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
         await rig.cut_power()
         await rig.boot()
         phone = await rig.connect()
-        await phone.command(messages.set_clock(MONDAY))
+        await phone.command(programs.set_clock(MONDAY))
         await phone.program(FAST)
         last = await phone.interrogate()
         while rig.pump.process.poll() is None:
@@ -189,5 +189,5 @@ async def test_a_fatal_error_leaves_the_totals_an_interval_and_an_alarm(rig):
         assert boot.said["clock"].case == "Known"
         assert boot.said["totals"] == "Retained"
         assert boot.said["counted_steps"] <= after.counted_steps and boot.said["at_most_steps"] <= after.at_most_steps
-        await phone.command(Command("ResetStatusChanged", mask=1 << 1))
+        await phone.command(Command.ResetStatusChanged(mask=1 << 1))
         assert (await phone.interrogate()).faults == 0

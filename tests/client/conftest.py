@@ -76,7 +76,7 @@ class VirtualPump:
     @property
     def pack(self):
         """The text of the sterile pack, kept beside the flash."""
-        return Pack.parse(Path(f"{self.flash}.pack").read_text())
+        return Pack.read(Path(f"{self.flash}.pack").read_text())
 
     def simulation(self, change=None):
         data = None if change is None else json.dumps(change).encode()

@@ -18,7 +18,8 @@ import footprint
 import power_cuts
 import stack_depth
 import zephyr_tools
-from native_sim import RESET_STATUS, boot, handed_over, messages
+from native_sim import RESET_STATUS, boot, handed_over
+from programs import set_clock
 from zephyr_tools import CLEAN, ROOT, Missing
 
 # West's name of the board, the name here, and the Rust target that zephyr-lang-rust takes for it.
@@ -239,7 +240,7 @@ def full_queue(stage, image, thecal):
         flash, export = Path(folder) / "flash.bin", Path(folder) / "export"
         # Each sets the clock, a second later each time, and is a record; together they are so much that a reason is needed.
         many = 300
-        commands = [messages.set_clock(1_767_607_200_000 + 1_000 * number, reason="Procedure") for number in range(many)]
+        commands = [set_clock(1_767_607_200_000 + 1_000 * number, reason="Procedure") for number in range(many)]
         status, said = boot(image.program, flash, *handed_over(commands, every_ms=1), "--stop_at=800")
         done = subprocess.run([thecal, "log", flash, "--output", export], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, check=False)

@@ -27,10 +27,10 @@ _numbering = threading.Lock()
 def handed_over(commands, every_ms):
     """Options that hand over commands as the link would, in one session of a clinician and that far apart."""
     # src/firmware/src/message.rs, FromLink::Request: its variant, the session, the caller's slot and role, the request.
-    head = messages.varint(0) + messages.varint(1) + bytes([0]) + messages.varint(CLINICIAN)
+    head = bytes([0, 1, 0, CLINICIAN])
     with _numbering:
         numbers = list(itertools.islice(_numbers, len(commands)))
-    requests = (messages.encode(messages.Request, messages.Request(counter, number, command))
+    requests = (messages.encode("Request", messages.Request(counter, number, command))
                 for counter, (number, command) in enumerate(zip(numbers, commands, strict=True), 1))
     orders = ",".join((head + request).hex() for request in requests)
     return (f"--commands={orders}", f"--commands-every={every_ms}")

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from native_sim import POWER_CUT_STATUS, boot, handed_over, messages
+from programs import continuous
+from thecal.messages import Command
+from thecal.programming import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 CUTS = 150
@@ -70,13 +73,13 @@ def commands(first, count):
     """Options that put programs into force, the first of them with this number: the pump is commissioned and filled before the first of all."""
     orders = []
     if first == 1:
-        orders.append(messages.Command("Commission", messages.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000)))
+        orders.append(Command.Commission(messages.Commissioning("ProgrammableImplant", 2_500_000, 20_000_000)))
     for number in range(first, first + count):
         fill_nl = 20_000_000 if number == 1 else None
-        program = messages.continuous("Baclofen", 2_000_000, total(number), fill_nl=fill_nl)
+        program = continuous("Baclofen", 2_000_000, total(number), fill_nl=fill_nl)
         # More than one rise within a day wants a reason.
-        commit = messages.Commit(program.digest(number), shown(number), "Titration")
-        orders += [messages.Command("Stage", program), messages.Command("Commit", commit)]
+        commit = messages.Commit(digest(program, number), shown(number), "Titration")
+        orders += [Command.Stage(program), Command.Commit(commit)]
     return handed_over(orders, COMMAND_MS)
 
 

@@ -64,31 +64,31 @@ fn read_texts() -> Texts {
             });
         read_source(&code, &mut texts);
     }
-    let shared = [
+    // Types that write themselves have no fields of which the documentation could be read.
+    let by_hand = [
         (
             "FlexStep.lasts_min",
-            format!(
-                "How long it lasts, in min, 0 to {}; 0 is refused by the pump.",
-                FlexStep::LONGEST_MIN
-            ),
+            "How long it lasts, in min; 0 is refused by the pump.",
         ),
         (
             "FlexStep.dose_ng",
-            format!(
-                "Its dose, in ng per `FlexWeek::per`, 0 to {}; 0: minimum rate.",
-                FlexStep::LARGEST_NG
-            ),
+            "Its dose, in ng per `FlexWeek::per`; 0: minimum rate.",
         ),
-        (
-            "Amount",
-            format!(
-                "A number whose unit `LimitKind` fixes, 0 to {}.",
-                Amount::LARGEST.get()
-            ),
-        ),
+        ("Amount", "A number whose unit `LimitKind` fixes."),
     ];
-    texts.extend(shared.map(|(name, text)| (name.to_string(), text)));
+    texts.extend(by_hand.map(|(name, text)| (name.to_string(), text.to_string())));
     texts
+}
+
+/// The bound of a number that is narrower than its type: a message with a higher one cannot be decoded.
+fn bound(place: &str) -> String {
+    let most = match place {
+        "FlexStep.lasts_min" => u64::from(FlexStep::LONGEST_MIN),
+        "FlexStep.dose_ng" => u64::from(FlexStep::LARGEST_NG),
+        "Amount" => Amount::LARGEST.get(),
+        _ => return String::new(),
+    };
+    format!(", at most {most}")
 }
 
 fn word(line: &str) -> Option<&str> {
@@ -216,11 +216,13 @@ impl Page {
     fn fields(&mut self, of: &str, fields: &[&NamedValue]) {
         self.say("| field | type | |\n|---|---|---|");
         for field in fields {
-            let text = self.text(&format!("{of}.{}", field.name));
+            let place = format!("{of}.{}", field.name);
+            let text = self.text(&place);
             self.say(&format!(
-                "| `{}` | {} | {text} |",
+                "| `{}` | {}{} | {text} |",
                 field.name,
-                kind(field.ty)
+                kind(field.ty),
+                bound(&place)
             ));
         }
         self.say("");
@@ -237,7 +239,7 @@ impl Page {
             DataModelType::NewtypeStruct(inner) => {
                 self.describe(inner);
                 self.heading(named);
-                self.say(&format!("As {}.\n", kind(inner)));
+                self.say(&format!("As {}{}.\n", kind(inner), bound(named.name)));
             }
             DataModelType::Struct(values) => {
                 values.iter().for_each(|value| self.describe(value.ty));
@@ -358,8 +360,12 @@ below become bytes, stands in [protocol.md](protocol.md). Schema hash: `{SCHEMA_
 
 A field's name bears its unit: `_ng` nanograms, `_nl` nanolitres, `_fl` femtolitres, `_ng_per_ml` nanograms per millilitre, `_nl_per_day`
 nanolitres a day, `_s` seconds, `_ms` milliseconds, `_min` minutes, `_h` hours, `_mm` millimetres, `_day` days since 2020-01-01, `_tenths_percent`
-tenths of a percent. Where no narrower range is said, every value of the type is a valid message; whether it makes a prescription is for the
-pump to decide, which answers `OutOfRange` with the field, the value and the range, or `OverLimit` with the limit.
+tenths of a percent.
+
+Of a type with fields, the fields follow one another in the order of its table; so does what a name is \"followed by\". A number whose type says \"at most\" is
+refused above that as one that does not exist (`Undecodable`). Every other value of a type is a valid message, also where the text beside it
+names a range: whether it makes a prescription is for the pump to decide, which answers `OutOfRange` with the field, the value and the range, or
+`OverLimit` with the limit. Examples of numbers (\"48,000 on implants\") bind nobody.
 
 ## Types
 "
@@ -431,18 +437,26 @@ is not in it is denied: `-`. \"yes\" means in every lifecycle, with or without p
 all of them have to hold. What a session may not do is refused with `NotAllowed` and what stands in the way.
 
 A session in the role enrolling or emergency is opened, and stays open, only while the presence window is. What the pump bounds beyond the table
-(a patient moves the time zone by one hour at most and ends no bolus but the patient's own) stands with the commands in [messages.md](messages.md).
+(a patient moves the time zone by an hour and ends no bolus but the patient's own) stands with the commands in [messages.md](messages.md), which has the numbers and names of this table's commands too. The column \"command number\" says whether
+a request with it bears one, above the last of its key, or 0 ([protocol.md](protocol.md), \"Requests and answers\").
 
-| command |",
+| number | command |",
     );
     for role in Role::ALL {
         out.push_str(&format!(" {role} |"));
     }
-    out.push_str(" command number | when its fate is unknown |\n|---|");
+    out.push_str(" command number | when its fate is unknown |\n|---|---|");
     out.push_str(&"---|".repeat(Role::ALL.len() + 2));
     out.push('\n');
-    for command in CommandKind::ALL {
-        out.push_str(&format!("| {command} |"));
+    for (place, command) in CommandKind::ALL.iter().enumerate() {
+        // The words, where the name in messages.md is not the same words.
+        let words: String = command.to_string().replace(' ', "");
+        let words = if words.eq_ignore_ascii_case(&format!("{command:?}")) {
+            String::new()
+        } else {
+            format!(", {command}")
+        };
+        out.push_str(&format!("| {place} | `{command:?}`{words} |"));
         for role in Role::ALL {
             out.push_str(&format!(" {} |", permission(role, *command)));
         }

@@ -257,7 +257,7 @@ pub enum Denied {
     NoSession,
     /// The message was not sealed by this session's phone, or was changed on the way. The session is over.
     NotSealed,
-    /// A message with this counter, or a later one, has been here. Not done now; perhaps done then.
+    /// A message with this counter, or a later one, has been here. Not done now; perhaps done then. The session goes on.
     Repeated {
         /// The highest counter of this session.
         last: u32,

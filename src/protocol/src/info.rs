@@ -30,9 +30,9 @@ pub struct Info {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub enum Lifecycle {
-    /// Not yet made one of a kind ([`crate::Command::Commission`]).
+    /// Never programmed; made one of a kind already, or not yet ([`crate::Command::Commission`]).
     Factory,
-    /// In use.
+    /// In use, from the first program on.
     InService,
     /// At the end of its service life: it delivers nothing and takes no program.
     EndOfService,

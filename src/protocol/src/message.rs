@@ -87,7 +87,7 @@ commands! {
     /// Clear latched "status changed" flags; answered by [`Outcome::StatusChangedReset`].
     ResetStatusChanged {
         /// The flags to clear, from [`crate::status::changed`]. A phone clears those it has shown to somebody, so that a flag latched
-        /// meanwhile stays.
+        /// meanwhile stays. Bits that are no flag are ignored.
         mask: u16,
     } "reset status changed",
     /// Read records of a log; answered by [`Outcome::LogPart`]. What a reader has already it need not ask for again: it begins behind it.
@@ -134,7 +134,8 @@ commands! {
         /// Which.
         alarm: AlarmKind,
     } "acknowledge alarm",
-    /// Keep an alarm quiet until its next repetition; answered by [`Outcome::Done`].
+    /// Keep an alarm quiet until its next repetition; answered by [`Outcome::Done`]. Of external pumps only: others refuse it
+    /// ([`Refused::KindForbids`]).
     SilenceAlarm {
         /// Which.
         alarm: AlarmKind,
@@ -358,8 +359,8 @@ pub enum Outcome {
     Library(LibraryEntry),
     /// A few refills, to [`Command::ReadRefills`].
     Refills(Refills),
-    /// The same bolus or prime was ordered with this number before: nothing was given again. One that differs is refused instead
-    /// ([`crate::NotNow::NumberUsed`]).
+    /// With this number this key's last bolus or prime was ordered, and it was given: nothing is given again. The pump does not compare the
+    /// two: what differs from the order of then has not been done.
     AlreadyDone {
         /// Its number.
         number: u32,

@@ -50,9 +50,10 @@ pub struct SetClock {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub struct SetZone {
-    /// Local time minus UTC, in min, -720 to 840.
+    /// Local time minus UTC, in min, -720 to 840 in steps of 15.
     pub offset_min: i16,
-    /// A clinician's; without one the offset moves by at most one hour, for summer time.
+    /// A clinician's; without one the offset moves by one hour exactly, for summer time, and no further than one hour from the last that a
+    /// clinician has set with a reason.
     pub reason: Option<OverrideReason>,
 }
 
@@ -128,7 +129,8 @@ pub struct Commissioning {
     pub trial_days: Option<u8>,
 }
 
-/// A part of a hospital's drug library. Parts come in order, the first at offset 0; the library is in force once the last was taken.
+/// A part of a hospital's drug library (docs/protocol.md has its content). Parts come in order, the first at offset 0; the library is in
+/// force once the last was taken.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(postcard_schema::Schema))]
 pub struct HospitalLibrary {

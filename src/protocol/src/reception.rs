@@ -118,6 +118,11 @@ impl Reception {
         &mut self.session
     }
 
+    /// The connection that the session knows of; for a moment not yet [`Reception::connection`].
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.session.id()
+    }
+
     /// What a read of Response gives.
     pub fn response(&self) -> &[u8] {
         self.session.response()

@@ -21,7 +21,7 @@ pub enum Refused {
     },
     /// Nothing is staged, so there is nothing to show or commit.
     NothingStaged,
-    /// The digest is not that of the staged program.
+    /// The digest is not that of the staged program, which has been discarded.
     DigestMismatch,
     /// The staged program was older than 120 s (carrier time) and has been discarded.
     StageExpired,
@@ -58,9 +58,9 @@ pub enum Refused {
         /// What is allowed.
         limit: u64,
     },
-    /// A soft limit is gone over, or a clinician's word is needed: give a reason.
+    /// A soft limit is gone over, or a clinician's word is needed: give a reason. What was staged is still there.
     ReasonNeeded,
-    /// What the programmer showed is not what the pump reckons.
+    /// What the programmer showed is not what the pump reckons. What was staged has been discarded.
     ShownDiffers {
         /// What was shown.
         shown: Shown,
@@ -132,7 +132,8 @@ pub enum NotAllowed {
     Presence,
     /// Not while a critical alarm is active.
     Alarm,
-    /// An enrolling phone grants one key, and that of a clinician; nobody revokes the key that asks; slots are 0 to 7.
+    /// An enrolling phone grants one key, and that of a clinician; nobody revokes the key that asks, or grants another in its place or the
+    /// role enrolling; slots are 0 to 7.
     Key,
 }
 
@@ -200,7 +201,7 @@ pub enum NotNow {
     SelfTest,
     /// The catheter was not aspirated, or the patient is not disconnected.
     NotPrepared,
-    /// The number has been used for another order.
+    /// The number was used before: for an order that was not given, or for one before the last.
     NumberUsed,
     /// There is no trial, or it is over.
     NoTrial,
@@ -591,7 +592,7 @@ pub enum Field {
     LowMarkNanolitres,
     /// Drugs in the mixture; a drug that is there twice counts as one too many.
     Drugs,
-    /// Difference of local time from UTC, in min, counted from -720: UTC is 720.
+    /// Difference of local time from UTC, in min, counted from -720: UTC is 720. What is further west is told as 0.
     ZoneMinutesFromLowest,
     /// Correction of the clock, in ms, either way.
     CorrectionMilliseconds,

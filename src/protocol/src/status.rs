@@ -18,7 +18,8 @@ pub struct Status {
     pub clock: Clock,
     /// Number of the program in force, 0 when there has never been one; goes up by one with every commit.
     pub program_number: u32,
-    /// The program in force, `None` when there has never been one.
+    /// The program in force as it was committed, with its [`Program::fill`] and [`Program::bridge`]: leave these out of a program that is
+    /// made from it. `None` when there has never been one.
     pub program: Option<Program>,
     /// What the pump is doing.
     pub delivery: DeliveryState,

@@ -24,7 +24,8 @@ pub struct TherapyStatus {
     pub response: Response,
     /// What it does about a fault: the program's policy, or the library's for its drugs.
     pub fault_policy: FaultPolicy,
-    /// Number of the last bolus or prime that was ordered and durably stored; 0 before the first. The next order bears one more.
+    /// Number of the last bolus or prime that was ordered with the key that asks, and durably stored; 0 before the first. The next order
+    /// bears one more.
     pub last_number: u32,
     /// The order after it is being stored and its outcome not yet known: ask again (see [`crate::client::resolve_order`]).
     pub storing: bool,

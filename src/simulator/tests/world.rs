@@ -141,6 +141,42 @@ fn a_busy_flash_delays_the_pump_by_as_long_as_it_is_busy() {
 }
 
 #[test]
+fn what_is_said_to_a_phone_that_has_gone_does_not_reach_the_next() {
+    let mut flash = VirtualFlash::nrf52840();
+    flash.set_timing(Timing {
+        word_write: Duration::from_millis(1),
+        page_erase: Duration::ZERO,
+    });
+    let mut world = world(flash);
+    let mut phone = connect(&mut world, 247);
+    let Outcome::Staged(staged) = phone.ask(&mut world, &Command::Stage(morphine(2_500_000)))
+    else {
+        panic!("not staged")
+    };
+    phone
+        .client
+        .request(world.carrier_time(), &Command::Commit(staged.commit(None)))
+        .expect("a request");
+    for frame in phone.client.frames() {
+        world.write_command(&frame);
+    }
+    world.advance_to(world.now());
+    // The processor waits for its flash, and has yet to answer, when another phone comes, which says nothing.
+    assert!(world.connect(Mtu::HIGHEST));
+    world.take_pushed();
+    let until = world.now().saturating_add(Duration::from_seconds(2));
+    while world.now() < until {
+        world.advance_to(world.now().saturating_add(Duration::from_millis(1)));
+        assert!(world.response().is_empty());
+        for pushed in world.take_pushed() {
+            assert!(!matches!(pushed, Pushed::Response(_)), "{pushed:?}");
+        }
+    }
+    let status = connect(&mut world, 247).status(&mut world);
+    assert_eq!(status.program_number, 1, "it was done all the same");
+}
+
+#[test]
 fn delivery_does_not_notice_a_phone_that_talks_all_the_time() {
     let run = |talkative: bool| {
         let mut world = world(VirtualFlash::nrf52840());

@@ -2,31 +2,48 @@
 
 A carrier is a subclass with `mtu`, `read`, `write` and `next_fragment`; see web_socket.py, and tests/ble/phone.py for Bluetooth.
 
-    await phone.enrol(pack, private, preshared)                    # a new pump, while armed; then connect again
-    await phone.open_session(credentials)
-    await phone.program(messages.continuous("Baclofen", 2_000_000, 250_000, fill_nl=20_000_000))
+    await phone.open_session(key)
+    await phone.program(program, lambda staged: None)
 """
 
-import secrets
-import time
+import re
+from dataclasses import replace
 
-from thecal import frames, messages
-from thecal.keys import Credentials
+from thecal import frames, keys, messages, noise, session
 from thecal.messages import Command, Outcome
-from thecal.postcard import decode
-from thecal.session import Session
+from thecal.postcard import WireError
+from thecal.programming import commit, digest
 
 INFO, COMMAND, RESPONSE, DATA, STATUS_CHANGED, EMERGENCY_CARD = range(2, 8)
 
-# How long the pump may be silent before a message is repeated, in seconds, and how often it is said at most.
+# How long there may be no new fragment before a message is repeated, in seconds, and how often it is said at most.
 REPEAT_AFTER, ATTEMPTS = 3, 4
 
-# What the technical service makes of a new pump in the tests: an implant with nominal numbers.
-IMPLANT = messages.Commissioning("ProgrammableImplant", step_volume_fl=2_500_000, capacity_nl=20_000_000)
+
+class OtherProtocol(Exception):
+    """The pump speaks another version, or other messages."""
+
+
+class NotTaken(Exception):
+    """Certainly not done: the pump dropped every transmission."""
 
 
 class NoAnswer(Exception):
-    """Nobody here can know whether what was asked has been done: ask the pump."""
+    """All of it was sent and no answer came: it may have been done. Ask the pump."""
+
+
+class Misunderstood(Exception):
+    """The pump has staged something else than it was sent."""
+
+
+def _numbered():
+    """The commands that bear a number, from docs/roles.md."""
+    rows = re.findall(r"^\| \d+ \| `(\w+)`.*\| (yes|0) \| [^|]* \|$", (messages.DOCS / "roles.md").read_text(), re.MULTILINE)
+    assert [name for name, _ in rows] == Command.cases, "the commands of docs/roles.md are not those of docs/messages.md"
+    return {name for name, number in rows if number == "yes"}
+
+
+NUMBERED = _numbered()
 
 
 class Client:
@@ -34,14 +51,12 @@ class Client:
 
     def __init__(self):
         self.mtu = 23
-        self.session = None
-        self.collector = frames.Collector()
-        self.sequence = 0
-        # The last request's id, and the last command number of the key.
-        self.id = 0
-        self.number = 0
-        self.round_trips = []
+        self.key = self.session = None
+        self.joiner = frames.Joiner()
         self.repeat_after = REPEAT_AFTER
+        # The number of the next frame, and the last command number of the key.
+        self.sequence = 0
+        self.number = 0
 
     # ---- what a carrier does ----
 
@@ -54,151 +69,125 @@ class Client:
         raise NotImplementedError
 
     async def next_fragment(self, patience):
-        """The next new fragment of Response, told or found; TimeoutError when there is none for so many seconds."""
+        """The next fragment of Response, told or found; TimeoutError when there is none for so many seconds."""
         raise NotImplementedError
 
     # ---- messages ----
 
     def frames(self, message):
-        """The frames of a message without its CRC-32, numbered on from the last."""
-        cut = frames.fragment(frames.with_check(message), self.mtu, self.sequence)
-        self.sequence = self.sequence + len(cut) & 0xFF
+        """The frames of a message, numbered on from the last."""
+        cut = frames.cut(message, self.mtu, self.sequence)
+        self.sequence = (self.sequence + len(cut)) % 256
         return cut
 
     async def send(self, message, with_response=True):
-        for frame in self.frames(message):
+        """Sends a message; the numbers of its frames."""
+        cut = self.frames(message)
+        for frame in cut:
             await self.write(frame, with_response)
+        return {frame[1] for frame in cut}
 
     async def message(self, patience=None, with_response=True):
-        """The next whole message, its fragments acknowledged; frames.Aborted when the pump dropped ours."""
-        lengths = []
+        """The next whole message, its fragments acknowledged. Raises `frames.Aborted` when the pump has dropped one."""
         while True:
             fragment = await self.next_fragment(self.repeat_after if patience is None else patience)
             if not fragment:
                 continue
-            if fragment[0] & frames.FIRST:
-                lengths = []
             try:
-                acknowledgement, message = self.collector.take(fragment)
+                message = self.joiner.take(fragment)
             except frames.Aborted:
                 await self.write(frames.acknowledge(fragment[1]), with_response)
                 raise
-            if acknowledgement:
-                await self.write(acknowledgement, with_response)
-                if not lengths or fragment[1] != lengths[-1][0]:
-                    lengths.append((fragment[1], len(fragment)))
+            await self.write(frames.acknowledge(fragment[1]), with_response)
             if message is not None:
-                # The same message cut by this hand: the pump makes use of the MTU, and keeps to it.
-                expected = [len(frame) for frame in frames.fragment(frames.with_check(message), self.mtu, 0)]
-                found = [length for _, length in lengths]
-                assert found == expected, f"fragments of {found} bytes at an MTU of {self.mtu}"
                 return message
 
     async def exchange(self, message, take, with_response=True):
-        """Sends a message until something answers it for which `take` is not None."""
+        """Says a message until something comes of which `take` makes more than None."""
+        dropped = 0
         for _ in range(ATTEMPTS):
-            await self.send(message, with_response)
-            try:
-                while True:
+            sent = await self.send(message, with_response)
+            while True:
+                try:
                     taken = take(await self.message(with_response=with_response))
+                except frames.Aborted as aborted:
+                    # One of a message before says nothing of this one.
+                    if aborted.at in sent:
+                        dropped += 1
+                        break
+                except (TimeoutError, WireError):
+                    break
+                else:
                     if taken is not None:
                         return taken
-            except (TimeoutError, frames.Aborted):
-                continue
-        raise NoAnswer(f"not answered, {ATTEMPTS} times")
+        if dropped == ATTEMPTS:
+            raise NotTaken(f"dropped {dropped} times")
+        raise NoAnswer(f"said {ATTEMPTS} times")
 
     # ---- sessions ----
 
     async def info(self):
-        return decode(messages.Info, await self.read(INFO))
-
-    async def open_session(self, credentials):
-        """Opens a session; the role and the key's last number."""
-        info = await self.info()
-        assert info.version == messages.VERSION, f"the pump speaks version {info.version}"
-        self.session = Session(info, credentials, secrets.token_bytes(32))
-        welcome = await self.exchange(self.session.hello, self.session.take_welcome)
-        self.number = welcome.last_number
-        return welcome
+        data = await self.read(INFO)
+        if data[:1] != bytes([messages.VERSION]):
+            raise OtherProtocol(f"version {data[:1].hex()}")
+        info = messages.decode("Info", data)
+        if info.schema_hash != messages.SCHEMA_HASH:
+            raise OtherProtocol(f"schema {info.schema_hash:016x}, not {messages.SCHEMA_HASH:016x}")
+        return info
 
     async def emergency_card(self):
-        return decode(messages.EmergencyCard, await self.read(EMERGENCY_CARD))
+        return messages.decode("EmergencyCard", await self.read(EMERGENCY_CARD))
+
+    async def open_session(self, key):
+        """Opens the connection's one session; the role and the key's last number."""
+        self.key = key
+        handshake = noise.Handshake(key, await self.info())
+        hello = session.message(session.HELLO, handshake.hello)
+        body = await self.exchange(hello, lambda data: session.body_of(data, session.WELCOME))
+        self.session = session.Session(*handshake.welcome(body))
+        self.number = self.session.welcome.last_number
+        return self.session.welcome
 
     # ---- requests ----
 
     def ask(self, command, number=None):
-        """The sealed message of a command under the next id and, where it needs one, the next number."""
-        self.id += 1
+        """The sealed message of a command under the next counter and, where it needs one, the next number."""
         if number is None:
             number = 0
-            if command.is_numbered:
-                self.number += 1
-                number = self.number
-        return self.session.seal(messages.Request(self.id, number, command))
+            if command.case in NUMBERED:
+                number = self.number = self.number + 1
+        return self.session.seal(command, number)
 
     async def say(self, command, with_response=True):
         """Says a command and does not wait for its answer."""
         await self.send(self.ask(command), with_response)
 
-    def answer_in(self, message):
-        """The outcome in a message that answers the last request; None when it is another's."""
-        answer = self.session.open(message)
-        return answer.outcome.value if answer.id == self.id else None
-
     async def command(self, command, with_response=True):
-        """Says a command and returns what came of it."""
-        begun = time.monotonic()
-        outcome = await self.exchange(self.ask(command), self.answer_in, with_response)
-        self.round_trips.append(time.monotonic() - begun)
-        return outcome
+        """What came of a command: what the outcome is followed by when that is one value without a name, or else the outcome."""
+        outcome = await self.exchange(self.ask(command), self.session.open, with_response)
+        return getattr(outcome, "content", outcome)
 
-    async def interrogate(self):
-        status = await self.command(Command("Interrogate"))
-        assert isinstance(status, messages.Status), status
-        return status
+    async def program(self, program, confirm):
+        """Stages, compares, lets `confirm` see it and say the reason (None where none is needed), and commits; what came of it."""
+        before = await self.command(Command.Interrogate)
+        staged = await self.command(Command.Stage(program))
+        if not isinstance(staged, messages.Staged):
+            return staged
+        # A bridge is left out where there is nothing to bridge.
+        expected = program if staged.bridge else replace(program, bridge=None)
+        if staged.program != expected or staged.digest != digest(expected, before.program_number + 1):
+            await self.command(Command.Cancel)
+            raise Misunderstood(staged)
+        return await self.command(commit(staged, confirm(staged)))
 
-    async def therapy(self):
-        therapy = await self.command(Command("ReadTherapy"))
-        assert isinstance(therapy, messages.TherapyStatus), therapy
-        return therapy
+    async def committed(self, before, program):
+        """Whether the commit of `program`, when number `before` was in force, was done: for one whose answer did not come."""
+        status = await self.command(Command.Interrogate)
+        while status.committing:
+            status = await self.command(Command.Interrogate)
+        return status.program_number == before + 1 and status.program == program
 
     async def grant(self, slot, role, private, preshared):
-        """Lets a key in; what its holder needs."""
-        credentials = Credentials(slot, private, preshared, self.session.pump)
-        done = await self.command(
-            Command("GrantKey", messages.KeyGrant(slot, role, credentials.public, preshared))
-        )
-        assert done == messages.DONE, done
-        return credentials
-
-    async def enrol(self, pack, slot=0):
-        """Makes this phone the first clinician of a pump that is armed, with the text of its pack; what opens its next session."""
-        private, preshared = secrets.token_bytes(32), secrets.token_bytes(32)
-        welcome = await self.open_session(pack.credentials(private))
-        assert welcome.role == "Enrolling", welcome
-        return await self.grant(slot, "Clinician", private, preshared)
-
-    async def commission(self, as_what=IMPLANT):
-        """Makes a new pump one of a kind; it stays so for ever."""
-        assert await self.command(Command("Commission", as_what)) == messages.DONE
-
-    async def stage(self, program):
-        """Stages; a pump that comes from the factory is commissioned first."""
-        outcome = await self.command(Command("Stage", program))
-        if outcome == messages.NOT_COMMISSIONED:
-            await self.commission()
-            outcome = await self.command(Command("Stage", program))
-        return outcome
-
-    async def program(self, program, reason="Titration"):
-        """Stages, compares with what the pump reads back, commits; the new program's number. The reason is given where one is needed."""
-        before = await self.interrogate()
-        staged = await self.stage(program)
-        assert isinstance(staged, messages.Staged), staged
-        again = await self.command(Command("ReadBack"))
-        assert (again.program, again.digest) == (staged.program, staged.digest)
-        assert staged.program == program
-        assert staged.digest == program.digest(before.program_number + 1), "the digest is not that of the program shown"
-        committed = await self.command(staged.commit(reason if staged.needs_reason else None))
-        assert committed == Outcome("Committed", program_number=before.program_number + 1), committed
-        return committed.program_number
+        """Lets a key in: what came of it, and what the holder needs."""
+        key = keys.Key(self.key.pump, private, preshared, slot)
+        return await self.command(Command.GrantKey(messages.KeyGrant(slot, role, key.public, preshared))), key

@@ -1,49 +1,39 @@
-"""Frames (docs/protocol.md, "Frames"): a message cut to the MTU, and put together again."""
+"""Frames (docs/protocol.md, "Frames"): a message of up to 1,056 bytes over values of 20 to 244."""
 
 import zlib
 
 from thecal.postcard import WireError
 
 FIRST, LAST, ACKNOWLEDGE, ABORT = 1, 2, 4, 8
-
-# The longest message with its CRC-32, and the shortest.
-MOST, LEAST = 1056, 6
-
-DROPPED = (
-    "NotOpen",
-    "Runt",
-    "FrameTooLong",
-    "Flags",
-    "Length",
-    "Gap",
-    "Overrun",
-    "Short",
-    "Silence",
-    "Interrupted",
-    "NotStarted",
-    "Checksum",
-    "Abandoned",
-)
+LEAST, MOST, LONGEST_FRAME = 6, 1056, 244
+# Reasons of an abort that something here or in the tests looks at.
+MISSING, GIVEN_UP = 5, 12
 
 
-def with_check(message):
-    """A message with its CRC-32."""
-    return message + zlib.crc32(message).to_bytes(4, "little")
+class Aborted(Exception):
+    """The pump has dropped a message, which has certainly not been taken."""
+
+    def __init__(self, reason, at):
+        super().__init__(f"reason {reason}, at frame {at}")
+        self.reason, self.at = reason, at
 
 
-def fragment(message, mtu, sequence):
-    """The frames of a message that has its CRC-32, numbered from `sequence`."""
-    frames = []
-    at = 0
-    while at < len(message):
-        header = bytes([sequence & 0xFF])
-        if at == 0:
-            header += len(message).to_bytes(2, "little")
-        part = message[at : at + mtu - 3 - 1 - len(header)]
-        at += len(part)
-        flags = (FIRST if not frames else 0) | (LAST if at == len(message) else 0)
-        frames.append(bytes([flags]) + header + part)
-        sequence += 1
+def check(data):
+    """CRC-32 as it is written."""
+    return zlib.crc32(data).to_bytes(4, "little")
+
+
+def cut(message, mtu, sequence):
+    """The frames of a message, the first with this number."""
+    rest = message + check(message)
+    if not LEAST <= len(rest) <= MOST:
+        raise WireError(f"a message of {len(rest)} bytes")
+    frames, head, flags = [], len(rest).to_bytes(2, "little"), FIRST
+    while rest:
+        count = min(mtu - 3, LONGEST_FRAME) - 2 - len(head)
+        last = 0 if len(rest) > count else LAST
+        frames.append(bytes([flags | last, (sequence + len(frames)) % 256]) + head + rest[:count])
+        rest, head, flags = rest[count:], b"", 0
     return frames
 
 
@@ -52,56 +42,46 @@ def acknowledge(sequence):
 
 
 def abort(sequence, reason, at):
-    return bytes([ABORT, sequence & 0xFF, DROPPED.index(reason), at])
+    return bytes([ABORT, sequence, reason, at])
 
 
-class Aborted(WireError):
-    """The pump dropped what was being sent."""
-
-    def __init__(self, reason, at):
-        super().__init__(f"{reason} at frame {at}")
-        self.reason = reason
-        self.at = at
-
-
-class Collector:
-    """Fragments of Response to messages. Strict: what a pump may not do is an error."""
+class Joiner:
+    """Joins the frames of the other side."""
 
     def __init__(self):
-        # Number of the last fragment taken.
-        self.seen = None
-        self.total = 0
-        self.bytes = None
+        # The number of the last frame, and what there is of a message.
+        self.last, self.length, self.data = None, None, b""
 
     def take(self, frame):
-        """(acknowledgement to write or None, whole message without its CRC-32 or None)."""
-        if not frame:
-            return None, None
+        """The message that this frame completes, or None; raises `Aborted`, and `WireError` for what cannot be taken.
+
+        None also for a repetition. It is to be acknowledged all the same: the acknowledgement before may have been lost.
+        """
         if len(frame) < 3:
-            raise WireError(f"no fragment: {frame.hex()}")
+            raise WireError("too short for a frame")
         flags, sequence = frame[0], frame[1]
-        if self.seen is not None and not 1 <= (sequence - self.seen) & 0xFF <= 127:
-            # Read again. The acknowledgement of the last one may have been lost.
-            return (acknowledge(sequence) if sequence == self.seen else None), None
-        follows = self.seen is not None and sequence == (self.seen + 1) & 0xFF
-        self.seen = sequence
+        if self.last is not None and not 1 <= (sequence - self.last) % 256 <= 127:
+            return None
+        missing = self.last is None or sequence != (self.last + 1) % 256
+        self.last = sequence
         if flags == ABORT and len(frame) == 4:
-            self.bytes = None
-            raise Aborted(DROPPED[frame[2]] if frame[2] < len(DROPPED) else f"reason {frame[2]}", frame[3])
-        if flags & ~(FIRST | LAST):
-            raise WireError(f"flags {flags:#04x} in a fragment")
+            self.length = None
+            raise Aborted(frame[2], frame[3])
         if flags & FIRST:
-            self.total = int.from_bytes(frame[2:4], "little")
-            if not LEAST <= self.total <= MOST:
-                raise WireError(f"a message of {self.total} bytes")
-            self.bytes = frame[4:]
-        elif self.bytes is None or not follows:
-            raise WireError(f"fragment {sequence} does not follow")
+            self.length, self.data = int.from_bytes(frame[2:4], "little"), b""
+            part = frame[4:]
         else:
-            self.bytes += frame[2:]
+            part = frame[2:]
+        length = self.length
+        self.length = None
+        if flags > FIRST | LAST or not part or length is None or not LEAST <= length <= MOST:
+            raise WireError(f"no frame, or without its beginning: {frame.hex()}")
+        if missing and not flags & FIRST:
+            raise WireError(f"a frame is missing before {sequence}")
+        self.data += part
         if not flags & LAST:
-            return acknowledge(sequence), None
-        message, self.bytes = self.bytes, None
-        if len(message) != self.total or with_check(message[:-4]) != message:
-            raise WireError(f"message of {len(message)} bytes, announced {self.total}, or its check is wrong")
-        return acknowledge(sequence), message[:-4]
+            self.length = length
+            return None
+        if len(self.data) != length or check(self.data[:-4]) != self.data[-4:]:
+            raise WireError(f"{len(self.data)} bytes, announced {length}, or a wrong CRC-32")
+        return self.data[:-4]

@@ -1,129 +1,156 @@
-"""Keys on paper and in the hand (docs/protocol.md, "Keys on paper")."""
+"""Keys, and the texts that they are printed as (docs/protocol.md, "Keys")."""
 
 import hashlib
-import zlib
+import secrets
 from dataclasses import dataclass, field
 
-from thecal import noise
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-RECOVERY_SLOT, ENROLMENT_SLOT = 0xFE, 0xFF
+from thecal import frames
+
+RECOVERY, ENROLMENT = 0xFE, 0xFF
 
 
-class TextError(Exception):
-    """A text that is none of ours, or was mistyped."""
+class TextError(ValueError):
+    """Not such a text, or mistyped."""
+
+
+def random():
+    """A private key, an ephemeral one, or a shared secret."""
+    return secrets.token_bytes(32)
+
+
+def public_key(private):
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def agree(private, public):
+    """X25519; raises ValueError when the result is all zeros."""
+    return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
 
 
 def fingerprint(public):
-    """Eight bytes by which people compare public keys."""
     return hashlib.sha256(public).digest()[:8]
 
 
 def fingerprint_text(public):
-    return fingerprint(public).hex("-", -2)
+    """As people compare it, `0123-4567-89ab-cdef`."""
+    return fingerprint(public).hex("-", 2)
 
 
-def write_text(name, content):
-    return f"{name}:{(content + zlib.crc32(content).to_bytes(4, 'little')).hex().upper()}"
+def _cut(data, lengths):
+    """The parts with these lengths of what ends with its CRC-32."""
+    if len(data) != sum(lengths) + 4 or frames.check(data[:-4]) != data[-4:]:
+        raise TextError("too long, too short, or with a mistake in it")
+    starts = [sum(lengths[:place]) for place in range(len(lengths))]
+    return [data[start : start + length] for start, length in zip(starts, lengths, strict=True)]
 
 
-def read_text(name, text, length):
-    """The bytes behind a name, their CRC-32 checked and taken off."""
-    front, _, digits = text.strip().partition(":")
-    if front.upper() != name:
-        raise TextError(f"it has to begin with {name}:")
-    try:
-        data = bytes.fromhex("".join(digits.split()))
-    except ValueError:
-        raise TextError("behind its name it has only the digits 0 to 9 and A to F") from None
-    if len(data) != length + 4:
-        raise TextError(f"it has to have {2 * length + 8} digits behind its name")
-    if zlib.crc32(data[:-4]).to_bytes(4, "little") != data[-4:]:
-        raise TextError("its checksum is wrong")
-    return data[:-4]
+def _secret():
+    return field(repr=False)
+
+
+class _Text:
+    """A name, a colon and hexadecimal digits. `parts` gives what is in it, `of` takes that."""
+
+    @classmethod
+    def read(cls, text):
+        name, _, digits = "".join(text.split()).partition(":")
+        if name.upper() != cls.NAME:
+            raise TextError(f"it has to begin with {cls.NAME}:")
+        try:
+            data = bytes.fromhex(digits)
+        except ValueError:
+            raise TextError("hexadecimal digits only") from None
+        return cls.of(*_cut(data, cls.LENGTHS))
+
+    def text(self):
+        data = b"".join(self.parts())
+        return f"{self.NAME}:{(data + frames.check(data)).hex().upper()}"
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """What opens a session with one pump."""
+class Key(_Text):
+    """What the holder of a key has."""
 
-    slot: int
-    private: bytes = field(repr=False)
-    preshared: bytes = field(repr=False)
+    NAME, LENGTHS = "THECAL3", (32, 32, 32, 1)
+
     pump: bytes
+    private: bytes = _secret()
+    preshared: bytes = _secret()
+    slot: int
 
-    NAME = "THECAL3"
+    @classmethod
+    def new(cls, pump, slot):
+        return cls(pump, random(), random(), slot)
+
+    @classmethod
+    def of(cls, pump, private, preshared, slot):
+        return cls(pump, private, preshared, slot[0])
+
+    def parts(self):
+        return self.pump, self.private, self.preshared, bytes([self.slot])
 
     @property
     def public(self):
-        return noise.public_key(self.private)
-
-    @classmethod
-    def parse(cls, text):
-        data = read_text(cls.NAME, text, 97)
-        return cls(data[96], data[32:64], data[64:96], data[:32])
-
-    def text(self):
-        return write_text(self.NAME, self.pump + self.private + self.preshared + bytes([self.slot]))
+        return public_key(self.private)
 
 
 @dataclass(frozen=True)
-class ImplantCard:
-    pump: bytes
-    recovery: bytes = field(repr=False)
-    passkey: int = field(repr=False)
+class ImplantCard(_Text):
+    NAME, LENGTHS = "THECAL2", (32, 32, 4)
 
-    NAME = "THECAL2"
+    pump: bytes
+    recovery: bytes = _secret()
+    passkey: int = _secret()
 
     @classmethod
-    def parse(cls, text):
-        data = read_text(cls.NAME, text, 68)
-        return cls(data[:32], data[32:64], int.from_bytes(data[64:], "little"))
+    def of(cls, pump, recovery, passkey):
+        return cls(pump, recovery, int.from_bytes(passkey, "little"))
 
-    def text(self):
-        return write_text(self.NAME, self.pump + self.recovery + self.passkey.to_bytes(4, "little"))
+    def parts(self):
+        return self.pump, self.recovery, self.passkey.to_bytes(4, "little")
 
-    def credentials(self, private):
-        return Credentials(RECOVERY_SLOT, private, self.recovery, self.pump)
+    def way_in(self):
+        """What opens a pump of which all keys are lost, while it is armed."""
+        return Key(self.pump, random(), self.recovery, RECOVERY)
 
 
 @dataclass(frozen=True)
-class Pack:
-    """The text of the sterile pack."""
+class Pack(_Text):
+    """The sterile pack."""
+
+    NAME, LENGTHS = "THECAL1", (32, 32, 32, 4)
+    PAGE_HEAD = b"THECALPK" + bytes((1, 0, 0, 0))
 
     pump: bytes
-    one_time: bytes = field(repr=False)
-    recovery: bytes = field(repr=False)
-    passkey: int = field(repr=False)
-
-    NAME = "THECAL1"
+    one_time: bytes = _secret()
+    recovery: bytes = _secret()
+    passkey: int = _secret()
 
     @classmethod
-    def parse(cls, text):
-        data = read_text(cls.NAME, text, 100)
-        return cls(data[:32], data[32:64], data[64:96], int.from_bytes(data[96:], "little"))
+    def of(cls, pump, one_time, recovery, passkey):
+        return cls(pump, one_time, recovery, int.from_bytes(passkey, "little"))
 
-    def text(self):
-        return write_text(self.NAME, self.pump + self.one_time + self.recovery + self.passkey.to_bytes(4, "little"))
+    def parts(self):
+        return self.pump, self.one_time, self.recovery, self.passkey.to_bytes(4, "little")
 
     def implant_card(self):
         return ImplantCard(self.pump, self.recovery, self.passkey)
 
-    def credentials(self, private):
-        """Those of an enrolment, for a phone with this private key."""
-        return Credentials(ENROLMENT_SLOT, private, self.one_time, self.pump)
+    def way_in(self):
+        """What opens a new pump, once, while it is armed."""
+        return Key(self.pump, random(), self.one_time, ENROLMENT)
 
+    def page(self, private):
+        """The page of the production line, for the pump with this private key."""
+        data = b"".join((self.PAGE_HEAD, private, *self.parts()[1:]))
+        return data + frames.check(data)
 
-PAGE_MAGIC = b"THECALPK"
-
-
-def page(private, one_time, recovery, passkey):
-    """What the production line writes into the pump's flash (docs/protocol.md, "The page of the production line")."""
-    content = PAGE_MAGIC + bytes([1, 0, 0, 0]) + private + one_time + recovery + passkey.to_bytes(4, "little")
-    return content + zlib.crc32(content).to_bytes(4, "little")
-
-
-def pack_of_page(data):
-    """The text that belongs to a page."""
-    if data[:12] != PAGE_MAGIC + bytes([1, 0, 0, 0]) or zlib.crc32(data[:112]).to_bytes(4, "little") != data[112:116]:
-        raise TextError("no page of a pack")
-    return Pack(noise.public_key(data[12:44]), data[44:76], data[76:108], int.from_bytes(data[108:112], "little"))
+    @classmethod
+    def of_page(cls, data):
+        """The pack of the pump with this page."""
+        head, private, *others = _cut(data[:116], (12, 32, 32, 32, 4))
+        if head != cls.PAGE_HEAD:
+            raise TextError("no page of a pack")
+        return cls.of(public_key(private), *others)

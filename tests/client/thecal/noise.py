@@ -1,140 +1,109 @@
-"""Noise_KKpsk0_25519_ChaChaPoly_SHA256 by hand (docs/protocol.md, "The handshake"), the phone's side and, for tests, the pump's.
-
-Step by step, in the names of the document; `cryptography` gives X25519, ChaCha20-Poly1305 and nothing else.
-"""
+"""Noise_KKpsk0_25519_ChaChaPoly_SHA256, the phone's side, and the gate before it (docs/protocol.md, "The handshake")."""
 
 import hashlib
 import hmac
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-NAME = b"Noise_KKpsk0_25519_ChaChaPoly_SHA256"
+from thecal import keys
+
+_NAME = b"Noise_KKpsk0_25519_ChaChaPoly_SHA256"
 
 
 class NotTheirs(Exception):
-    """Not sealed with this key, or changed on the way."""
+    """Not sealed by the other side, or changed on the way."""
 
 
-def public_key(private):
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+def mac(key, data):
+    return hmac.digest(key, data, "sha256")
 
 
-def diffie_hellman(private, public):
-    # Raises for a public key that leads to nothing but zeros.
-    return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+def seal(key, number, associated, content):
+    return ChaCha20Poly1305(key).encrypt(bytes(4) + number.to_bytes(8, "little"), content, associated)
 
 
-def code(key, *parts):
-    """HMAC-SHA-256 over the parts one behind the other."""
-    return hmac.digest(key, b"".join(parts), "sha256")
-
-
-def derive(chaining, material, count):
-    """Noise's HKDF: the first `count` keys, two or three."""
-    secret = code(chaining, material)
-    keys = [b""]
-    for number in range(1, count + 1):
-        keys.append(code(secret, keys[-1], bytes([number])))
-    return keys[1:]
-
-
-def nonce(counter):
-    return bytes(4) + counter.to_bytes(8, "little")
-
-
-def seal(key, counter, text, associated=b""):
-    return ChaCha20Poly1305(key).encrypt(nonce(counter), text, associated)
-
-
-def open_sealed(key, counter, sealed, associated=b""):
+def open_sealed(key, number, associated, sealed):
     try:
-        return ChaCha20Poly1305(key).decrypt(nonce(counter), sealed, associated)
+        return ChaCha20Poly1305(key).decrypt(bytes(4) + number.to_bytes(8, "little"), sealed, associated)
     except InvalidTag:
-        raise NotTheirs("the tag is wrong") from None
+        raise NotTheirs("it does not open") from None
 
 
-class Symmetric:
-    """What both sides carry along: chaining key, hash, key and its counter."""
+class _State:
+    """`ck`, `h`, `k` and `n`."""
 
-    def __init__(self, prologue, phone, pump):
-        self.hash = hashlib.sha256(NAME).digest()
-        self.chaining = self.hash
-        self.key = None
-        self.counter = 0
-        for known in (prologue, phone, pump):
-            self.mix_hash(known)
+    def __init__(self):
+        self.h = self.ck = hashlib.sha256(_NAME).digest()
+        self.k, self.n = None, 0
 
     def mix_hash(self, data):
-        self.hash = hashlib.sha256(self.hash + data).digest()
+        self.h = hashlib.sha256(self.h + data).digest()
 
-    def mix_key(self, material):
-        self.chaining, self.key = derive(self.chaining, material, 2)
-        self.counter = 0
+    def mix_key(self, data):
+        t = mac(self.ck, data)
+        self.ck = mac(t, b"\1")
+        self.k, self.n = mac(t, self.ck + b"\2"), 0
 
-    def mix_key_and_hash(self, material):
-        self.chaining, mixed, self.key = derive(self.chaining, material, 3)
-        self.mix_hash(mixed)
-        self.counter = 0
+    def mix_psk(self, psk):
+        t = mac(self.ck, psk)
+        self.ck = mac(t, b"\1")
+        m = mac(t, self.ck + b"\2")
+        self.k, self.n = mac(t, m + b"\3"), 0
+        self.mix_hash(m)
 
-    def mix_ephemeral(self, public):
-        self.mix_hash(public)
-        self.mix_key(public)
-
-    def encrypt(self, text):
-        sealed = seal(self.key, self.counter, text, self.hash)
-        self.counter += 1
+    def encrypt(self, content):
+        sealed = seal(self.k, self.n, self.h, content)
+        self.n += 1
         self.mix_hash(sealed)
         return sealed
 
     def decrypt(self, sealed):
-        text = open_sealed(self.key, self.counter, sealed, self.hash)
-        self.counter += 1
+        content = open_sealed(self.k, self.n, self.h, sealed)
+        self.n += 1
         self.mix_hash(sealed)
-        return text
-
-    def split(self):
-        """(key of requests, key of answers)."""
-        return tuple(derive(self.chaining, b"", 2))
+        return content
 
 
-class Phone:
-    """The side that begins."""
-
-    def __init__(self, prologue, private, pump, preshared, ephemeral):
-        self.private = private
-        self.ephemeral = ephemeral
-        self.state = Symmetric(prologue, public_key(private), pump)
-        self.state.mix_key_and_hash(preshared)
-        self.state.mix_ephemeral(public_key(ephemeral))
-        self.state.mix_key(diffie_hellman(ephemeral, pump))
-        self.state.mix_key(diffie_hellman(private, pump))
-        self.message = public_key(ephemeral) + self.state.encrypt(b"")
-
-    def finish(self, message):
-        """Reads the pump's message: (content, key of requests, key of answers)."""
-        theirs = message[:32]
-        self.state.mix_ephemeral(theirs)
-        self.state.mix_key(diffie_hellman(self.ephemeral, theirs))
-        self.state.mix_key(diffie_hellman(self.private, theirs))
-        content = self.state.decrypt(message[32:])
-        return (content, *self.state.split())
+def prologue(info):
+    numbers = info.schema_hash.to_bytes(8, "big") + info.capabilities.to_bytes(4, "big")
+    return b"Thecal" + bytes([info.version]) + numbers + info.nonce
 
 
-def answer(prologue, private, phone, preshared, message, ephemeral, content):
-    """The pump's side: (its message, key of requests, key of answers)."""
-    state = Symmetric(prologue, phone, public_key(private))
-    theirs = message[:32]
-    state.mix_key_and_hash(preshared)
-    state.mix_ephemeral(theirs)
-    state.mix_key(diffie_hellman(private, theirs))
-    state.mix_key(diffie_hellman(private, phone))
-    if state.decrypt(message[32:]) != b"":
-        raise NotTheirs("the first message has a content")
-    ours = public_key(ephemeral)
-    state.mix_ephemeral(ours)
-    state.mix_key(diffie_hellman(ephemeral, theirs))
-    state.mix_key(diffie_hellman(ephemeral, phone))
-    sealed = state.encrypt(content)
-    return (ours + sealed, *state.split())
+def gate_key(preshared):
+    return mac(preshared, b"Thecal gate")
+
+
+class Handshake:
+    """One handshake of the phone; `ephemeral` is told for the vectors only."""
+
+    def __init__(self, key, info, ephemeral=None):
+        self.key, self.e, self.state = key, ephemeral or keys.random(), _State()
+        self.state.mix_hash(prologue(info))
+        self.state.mix_hash(key.public)
+        self.state.mix_hash(key.pump)
+        self.state.mix_psk(key.preshared)
+        e = keys.public_key(self.e)
+        self.state.mix_hash(e)
+        self.state.mix_key(e)
+        self.state.mix_key(keys.agree(self.e, key.pump))
+        self.state.mix_key(keys.agree(key.private, key.pump))
+        first = e + self.state.encrypt(b"")
+        head = bytes([key.slot]) + (key.public if key.slot in (keys.RECOVERY, keys.ENROLMENT) else b"")
+        # The body of Hello.
+        self.hello = head + mac(gate_key(key.preshared), info.nonce + head + first)[:16] + first
+
+    def welcome(self, body):
+        """From the body of Welcome: its content, the key of the requests, that of the answers; raises `NotTheirs`."""
+        f = body[:32]
+        self.state.mix_hash(f)
+        self.state.mix_key(f)
+        try:
+            self.state.mix_key(keys.agree(self.e, f))
+            self.state.mix_key(keys.agree(self.key.private, f))
+        except ValueError as error:
+            raise NotTheirs(str(error)) from None
+        content = self.state.decrypt(body[32:])
+        t = mac(self.state.ck, b"")
+        requests = mac(t, b"\1")
+        return content, requests, mac(t, requests + b"\2")

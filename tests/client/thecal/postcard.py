@@ -1,302 +1,211 @@
-"""How values become bytes (docs/protocol.md, "How values become bytes"): canonical postcard.
-
-Each type has a name, writes a value and reads one. Types, fields and variants bear the names of docs/messages.md.
-"""
-
-from dataclasses import dataclass, fields
+"""Canonical postcard (docs/protocol.md, "How values become bytes"): a codec for each kind of type, by the name it has in docs/messages.md."""
 
 
-class WireError(Exception):
-    """Bytes that are not what the documents say."""
-
-
-def varint(value):
-    assert value >= 0
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+class WireError(ValueError):
+    """Bytes that are no canonical encoding, or a value that is none of its type."""
 
 
 class Reader:
-    """Takes values from the front of bytes; `end()` when there must be none left."""
-
     def __init__(self, data):
-        self.data = bytes(data)
-        self.at = 0
+        self.data, self.at = bytes(data), 0
 
-    def u8(self):
-        if self.at >= len(self.data):
-            raise WireError(f"ends after {self.at} bytes")
-        self.at += 1
-        return self.data[self.at - 1]
+    def take(self, count):
+        if self.at + count > len(self.data):
+            raise WireError("the bytes end early")
+        self.at += count
+        return self.data[self.at - count : self.at]
 
-    def unsigned(self, bits):
+    def end(self):
+        if self.at != len(self.data):
+            raise WireError("bytes behind the end")
+
+
+class Bool:
+    name = "bool"
+
+    def encode(self, value):
+        if not isinstance(value, bool):
+            raise WireError(f"{value!r} is not a bool")
+        return bytes([value])
+
+    def decode(self, reader):
+        byte = reader.take(1)[0]
+        if byte > 1:
+            raise WireError(f"{byte} is not a bool")
+        return byte == 1
+
+
+class Integer:
+    """Base 128, least significant group first; one byte for 8 bits; signed ones zigzag."""
+
+    def __init__(self, bits, signed=False, most=None):
+        self.bits, self.signed = bits, signed
+        self.lowest = -(1 << bits - 1) if signed else 0
+        self.highest = (1 << bits - signed) - 1 if most is None else most
+        self.name = f"{'i' if signed else 'u'}{bits}"
+
+    def check(self, value):
+        if isinstance(value, bool) or not isinstance(value, int) or not self.lowest <= value <= self.highest:
+            raise WireError(f"{value!r} is not an integer from {self.lowest} to {self.highest}")
+        return value
+
+    def encode(self, value):
+        self.check(value)
+        if self.signed:
+            value = value << 1 if value >= 0 else (-value << 1) - 1
+        if self.bits == 8:
+            return bytes([value])
+        out = bytearray()
+        while value > 0x7F:
+            out.append(value & 0x7F | 0x80)
+            value >>= 7
+        out.append(value)
+        return bytes(out)
+
+    def decode(self, reader):
+        if self.bits == 8:
+            return self.check(reader.take(1)[0])
         value = shift = 0
         while True:
-            byte = self.u8()
+            byte = reader.take(1)[0]
             value |= (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:
                 break
-        if value >> bits:
-            raise WireError(f"{value} does not fit in {bits} bits")
-        if shift > 7 and byte == 0:
-            raise WireError("an integer is padded: not canonical")
-        return value
-
-    def variant(self, count):
-        value = self.unsigned(32)
-        if value >= count:
-            raise WireError(f"variant {value} of {count}")
-        return value
-
-    def raw(self, length):
-        return bytes(self.u8() for _ in range(length))
-
-    def end(self):
-        if self.at != len(self.data):
-            raise WireError(f"{len(self.data) - self.at} bytes too many")
-
-
-@dataclass(frozen=True)
-class Integer:
-    """An integer of so many bits, at most `most`."""
-
-    bits: int
-    signed: bool = False
-    most: int | None = None
-
-    @property
-    def name(self):
-        return f"{'i' if self.signed else 'u'}{self.bits}"
-
-    def check(self, value):
-        low = -1 << self.bits - 1 if self.signed else 0
-        high = low + (1 << self.bits) - 1 if self.most is None else self.most
-        if not low <= value <= high:
-            raise WireError(f"{value} is not within {low} to {high}")
-        return value
-
-    def write(self, value):
-        self.check(value)
-        if self.bits == 8:
-            return bytes([value])
+        if byte == 0 and shift > 7:
+            raise WireError("a number padded with zero groups")
+        if value >> self.bits:
+            raise WireError(f"{value} has more than {self.bits} bits")
         if self.signed:
-            # Zigzag: 0, -1, 1, -2 are 0, 1, 2, 3.
-            value = 2 * value if value >= 0 else -2 * value - 1
-        return varint(value)
-
-    def read(self, reader):
-        if self.bits == 8:
-            return self.check(reader.u8())
-        value = reader.unsigned(self.bits)
-        return self.check(value >> 1 ^ -(value & 1) if self.signed else value)
+            value = value >> 1 if value & 1 == 0 else -(value + 1 >> 1)
+        return self.check(value)
 
 
-class Boolean:
-    name = "bool"
-
-    @staticmethod
-    def write(value):
-        return bytes([bool(value)])
-
-    @staticmethod
-    def read(reader):
-        return bool(reader.variant(2))
+BOOL, U8, U32 = Bool(), Integer(8), Integer(32)
 
 
-@dataclass(frozen=True)
 class Option:
     """A value or None."""
 
-    of: object
+    def __init__(self, inner):
+        self.inner, self.name = inner, f"option of {inner.name}"
 
-    @property
-    def name(self):
-        return f"option of {self.of.name}"
+    def encode(self, value):
+        return b"\0" if value is None else b"\1" + self.inner.encode(value)
 
-    def write(self, value):
-        return b"\0" if value is None else b"\1" + self.of.write(value)
-
-    def read(self, reader):
-        return self.of.read(reader) if reader.variant(2) else None
+    def decode(self, reader):
+        return self.inner.decode(reader) if BOOL.decode(reader) else None
 
 
-@dataclass(frozen=True)
-class Several:
-    """A tuple of at most `most`."""
+class List:
+    """A tuple of at most so many."""
 
-    of: object
-    most: int
+    def __init__(self, inner, most):
+        self.inner, self.most = inner, most
+        self.name = f"list of {inner.name}, at most {most}"
 
-    @property
-    def name(self):
-        return f"list of {self.of.name}, at most {self.most}"
+    def count(self, count):
+        if count > self.most:
+            raise WireError(f"{count} values, at most {self.most}")
+        return count
 
-    def write(self, values):
-        if len(values) > self.most:
-            raise WireError(f"{len(values)} values, at most {self.most}")
-        return varint(len(values)) + b"".join(self.of.write(value) for value in values)
+    def encode(self, values):
+        return U32.encode(self.count(len(values))) + b"".join(map(self.inner.encode, values))
 
-    def read(self, reader):
-        length = reader.unsigned(32)
-        if length > self.most:
-            raise WireError(f"{length} values, at most {self.most}")
-        return tuple(self.of.read(reader) for _ in range(length))
+    def decode(self, reader):
+        return tuple(self.inner.decode(reader) for _ in range(self.count(U32.decode(reader))))
 
 
-@dataclass(frozen=True)
-class Octets:
-    """Bytes, at most `most`."""
+class Bytes(List):
+    """`bytes`, at most so many."""
 
-    most: int
+    def __init__(self, most):
+        super().__init__(U8, most)
+        self.name = f"bytes, at most {most}"
 
-    @property
-    def name(self):
-        return f"bytes, at most {self.most}"
-
-    def write(self, value):
-        if len(value) > self.most:
-            raise WireError(f"{len(value)} bytes, at most {self.most}")
-        return varint(len(value)) + value
-
-    def read(self, reader):
-        length = reader.unsigned(32)
-        if length > self.most:
-            raise WireError(f"{length} bytes, at most {self.most}")
-        return reader.raw(length)
+    def decode(self, reader):
+        return reader.take(self.count(U32.decode(reader)))
 
 
-@dataclass(frozen=True)
 class Array:
-    """Exactly so many bytes."""
+    """`bytes`, exactly so many."""
 
-    length: int
+    def __init__(self, count):
+        self.count, self.name = count, f"{count} of u8"
 
-    @property
-    def name(self):
-        return f"{self.length} of u8"
-
-    def write(self, value):
-        if len(value) != self.length:
-            raise WireError(f"{len(value)} bytes instead of {self.length}")
+    def encode(self, value):
+        if len(value) != self.count:
+            raise WireError(f"{len(value)} bytes instead of {self.count}")
         return bytes(value)
 
-    def read(self, reader):
-        return reader.raw(self.length)
+    def decode(self, reader):
+        return reader.take(self.count)
 
 
-@dataclass(frozen=True)
-class Named:
-    """Another name for a type."""
+class Alias:
+    """A name for another type."""
 
-    name: str
-    of: object
-
-    def write(self, value):
-        return self.of.write(value)
-
-    def read(self, reader):
-        return self.of.read(reader)
+    def __init__(self, name, inner):
+        self.name, self.inner = name, inner
+        self.encode, self.decode = inner.encode, inner.decode
 
 
-@dataclass(frozen=True)
+class Fields:
+    """A type with fields, or what follows a name: values are those of `cls`, which has the fields in order."""
+
+    def __init__(self, cls, fields):
+        self.cls, self.fields, self.name = cls, fields, cls.__name__
+
+    def encode(self, value):
+        if not isinstance(value, self.cls):
+            raise WireError(f"{value!r} is not a {self.cls.__qualname__}")
+        return b"".join(codec.encode(getattr(value, name)) for name, codec in self.fields.items())
+
+    def decode(self, reader):
+        return self.cls(*[codec.decode(reader) for codec in self.fields.values()])
+
+
+class Names:
+    """A type with numbered names that are followed by nothing: values are the names."""
+
+    def __init__(self, name, names):
+        self.name, self.names = name, names
+
+    def encode(self, value):
+        if value not in self.names:
+            raise WireError(f"{self.name} has no {value!r}")
+        return U32.encode(self.names.index(value))
+
+    def decode(self, reader):
+        return self.names[_number(self, reader, len(self.names))]
+
+
 class Choice:
-    """One of these names."""
+    """A type with numbered names, each with its `Fields`."""
 
-    name: str
-    names: tuple
+    def __init__(self, name, variants):
+        self.name, self.variants = name, variants
 
-    def write(self, value):
-        return varint(self.names.index(value))
+    def encode(self, value):
+        for number, fields in enumerate(self.variants):
+            if isinstance(value, fields.cls):
+                return U32.encode(number) + fields.encode(value)
+        raise WireError(f"{value!r} is not a {self.name}")
 
-    def read(self, reader):
-        return self.names[reader.variant(len(self.names))]
-
-
-class Typed(type):
-    """A class is a type of the wire by its own name."""
-
-    @property
-    def name(cls):
-        return cls.__name__
+    def decode(self, reader):
+        return self.variants[_number(self, reader, len(self.variants))].decode(reader)
 
 
-class Struct(metaclass=Typed):
-    """Fields one after another; each is annotated with its type."""
-
-    @classmethod
-    def write(cls, value):
-        assert type(value) is cls, value
-        return b"".join(field.type.write(getattr(value, field.name)) for field in fields(cls))
-
-    @classmethod
-    def read(cls, reader):
-        return cls(*(field.type.read(reader) for field in fields(cls)))
+def _number(of, reader, count):
+    number = U32.decode(reader)
+    if number >= count:
+        raise WireError(f"{of.name} has no number {number}")
+    return number
 
 
-class Union(metaclass=Typed):
-    """A number and what belongs to it: nothing, one value (`content`), or named fields.
-
-    CASES has None, a type, or a dict of types for each.
-    """
-
-    CASES = {}
-
-    def __init__(self, case, *contents, **named):
-        wanted = self.CASES[case]
-        self.case = case
-        if isinstance(wanted, dict):
-            assert not contents and set(named) == set(wanted), f"{case} has {', '.join(wanted)}"
-            self.values = named
-        else:
-            assert not named and len(contents) == (wanted is not None), f"{case} has {wanted}"
-            self.values = {"content": contents[0]} if contents else {}
-
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["values"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __eq__(self, other):
-        return type(other) is type(self) and (other.case, other.values) == (self.case, self.values)
-
-    def __hash__(self):
-        return hash((self.case, *self.values.values()))
-
-    def __repr__(self):
-        values = ", ".join(repr(value) if name == "content" else f"{name}={value!r}" for name, value in self.values.items())
-        return f"{type(self).__name__}.{self.case}({values})"
-
-    @classmethod
-    def write(cls, value):
-        assert type(value) is cls, value
-        wanted = cls.CASES[value.case]
-        out = varint(list(cls.CASES).index(value.case))
-        if isinstance(wanted, dict):
-            return out + b"".join(of.write(value.values[name]) for name, of in wanted.items())
-        return out if wanted is None else out + wanted.write(value.content)
-
-    @classmethod
-    def read(cls, reader):
-        case = list(cls.CASES)[reader.variant(len(cls.CASES))]
-        wanted = cls.CASES[case]
-        if isinstance(wanted, dict):
-            return cls(case, **{name: of.read(reader) for name, of in wanted.items()})
-        return cls(case) if wanted is None else cls(case, wanted.read(reader))
-
-
-def encode(kind, value):
-    return kind.write(value)
-
-
-def decode(kind, data):
+def decode(codec, data):
     """All of the bytes as one value."""
     reader = Reader(data)
-    value = kind.read(reader)
+    value = codec.decode(reader)
     reader.end()
     return value

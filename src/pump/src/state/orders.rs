@@ -1421,9 +1421,16 @@ impl Pump {
         judge_correction(change, Duration::ZERO, by, wanted.reason).map_err(
             |refusal| match refusal {
                 ClockRefusal::NotSummerTime { .. } | ClockRefusal::TooFarFromClinicians { .. } => {
-                    let hour = 60;
-                    let centre = self.care.clinicians_zone.minutes();
-                    out_of_range(centre.saturating_sub(hour), centre.saturating_add(hour))
+                    // An hour either way, unless that is too far from the clinician's.
+                    let hour = 60_i16;
+                    let (present, centre) = (
+                        self.care.zone.minutes(),
+                        self.care.clinicians_zone.minutes(),
+                    );
+                    let near = |zone: &i16| zone.abs_diff(centre) <= hour.unsigned_abs();
+                    let back = Some(present.saturating_sub(hour)).filter(near);
+                    let on = Some(present.saturating_add(hour)).filter(near);
+                    out_of_range(back.or(on).unwrap_or(centre), on.or(back).unwrap_or(centre))
                 }
                 _ => Refused::ReasonNeeded,
             },

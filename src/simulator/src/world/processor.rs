@@ -221,9 +221,12 @@ impl Processor {
     fn look_after_link(&mut self, bench: &mut Bench<'_>) {
         self.link.pass_time(bench.carrier);
         self.tell_situation(bench.carrier);
+        let connection = self.link.connection();
         if let Some((session, over)) = self.link.look(bench.carrier) {
             self.tick_and_handle(bench, Event::LinkClosed { session });
-            self.pushed.push(Pushed::HungUp(over));
+            if connection == Some(session) {
+                self.pushed.push(Pushed::HungUp(over));
+            }
         }
     }
 
@@ -406,14 +409,25 @@ impl Processor {
         self.halted_until = self.halted_until.max(at).saturating_add(busy);
     }
 
+    /// The session is that of the phone which is there now. A processor that waits for its flash gets to know later that one has gone and
+    /// another has come; what it says until then is for nobody.
+    fn serves_the_connection(&self) -> bool {
+        self.link
+            .connection()
+            .is_some_and(|connection| self.link.session_id() == Some(connection))
+    }
+
     fn collect_pushed(&mut self) {
-        if let Some(fragment) = self.link.session().indication() {
+        let served = self.serves_the_connection();
+        if let Some(fragment) = self.link.session().indication()
+            && served
+        {
             self.pushed.push(Pushed::Response(fragment.to_vec()));
         }
         let flags = self.pump.status_changed();
         if flags != self.flags {
             self.flags = flags;
-            if self.link.session().id().is_some() {
+            if served {
                 self.pushed.push(Pushed::StatusChanged(flags));
             }
         }
@@ -424,7 +438,11 @@ impl Processor {
     }
 
     pub(super) fn response(&self) -> &[u8] {
-        self.link.response()
+        if self.serves_the_connection() {
+            self.link.response()
+        } else {
+            &[]
+        }
     }
 
     /// Such a phone can connect.

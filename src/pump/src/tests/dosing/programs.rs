@@ -198,14 +198,21 @@ fn flex_follows_the_clock_and_the_zone_at_once_and_catches_nothing_up() {
 fn without_a_reason_the_zone_moves_by_summer_times_hour_only() {
     let mut bench = Bench::on_monday();
     let zone = |offset_min, reason| Command::SetZone(SetZone { offset_min, reason });
+    let refused_within = |bench: &mut Bench, offset_min, lowest, highest| {
+        let field = Field::ZoneMinutesFromLowest;
+        let value = u64::try_from(720 + i32::from(offset_min)).unwrap();
+        let expected = Refused::OutOfRange {
+            field,
+            value,
+            lowest,
+            highest,
+        };
+        assert_eq!(refused(bench.ask(zone(offset_min, None))), expected);
+    };
+    refused_within(&mut bench, 120, 660, 780);
     assert_eq!(bench.ask(zone(60, None)), Some(Outcome::Done));
-    assert!(matches!(
-        refused(bench.ask(zone(120, None))),
-        Refused::OutOfRange {
-            field: Field::ZoneMinutesFromLowest,
-            ..
-        }
-    ));
+    // Only back, now: a further hour would be two from the clinician's.
+    refused_within(&mut bench, 120, 720, 720);
     let reason = Some(OverrideReason::InNotes);
     assert_eq!(bench.ask(zone(120, reason)), Some(Outcome::Done));
     assert_eq!(bench.ask(zone(60, None)), Some(Outcome::Done));
