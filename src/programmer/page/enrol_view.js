@@ -135,6 +135,7 @@ export class EnrolView {
       this.#stopScanning();
       return;
     }
+    this.message(null);
     this.#scanning = new AbortController();
     show("enrol-video", true);
     write("enrol-scan", "Stop the camera");
