@@ -61,11 +61,11 @@ export function launchBrowser(flags = []) {
 }
 
 /**
- * Starts a virtual pump with the page on a free port, and ends with it. A magnet is brought over it at once, for whoever is going to enrol,
- * unless it is to be there `later`.
+ * Starts a virtual pump with the page, on a free port unless it is to be found where another was, and ends with it. A magnet is brought
+ * over it at once, for whoever is going to enrol, unless it is to be there `later`.
  */
-export async function startPump(options = [], magnet = "now") {
-  const child = spawn(THECAL, ["serve", "--port", "0", "--page", PAGE, ...options], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startPump(options = [], magnet = "now", port = "0") {
+  const child = spawn(THECAL, ["serve", "--port", port, "--page", PAGE, ...options], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const address = await new Promise((resolve, reject) => {
     const listen = (chunk) => {
@@ -116,15 +116,37 @@ export async function bringMagnet(address) {
   assert.equal(answer.status, 200);
 }
 
-/** Waits until a magnet was over the virtual pump for long enough. One that was gone too early, on a busy machine, is brought again. */
-export async function armed(address) {
-  for (let tries = 0; tries < 150; tries += 1) {
-    const { armed, magnet } = await (await fetch(new URL("simulation", address))).json();
-    if (armed) return;
-    if (!magnet && tries > 0) await bringMagnet(address);
+/** What a page may take for anything, on a slow machine, in ms. */
+export const LONG_ENOUGH = 60_000;
+
+/** Asks again and again until the answer is neither `false` nor nothing, and gives it. */
+export async function until(what, ask) {
+  for (const end = Date.now() + LONG_ENOUGH; Date.now() < end; ) {
+    const answer = await ask();
+    if (answer) return answer;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  assert.fail("the pump is not armed 15 s after a magnet was brought");
+  return assert.fail(what);
+}
+
+/** Waits until a magnet was over the virtual pump for long enough. One that was gone too early, on a busy machine, is brought again. */
+export function armed(address) {
+  return until("the pump is not armed", async () => {
+    const { armed, magnet } = await (await fetch(new URL("simulation", address))).json();
+    if (!armed && !magnet) await bringMagnet(address);
+    return armed;
+  });
+}
+
+/** Presses the page's button for the magnet until the pump is armed: on a busy machine a magnet can be gone too early. */
+export function holdMagnet(page, address) {
+  const button = page.locator("[data-magnet]:visible");
+  return until("the pump is not armed", async () => {
+    await button.click();
+    // It says so while the magnet is there.
+    await page.locator("[data-magnet]:visible", { hasText: "Hold the magnet" }).waitFor();
+    return (await (await fetch(new URL("simulation", address))).json()).armed;
+  });
 }
 
 /** The text of the sterile pack, or of the implant card once somebody has enrolled. */

@@ -1,21 +1,26 @@
 /** Who may speak to a pump: enrolment, the keys of others, the wallet card, and the emergency card that needs none. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import {
   armed,
-  bringMagnet,
   commission,
   complaints,
   confirm,
   enrol,
   enterCode,
   enterProgram,
+  holdMagnet,
+  LONG_ENOUGH,
   launchBrowser,
   packText,
   picture,
   sendForReview,
   startPump,
   unfold,
+  until,
   verdict,
 } from "./browser.mjs";
 
@@ -25,6 +30,7 @@ const PHONE = { width: 360, height: 780 };
 let browser;
 let pump;
 let phones;
+let folder = null;
 
 before(async () => {
   browser = await launchBrowser();
@@ -39,13 +45,15 @@ beforeEach(() => {
 afterEach(async () => {
   for (const { page } of phones) await page.close();
   await pump?.stop();
+  if (folder) await rm(folder, { recursive: true, force: true });
+  folder = null;
   for (const { heard } of phones) assert.deepEqual(heard, []);
 });
 
 /** Another phone: a browser profile of its own, with no keys. */
 async function phone() {
   const page = await browser.newPage({ viewport: PHONE });
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(LONG_ENOUGH);
   phones.push({ page, heard: complaints(page) });
   await page.goto(pump.address);
   return page;
@@ -83,6 +91,47 @@ const leave = (page) => page.getByRole("button", { name: "Disconnect" }).click()
 
 const enrolMessage = (page, words) => page.locator("#enrol-message", { hasText: words }).waitFor();
 
+/** Sends the code that is entered until the pump has said that no magnet was held: it rests after a connection that shows nobody's key. */
+async function notArmed(page) {
+  const message = page.locator("#enrol-message");
+  await until("nothing is said of the magnet", async () => {
+    await page.locator("#enrol-do:enabled").waitFor();
+    const said = (await message.isVisible()) ? await message.textContent() : "";
+    if (said.includes("Hold the magnet over the pump for 3 s")) return true;
+    await page.locator("#enrol-do").click();
+    return false;
+  });
+}
+
+/** A pump that is kept, and can be started again where it was: without power, presence is over. */
+async function keptPump() {
+  folder = await mkdtemp(path.join(tmpdir(), "thecal-keys-"));
+  pump = await startPump(["--flash", path.join(folder, "flash.bin")]);
+}
+
+async function restartPump() {
+  const { address } = pump;
+  await pump.stop();
+  pump = await startPump(["--flash", path.join(folder, "flash.bin")], "later", new URL(address).port);
+}
+
+/** Lets a page's link be ended as the pump ends one. */
+async function interpose(page) {
+  const between = {};
+  await page.routeWebSocket(/\/link/, (socket) => {
+    const server = socket.connectToServer();
+    between.hangUp = async (reason) => {
+      // The page first: what it says meanwhile goes nowhere.
+      await socket.close({ code: 4001, reason });
+      await server.close();
+    };
+  });
+  return between;
+}
+
+/** The folds of what can be ordered that are shown. */
+const offered = (page) => page.locator("#orders-forms > details:visible").evaluateAll((folds) => folds.map(({ id }) => id));
+
 describe("a phone without a key", () => {
   test("is enrolled with the sterile pack and the magnet, comes back by itself, and is known from then on", async () => {
     pump = await startPump([], "later");
@@ -93,7 +142,7 @@ describe("a phone without a key", () => {
     await picture(page, "phone-enrol");
     await page.getByRole("button", { name: "Sterile pack of the virtual pump" }).click();
     await page.locator("#enrol-code-note", { hasText: /Sterile pack of pump .*passkey: \d{6}/ }).waitFor();
-    await page.getByRole("button", { name: "Hold the magnet" }).click();
+    await holdMagnet(page, pump.address);
     await page.locator("#enrol-presence[data-armed=true]").waitFor();
     await picture(page, "phone-enrol-armed");
     await page.getByRole("button", { name: "Enrol this phone" }).click();
@@ -149,12 +198,9 @@ describe("a phone without a key", () => {
     const page = await phone();
     await connect(page);
     await page.locator("#enrol").waitFor();
-    // A connection that shows nobody's key is followed by a rest of 1 s.
-    await page.waitForTimeout(1_500);
     await enterCode(page, await packText(pump.address));
-    await enrolMessage(page, /Hold the magnet over the pump for 3 s/);
+    await notArmed(page);
     await picture(page, "phone-not-armed");
-    await bringMagnet(pump.address);
     await armed(pump.address);
     await page.locator("#enrol-do").click();
     await page.locator("#work").waitFor();
@@ -173,6 +219,49 @@ describe("a phone without a key", () => {
     assert.match(await page.locator("#own-key").textContent(), /place 1/);
   });
 });
+
+describe("when all eight places are taken", () => {
+  test("whoever enrols chooses the key that is replaced, and needs the magnet for it", async () => {
+    await keptPump();
+    const page = await clinician();
+    for (let place = 1; place < 8; place += 1) {
+      await grant(page, place === 7 ? "patient" : "service");
+      await page.getByRole("button", { name: "Hide it for ever" }).click();
+    }
+    assert.equal(await page.locator("#keys-list li").count(), 8);
+    await grantMore(page);
+    await leave(page);
+    const newcomer = await phone();
+    await connect(newcomer);
+    await newcomer.locator("#enrol").waitFor();
+    await enterCode(newcomer, await packText(pump.address));
+    await enrolMessage(newcomer, /all places/i);
+    assert.equal(await newcomer.locator("#enrol-place option").count(), 9, "eight keys, and a question");
+    await newcomer.locator("#enrol-place").selectOption("7");
+    await picture(newcomer, "phone-enrol-full");
+
+    // Meanwhile presence is over: nothing is replaced, and what was entered stays.
+    await restartPump();
+    await notArmed(newcomer);
+    assert.equal(await newcomer.locator("#enrol-place").inputValue(), "7");
+    await armed(pump.address);
+    await newcomer.locator("#enrol-do").click();
+    await newcomer.locator("#work").waitFor();
+    assert.match(await newcomer.locator("#own-key").textContent(), /place 7/);
+    await newcomer.getByRole("button", { name: "Read the keys" }).click();
+    await newcomer.locator("#keys-list li").first().waitFor();
+    assert.equal(await newcomer.locator("#keys-list li").count(), 8);
+    assert.equal(await newcomer.locator('#keys-list li[data-role="patient"]').count(), 0, "the patient's key is gone");
+  });
+});
+
+/** One more key than there are places for: certainly not granted, and said so. */
+async function grantMore(page) {
+  await page.locator("#grant-role").selectOption("service");
+  await page.locator("#grant-do").click();
+  await page.locator("#keys-message", { hasText: /all places/i }).waitFor();
+  assert.equal(await page.locator("#key").isVisible(), false, "a key is shown that nobody lets in");
+}
 
 describe("a clinician", () => {
   test("sees the keys, grants one, whose text is shown once, and revokes it", async () => {
@@ -233,7 +322,7 @@ describe("a patient's phone", () => {
     for (const id of ["#program", "#keys", "#fold-bolus", "#fold-needle", "#fold-emergency", "#changes-seen"]) {
       assert.equal(await patients.locator(id).isVisible(), false, id);
     }
-    assert.equal(await patients.locator("#fold-patient-bolus").isVisible(), true);
+    assert.deepEqual(await offered(patients), ["fold-patient-bolus"]);
     await picture(patients, "phone-patient");
     await patients.getByRole("button", { name: "Take a bolus" }).click();
     await patients.locator("#orders-message", { hasText: "allots no boluses to the patient" }).waitFor();
@@ -273,13 +362,50 @@ describe("in an emergency", () => {
     await helper.locator("#enrol").waitFor();
   });
 
+  test("the wallet card opens nothing before a magnet was held, and nothing any more when presence is over", async () => {
+    await keptPump();
+    const page = await clinician();
+    await program(page);
+    const key = await grant(page, "emergency");
+    await leave(page);
+    await restartPump();
+    const helper = await phone();
+    const between = await interpose(helper);
+    await connect(helper);
+    await helper.locator("#enrol").waitFor();
+    await helper.locator("#enrol-code").fill(key);
+    await notArmed(helper);
+    assert.equal(await helper.locator("#work").isVisible(), false);
+    await picture(helper, "phone-emergency-not-armed");
+    await armed(pump.address);
+    await helper.locator("#enrol-do").click();
+    await helper.locator("#role", { hasText: "Emergency" }).waitFor();
+    assert.deepEqual(await offered(helper), ["fold-emergency"]);
+
+    // The pump ends the session with the presence window, 5 min after the magnet: here at once, in its words.
+    await between.hangUp("the presence window has closed");
+    await helper.locator("#banner-text", { hasText: /the presence window has closed/ }).waitFor();
+    assert.equal(await helper.locator("#readout").getAttribute("data-stale"), "true");
+    assert.equal(await helper.getByRole("button", { name: "Minimum rate at once" }).isDisabled(), true);
+    await picture(helper, "phone-emergency-over");
+    // It is over for the pump too.
+    await restartPump();
+    await helper.getByRole("button", { name: "Reconnect" }).click();
+    await helper.locator("#banner-text", { hasText: /Hold the magnet over the pump for 3 s/ }).waitFor();
+    await armed(pump.address);
+    await helper.getByRole("button", { name: "Reconnect" }).click();
+    await helper.locator("#banner").waitFor({ state: "hidden" });
+    await helper.getByRole("button", { name: "Minimum rate at once" }).click();
+    await helper.getByRole("button", { name: "Do it now" }).click();
+    await helper.locator("#state-text", { hasText: "Minimum rate" }).waitFor();
+  });
+
   test("the card is read without a key, while a magnet was held", async () => {
     pump = await startPump([], "later");
     const page = await phone();
     await page.getByRole("button", { name: "Emergency card", exact: true }).click();
     await page.locator("#card-error", { hasText: "after a magnet has been held over it for 3 s" }).waitFor();
-    await page.getByRole("button", { name: "Hold the magnet" }).click();
-    await armed(pump.address);
+    await holdMagnet(page, pump.address);
     await page.getByRole("button", { name: "Read again" }).click();
     await page.locator("#card-body").waitFor();
     assert.equal(await page.locator("#card-state-text").textContent(), "Not programmed");

@@ -10,6 +10,7 @@ import {
   enterFill,
   enterProgram,
   exactReadout,
+  LONG_ENOUGH,
   launchBrowser,
   picture,
   sendForReview,
@@ -36,7 +37,7 @@ after(() => browser?.close());
 beforeEach(async () => {
   pump = await startPump();
   page = await browser.newPage({ viewport: PHONE });
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(LONG_ENOUGH);
   heard = complaints(page);
 });
 
@@ -54,12 +55,21 @@ async function open(query = "") {
   await page.locator("#state-text", { hasText: /^(Not programmed|Delivering|Stopped)$/ }).waitFor();
 }
 
-/** Puts a switch between the page and the pump. */
+/**
+ * Puts a switch between the page and the pump. `commit` resolves when a commit was sent, `withheld` when something did not reach the pump,
+ * `lost` when something of the pump's did not reach the page: after a commit, its answer.
+ */
 async function interpose() {
   const between = { toPump: true, toPage: true, keepCommit: false, keepAnswerToCommit: false, cut: () => {} };
-  between.commit = new Promise((seen) => {
-    between.commitSeen = seen;
-  });
+  for (const [happening, happened] of [
+    ["commit", "commitSeen"],
+    ["withheld", "withholding"],
+    ["lost", "losing"],
+  ]) {
+    between[happening] = new Promise((resolve) => {
+      between[happened] = resolve;
+    });
+  }
   await page.routeWebSocket(/\/link/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((message) => {
@@ -71,11 +81,16 @@ async function interpose() {
         between.commitSeen();
       }
       if (between.toPump) server.send(message);
+      else between.withholding();
     });
-    server.onMessage((message) => between.toPage && socket.send(message));
+    server.onMessage((message) => {
+      if (between.toPage) socket.send(message);
+      else between.losing();
+    });
     between.cut = async () => {
-      await server.close();
+      // The page first: what it says meanwhile goes nowhere.
       await socket.close({ code: 4000 });
+      await server.close();
     };
   });
   return between;
@@ -297,8 +312,7 @@ describe("a connection that breaks", () => {
     await sendForReview(page);
     between.keepAnswerToCommit = true;
     await confirm(page);
-    await between.commit;
-    await page.waitForTimeout(500);
+    await between.lost;
     await between.cut();
     assert.equal(await verdict(page, "Not known whether done"), "unknown");
     assert.equal(await page.locator("#banner-title").textContent(), "Connection lost.");
@@ -335,8 +349,8 @@ describe("a connection that breaks", () => {
     await enterProgram(page, BACLOFEN);
     await sendForReview(page);
     between.toPump = false;
-    // Read-outs follow each other within less; this one is never answered.
-    await page.waitForTimeout(3000);
+    // A read-out that is never answered.
+    await between.withheld;
     await confirm(page);
     await between.cut();
     assert.equal(await verdict(page, "Certainly not done"), "not-done");
@@ -355,8 +369,7 @@ describe("a connection that breaks", () => {
     await sendForReview(page);
     between.keepAnswerToCommit = true;
     await confirm(page);
-    await between.commit;
-    await page.waitForTimeout(500);
+    await between.lost;
     between.keepAnswerToCommit = false;
     between.toPage = true;
     await page.goto(pump.address);

@@ -1,6 +1,6 @@
 /** This phone has no key for this pump: the code that enrols it, the magnet, and what went wrong. */
 import { element, sentence, show, write } from "./dom.js";
-import { canScan, scan } from "./qr_scanner.js";
+import { scan, scanObstacle } from "./qr_scanner.js";
 
 export class EnrolView {
   #readCode;
@@ -24,7 +24,10 @@ export class EnrolView {
     element("enrol-back").addEventListener("click", onBack);
     element("enrol-forget").addEventListener("click", onForget);
     element("enrol-scan").addEventListener("click", () => this.#scan());
-    canScan().then((possible) => show("enrol-scan", possible));
+    const obstacle = scanObstacle();
+    show("enrol-scan", obstacle === null);
+    show("enrol-no-scan", obstacle !== null);
+    write("enrol-no-scan", obstacle === null ? "" : `${obstacle} Read the QR code with another app and paste its text, or type what is printed beneath it.`);
   }
 
   /**
@@ -132,6 +135,7 @@ export class EnrolView {
       this.#stopScanning();
       return;
     }
+    this.message(null);
     this.#scanning = new AbortController();
     show("enrol-video", true);
     write("enrol-scan", "Stop the camera");

@@ -5,7 +5,8 @@ use core::fmt::Display;
 use core::str::FromStr;
 
 use protocol::{
-    Catheter, ClinicianBolus, Command, Commissioning, DiaryEntry, Prime, SetClock, SetZone, Status,
+    Catheter, ClinicianBolus, Command, CommandKind, Commissioning, DiaryEntry, Prime, SetClock,
+    SetZone, Status,
 };
 use serde::Deserialize;
 use units::{
@@ -298,6 +299,29 @@ impl Act {
             }
             command => text::sentence(command.kind().name()),
         })
+    }
+}
+
+/// What to say of an order that is done.
+#[must_use]
+pub const fn done_text(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::AcknowledgeAlarm => "Acknowledged: the alarm goes when its cause has gone.",
+        CommandKind::CancelBolus => "Nothing of a bolus or prime is given any more.",
+        CommandKind::SetCatheter => "The pump knows the path to the tip.",
+        CommandKind::OpenRefill => "The refill is open: boluses are refused. The needle may enter.",
+        CommandKind::RefillAspirated => {
+            "The aspirated volume is stored. Enter what was injected in the program and commit it."
+        }
+        CommandKind::CloseRefill => "The refill is closed: nothing was changed.",
+        CommandKind::Commission => "The pump is commissioned and can be programmed.",
+        CommandKind::DiaryEntry => "The score is in the diary.",
+        CommandKind::GrantKey => "The pump lets this key in from now on.",
+        CommandKind::RevokeKey => "The pump lets this key in no more.",
+        CommandKind::EmergencyMinimumRate => "The pump is at minimum rate.",
+        CommandKind::SetClock => "The clock is set.",
+        CommandKind::SetZone => "The time zone is set.",
+        _ => "Done.",
     }
 }
 

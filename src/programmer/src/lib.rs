@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`form`] | reads the texts of the form into a program, with the pump's own checks |
 //! | [`keys`] | reads the codes that enrol a phone; the keys of others |
+//! | [`qr`] | reads such a code out of a camera's picture |
 //! | [`act`] | reads the texts of every other order: bolus, refill, catheter, prime, commissioning |
 //! | [`reckon`] | what a program means, by the pump's own crates: flows and 24-hour totals |
 //! | [`readout`], [`therapy_view`] | turn the pump's status, and what it says of therapy, into what is shown |
@@ -24,6 +25,7 @@ pub mod form;
 pub mod keys;
 pub mod page;
 pub mod programmer;
+pub mod qr;
 pub mod readout;
 pub mod reckon;
 pub mod review;

@@ -14,6 +14,7 @@ use crate::card_view::CardView;
 use crate::form::Form;
 use crate::keys::{Code, secret};
 use crate::programmer::{Pending, Programmer};
+use crate::qr;
 
 /// The page's one [`Programmer`]. Times are milliseconds on any clock that only goes forward.
 #[wasm_bindgen]
@@ -78,6 +79,13 @@ impl Page {
     #[wasm_bindgen(js_name = readCode)]
     pub fn read_code(text: &str) -> Result<String, String> {
         Code::parse(text).map(|code| json(&code.view()))
+    }
+
+    /// See [`qr::read`].
+    #[wasm_bindgen(js_name = readQr)]
+    #[must_use]
+    pub fn read_qr(pixels: &[u8], width: u32) -> Option<String> {
+        qr::read(pixels, width)
     }
 
     /// The content of the emergency card's characteristic, as JSON.

@@ -16,7 +16,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use units::{CarrierTime, OverrideReason, PumpKind};
 
-use crate::act::Act;
+use crate::act::{Act, done_text};
 use crate::form::{Checked, Form};
 use crate::keys::{self, Code, KeyView};
 use crate::readout::{About, Readout, stands_still_unrecorded};
@@ -738,9 +738,7 @@ impl Programmer {
             Outcome::Refused(refused) => {
                 return self.not_answered(&Asked::Order(kind), fate, refused.to_string());
             }
-            Outcome::ClockSet { .. } if kind == CommandKind::SetClock => {
-                "The clock is set.".to_owned()
-            }
+            Outcome::ClockSet { .. } if kind == CommandKind::SetClock => done_text(kind).to_owned(),
             Outcome::Done if !gives => done_text(kind).to_owned(),
             _ => {
                 return self.not_answered(&Asked::Order(kind), Fate::Unknown, ANOTHER.to_owned());
@@ -924,27 +922,6 @@ const NOT_READ: &str = "the pump was not read out before";
 
 /// An answer that fits no question.
 const ANOTHER: &str = "the pump answered another question than was asked";
-
-/// What to say of an order that is done.
-const fn done_text(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::AcknowledgeAlarm => "Acknowledged: the alarm goes when its cause has gone.",
-        CommandKind::CancelBolus => "Nothing of a bolus or prime is given any more.",
-        CommandKind::SetCatheter => "The pump knows the path to the tip.",
-        CommandKind::OpenRefill => "The refill is open: boluses are refused. The needle may enter.",
-        CommandKind::RefillAspirated => {
-            "The aspirated volume is stored. Enter what was injected in the program and commit it."
-        }
-        CommandKind::CloseRefill => "The refill is closed: nothing was changed.",
-        CommandKind::Commission => "The pump is commissioned and can be programmed.",
-        CommandKind::DiaryEntry => "The score is in the diary.",
-        CommandKind::GrantKey => "The pump lets this key in from now on.",
-        CommandKind::RevokeKey => "The pump lets this key in no more.",
-        CommandKind::EmergencyMinimumRate => "The pump is at minimum rate.",
-        CommandKind::SetZone => "The time zone is set.",
-        _ => "Done.",
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! The command line of `thecal`.
 
 use crate::programming::arguments::{
-    AlarmsArguments, BolusArguments, CardArguments, EnrollArguments, KeyArguments, KeysArguments,
-    PackArguments, ProgramArguments, STATUS, link_address,
+    AlarmsArguments, BolusArguments, CardArguments, CatheterArguments, ClockArguments,
+    CommissionArguments, EnrollArguments, KeyArguments, KeysArguments, MinimumRateArguments,
+    PackArguments, PrimeArguments, ProgramArguments, RefillArguments, STATUS, link_address,
 };
 use crate::serve::{HIGHEST_SPEED, LOWEST_SPEED};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,6 +49,24 @@ pub enum Command {
     /// Show a pump's alarms, take note of one, or keep one quiet
     #[command(after_help = STATUS)]
     Alarms(AlarmsArguments),
+    /// Set a pump's clock and time zone to this computer's
+    #[command(after_help = STATUS)]
+    Clock(ClockArguments),
+    /// Show what is in the path to the catheter's tip, or tell the pump its catheter
+    #[command(after_help = STATUS)]
+    Catheter(CatheterArguments),
+    /// The steps of a refill: open it, store what was aspirated, or close one in which nothing was changed
+    #[command(after_help = STATUS)]
+    Refill(RefillArguments),
+    /// Fill a pump's tubing or catheter
+    #[command(after_help = STATUS)]
+    Prime(PrimeArguments),
+    /// Make a pump that is new from the factory one of a kind, once
+    #[command(after_help = STATUS)]
+    Commission(CommissionArguments),
+    /// In an emergency: go to minimum rate at once, and stay there until the pump is programmed again
+    #[command(after_help = STATUS)]
+    MinimumRate(MinimumRateArguments),
     /// Make a key and let a pump know it, with the text of its sterile pack or implant card, while the magnet's window is open
     #[command(after_help = STATUS)]
     Enroll(EnrollArguments),

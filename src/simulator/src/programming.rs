@@ -1,4 +1,5 @@
-//! `thecal` as a programmer: `connect`, `status`, `program`, `bolus`, `alarms`, `enroll`, `keys`, `card`, `pack` (`docs/command-line.md`).
+//! `thecal` as a programmer: `connect`, `status`, `program`, `bolus`, `alarms`, `enroll`, `keys`, `card`, `pack` and the orders beside a
+//! program (`docs/command-line.md`).
 //!
 //! What may be entered and what is shown is the phone page's: both use the crate `programmer`. What is here reaches the pump, asks
 //! the user, and says honestly what became of it ([`ended`]).
@@ -10,6 +11,7 @@ pub mod ended;
 mod give;
 mod lines;
 mod look;
+mod orders;
 mod pack;
 mod secret;
 #[cfg(test)]
@@ -17,8 +19,10 @@ mod tests;
 
 use crate::key_file;
 use arguments::{
-    AlarmAct, AlarmsArguments, BolusArguments, CardArguments, EnrollArguments, KeyAct,
-    KeyArguments, KeysArguments, LinkArguments, PackAct, PackArguments, ProgramArguments,
+    AlarmAct, AlarmsArguments, BolusArguments, CardArguments, CatheterAct, CatheterArguments,
+    ClockArguments, CommissionArguments, EnrollArguments, KeyAct, KeyArguments, KeysArguments,
+    LinkArguments, MinimumRateArguments, PackAct, PackArguments, PrimeArguments, ProgramArguments,
+    RefillArguments,
 };
 use desk::{Desk, Terminal};
 use ended::{Done, Stopped};
@@ -47,14 +51,7 @@ pub fn card(arguments: &CardArguments) -> ExitCode {
 /// `thecal program`.
 #[must_use]
 pub fn program(arguments: &ProgramArguments) -> ExitCode {
-    let wanted = give::Programming {
-        change: arguments.change,
-        form: arguments.form.clone(),
-        fields: arguments.fields.clone(),
-        reason: arguments.reason,
-        yes: arguments.yes,
-        check: arguments.check,
-    };
+    let wanted = give::Programming::of(arguments);
     with_key(&arguments.pump, |desk, key| {
         give::program(desk, &key, &wanted)
     })
@@ -79,6 +76,64 @@ pub fn bolus(arguments: &BolusArguments) -> ExitCode {
 pub fn alarms(arguments: &AlarmsArguments) -> ExitCode {
     let act = arguments.act.unwrap_or(AlarmAct::List);
     with_key(&arguments.pump, |desk, key| give::alarms(desk, &key, act))
+}
+
+/// `thecal clock`.
+#[must_use]
+pub fn clock(arguments: &ClockArguments) -> ExitCode {
+    with_key(&arguments.pump, |desk, key| {
+        orders::clock(desk, &key, arguments.reason)
+    })
+}
+
+/// `thecal catheter`.
+#[must_use]
+pub fn catheter(arguments: &CatheterArguments) -> ExitCode {
+    let act = arguments.act.as_ref();
+    match (act.and_then(CatheterAct::order), act) {
+        (Some(order), Some(CatheterAct::Set { yes, .. })) => {
+            ordered(&arguments.pump, &order, Some(("Is this the path?", *yes)))
+        }
+        _ => with_key(&arguments.pump, |desk, key| orders::path(desk, &key)),
+    }
+}
+
+/// `thecal refill`.
+#[must_use]
+pub fn refill(arguments: &RefillArguments) -> ExitCode {
+    ordered(&arguments.pump, &arguments.act.order(), None)
+}
+
+/// `thecal prime`.
+#[must_use]
+pub fn prime(arguments: &PrimeArguments) -> ExitCode {
+    with_key(&arguments.pump, |desk, key| {
+        orders::prime(desk, &key, &arguments.order(), arguments.yes)
+    })
+}
+
+/// `thecal commission`.
+#[must_use]
+pub fn commission(arguments: &CommissionArguments) -> ExitCode {
+    let question = Some(("Make it that?", arguments.yes));
+    ordered(&arguments.pump, &arguments.order(), question)
+}
+
+/// `thecal minimum-rate`.
+#[must_use]
+pub fn minimum_rate(arguments: &MinimumRateArguments) -> ExitCode {
+    let question = Some(("Go there?", arguments.yes));
+    ordered(&arguments.pump, &programmer::Act::MinimumRate, question)
+}
+
+/// An order that may be given twice. What is wrong with it is said before the pump is looked for.
+fn ordered(pump: &KeyArguments, act: &programmer::Act, question: Option<(&str, bool)>) -> ExitCode {
+    match act.command(0) {
+        Ok(command) => with_key(pump, |desk, key| {
+            orders::give(desk, &key, act, &command, question)
+        }),
+        Err(wrong) => end(Err(Stopped::usage(wrong)), pump.link.json),
+    }
 }
 
 /// `thecal enroll`.

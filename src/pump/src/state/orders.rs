@@ -1406,6 +1406,10 @@ impl Pump {
         };
         let zone =
             ZoneOffset::from_minutes(wanted.offset_min).map_err(|_| out_of_range(-720, 840))?;
+        // The same again, as a programmer that sets the clock sends it, moves nothing and needs no reason.
+        if zone == self.care.zone && wanted.reason.is_none() {
+            return Ok(());
+        }
         let change = ClockChange::Offset {
             from: self.care.zone,
             to: zone,

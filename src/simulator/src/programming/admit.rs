@@ -28,6 +28,11 @@ pub(crate) struct Enrolment {
 
 /// `thecal enroll`, with the text of the sterile pack or the implant card.
 pub(super) fn enroll(desk: &mut dyn Desk, text: &str, wanted: &Enrolment) -> Done {
+    if text.trim().is_empty() {
+        return Err(Stopped::usage(
+            "there is no text: name its file with --text FILE, give it on standard input, or type it on a terminal",
+        ));
+    }
     let (pump, slot, preshared, card) = match Code::parse(text).map_err(Stopped::usage)? {
         Code::Pack(pack) => (
             pack.pump,

@@ -1,18 +1,35 @@
 //! Arguments of the commands that program a pump. None of them bears a secret: other users of a computer can read a command line.
 
 use clap::{Args, Subcommand, ValueEnum};
-use programmer::Form;
 use programmer::act::reason_named;
 use programmer::form::FormMode;
-use protocol::{Role, SLOTS};
+use programmer::{Act, Form};
+use protocol::{ImplantCard, KeyText, PackText, Role, SLOTS};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
-use units::{AlarmKind, Concentration, DoseRate, Drug, Duration, Mass, OverrideReason, Volume};
+use units::{
+    AlarmKind, Concentration, DoseRate, Drug, Duration, FlowRate, Mass, OverrideReason, PrimeKind,
+    PumpKind, Volume,
+};
 
 /// How these commands end.
 pub const STATUS: &str = "Exit status: 0 done; 1 refused, or certainly not done; 2 wrong arguments; \
 3 unknown whether done, and what tells it; 4 no connection, nothing was changed (docs/command-line.md)";
+
+/// What is said when one of the arguments is a secret.
+pub const SECRET: &str = "a key, or the text of a sterile pack or an implant card, is on the command line, where it can be read by others; nothing was \
+done with it. Write it to a file that only you can read, and name that: --text FILE or --key FILE";
+
+/// Whether one of the arguments is a secret, which is then looked at no further: it would be repeated in what is said of a wrong argument.
+pub fn is_secret(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    let names = [PackText::NAME, ImplantCard::NAME, KeyText::NAME].map(|name| format!("{name}:"));
+    arguments.into_iter().any(|argument| {
+        let argument = argument.to_string_lossy().to_ascii_uppercase();
+        names.iter().any(|name| argument.contains(name))
+    })
+}
 
 /// Which pump.
 #[derive(Clone, Debug, Args)]
@@ -258,6 +275,210 @@ pub enum AlarmAct {
     },
 }
 
+/// Arguments of `thecal clock`.
+#[derive(Clone, Debug, Args)]
+pub struct ClockArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// Why it moves by more than two minutes, or the zone by more than one hour
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub reason: Option<OverrideReason>,
+}
+
+/// Arguments of `thecal catheter`.
+#[derive(Clone, Debug, Args)]
+pub struct CatheterArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// What to do with it.
+    #[command(subcommand)]
+    pub act: Option<CatheterAct>,
+}
+
+/// What can be done with the path to the tip.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CatheterAct {
+    /// Show what is in the path to the tip (also without a word)
+    Show,
+    /// Tell the pump its tubing, catheter and port, when that is confirmed
+    Set {
+        /// Volume of the pump's tubing, such as "0.1 mL"
+        #[arg(long, value_parser = whole::<Volume>, value_name = "VOLUME")]
+        tubing: String,
+        /// Implanted length of the catheter, such as "45.5 cm"
+        #[arg(long, value_name = "LENGTH")]
+        length: String,
+        /// Volume of the catheter per length, such as "0.0022 mL/cm"
+        #[arg(long, value_name = "VOLUME")]
+        per_length: String,
+        /// Volume of a port, such as "0.5 mL" (external pumps)
+        #[arg(long, value_parser = whole::<Volume>, value_name = "VOLUME")]
+        port: Option<String>,
+        /// Set it without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl CatheterAct {
+    /// What is ordered: nothing by showing.
+    pub(super) fn order(&self) -> Option<Act> {
+        let Self::Set {
+            tubing,
+            length,
+            per_length,
+            port,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        Some(Act::Catheter {
+            tubing: tubing.clone(),
+            length: length.clone(),
+            per_length: per_length.clone(),
+            port: port.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// Arguments of `thecal refill`.
+#[derive(Clone, Debug, Args)]
+pub struct RefillArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// The step.
+    #[command(subcommand)]
+    pub act: RefillAct,
+}
+
+/// The steps of a refill. What was injected is the program's: `thecal program --change --fill`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RefillAct {
+    /// A needle is about to enter the reservoir: boluses are refused from now on
+    Open,
+    /// Store what came out of it. What goes in is told with the program: thecal program --change --fill "20 mL"
+    Aspirated {
+        /// Such as "2.1 mL"
+        #[arg(value_parser = whole::<Volume>, value_name = "VOLUME")]
+        volume: String,
+    },
+    /// End a refill in which nothing was changed; any other ends with the program
+    Close,
+}
+
+impl RefillAct {
+    /// What is ordered.
+    pub(super) fn order(&self) -> Act {
+        match self {
+            Self::Open => Act::OpenRefill,
+            Self::Aspirated { volume } => Act::Aspirated {
+                volume: volume.clone(),
+            },
+            Self::Close => Act::CloseRefill,
+        }
+    }
+}
+
+/// Arguments of `thecal prime`.
+#[derive(Clone, Debug, Args)]
+pub struct PrimeArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// What to fill, in quotes: "pump and catheter", "pump only" or "catheter only"
+    #[arg(value_parser = prime_kind, value_name = "WHAT")]
+    pub kind: PrimeKind,
+    /// Whether the catheter was aspirated before. If not, what is in it reaches the patient, and counts as a dose
+    #[arg(long, value_enum, value_name = "ANSWER")]
+    pub aspirated: Answer,
+    /// The patient is disconnected (external pumps)
+    #[arg(long)]
+    pub disconnected: bool,
+    /// Why a second one in 24 h
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub reason: Option<OverrideReason>,
+    /// Prime without being asked
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// An answer to a question that has to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Answer {
+    /// It was
+    Yes,
+    /// It was not
+    No,
+}
+
+impl PrimeArguments {
+    /// What is ordered.
+    pub(super) fn order(&self) -> Act {
+        Act::Prime {
+            kind: self.kind.name().to_owned(),
+            aspirated: Some(self.aspirated == Answer::Yes),
+            disconnected: self.disconnected,
+            reason: self
+                .reason
+                .map_or_else(String::new, |reason| reason.name().to_owned()),
+        }
+    }
+}
+
+/// Arguments of `thecal commission`.
+#[derive(Clone, Debug, Args)]
+pub struct CommissionArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// What it is, in quotes: "programmable implant", "constant-rate implant" or "external trial pump"
+    #[arg(value_parser = pump_kind, value_name = "KIND")]
+    pub kind: PumpKind,
+    /// Volume of one step, from calibration, such as "2.5 nL"
+    #[arg(long, value_name = "VOLUME")]
+    pub step: String,
+    /// What can be delivered of a full reservoir, such as "20 mL"
+    #[arg(long, value_parser = whole::<Volume>, value_name = "VOLUME")]
+    pub capacity: String,
+    /// The one rate of a constant-rate implant, such as "0.5 mL/day"
+    #[arg(long, value_parser = whole::<FlowRate>, value_name = "RATE")]
+    pub rate: Option<String>,
+    /// Length of the trial of an external trial pump, such as "7 days"
+    #[arg(long, value_parser = whole::<Duration>, value_name = "TIME")]
+    pub trial: Option<String>,
+    /// Commission it without being asked
+    #[arg(long)]
+    pub yes: bool,
+}
+
+impl CommissionArguments {
+    /// What is ordered.
+    pub(super) fn order(&self) -> Act {
+        Act::Commission {
+            kind: self.kind.name().to_owned(),
+            step: self.step.clone(),
+            capacity: self.capacity.clone(),
+            rate: self.rate.clone().unwrap_or_default(),
+            trial: self.trial.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Arguments of `thecal minimum-rate`.
+#[derive(Clone, Debug, Args)]
+pub struct MinimumRateArguments {
+    /// Pump and key.
+    #[command(flatten)]
+    pub pump: KeyArguments,
+    /// Go there without being asked
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// Arguments of `thecal enroll`.
 #[derive(Clone, Debug, Args)]
 pub struct EnrollArguments {
@@ -383,20 +604,34 @@ fn reason(text: &str) -> Result<OverrideReason, String> {
     }
 }
 
-fn alarm(text: &str) -> Result<AlarmKind, String> {
-    let known = AlarmKind::ALL.iter().find(|known| known.name() == text);
-    known.copied().ok_or_else(|| {
-        let names: Vec<&str> = AlarmKind::ALL.iter().map(|known| known.name()).collect();
+/// A value of this kind, kept as typed, where nothing can be emptied.
+fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<String, String> {
+    text.parse::<T>().map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+fn prime_kind(text: &str) -> Result<PrimeKind, String> {
+    named(text, PrimeKind::ALL, PrimeKind::name)
+}
+
+fn pump_kind(text: &str) -> Result<PumpKind, String> {
+    named(text, PumpKind::ALL, PumpKind::name)
+}
+
+fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
+    let known = all.iter().copied().find(|known| name(*known) == text);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().copied().map(name).collect();
         format!("one of: {}", names.join(", "))
     })
 }
 
+fn alarm(text: &str) -> Result<AlarmKind, String> {
+    named(text, AlarmKind::ALL, AlarmKind::name)
+}
+
 fn role(text: &str) -> Result<Role, String> {
-    let known = Role::GRANTED.into_iter().find(|known| known.name() == text);
-    known.ok_or_else(|| {
-        let names: Vec<&str> = Role::GRANTED.iter().map(|known| known.name()).collect();
-        format!("one of: {}", names.join(", "))
-    })
+    named(text, &Role::GRANTED, Role::name)
 }
 
 /// `HOST:PORT`, from that or from the address of a link.

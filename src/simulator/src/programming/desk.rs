@@ -22,9 +22,14 @@ pub(crate) trait Desk {
 }
 
 /// How often connecting again is tried: a pump has one link, and may not have noticed yet that it is free.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
 /// The time between.
 const BETWEEN: Duration = Duration::from_millis(400);
+
+/// How often a pump that is still storing is asked what came of it.
+pub(super) const ASKED_AGAIN: u32 = 12;
+/// The time between: the pump stores or gives up within 5 s.
+pub(super) const STORING: Duration = Duration::from_millis(500);
 
 pub(super) type Session = Conversation<Box<dyn Carrier>>;
 

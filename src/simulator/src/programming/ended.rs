@@ -1,8 +1,9 @@
 //! How a command ends: what it says, to people and to programs, and its exit status.
 
 use crate::session::Failure;
-use protocol::{Fate, Outcome, Reason, WhenUnknown};
+use protocol::{Fate, Outcome, Reason, Refused, WhenUnknown};
 use serde_json::{Value, json};
+use units::OverrideReason;
 
 /// What a command that was done says.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +84,8 @@ impl Stopped {
         }
     }
 
-    pub(super) fn not_done(words: impl Into<String>) -> Self {
+    /// Refused, or certainly not done, and why.
+    pub fn not_done(words: impl Into<String>) -> Self {
         Self::new(Status::NotDone, words)
     }
 
@@ -161,6 +163,16 @@ impl From<Failure> for Stopped {
             },
         }
     }
+}
+
+/// A soft limit is gone over.
+pub(super) fn reason_needed() -> Stopped {
+    let names: Vec<&str> = OverrideReason::ALL
+        .iter()
+        .map(|reason| reason.name())
+        .collect();
+    Stopped::not_done(Refused::ReasonNeeded.to_string())
+        .with_next(format!("--reason with one of: {}", names.join(", ")))
 }
 
 /// An answer that is not the one wanted.

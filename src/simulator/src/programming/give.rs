@@ -1,33 +1,29 @@
 //! `thecal program`, `bolus` and `alarms`: what changes the therapy. Staged or described first, confirmed, and sent once.
 
-use super::arguments::{AlarmAct, FieldArguments};
-use super::desk::{Desk, Lost, Session, certainly_not, confirmed, look_again, open, order};
-use super::ended::{Done, Report, Stopped, unlike};
+use super::arguments::{AlarmAct, FieldArguments, ProgramArguments};
+use super::desk::{
+    ASKED_AGAIN, Desk, Lost, STORING, Session, certainly_not, confirmed, look_again, open, order,
+};
+use super::ended::{Done, Report, Stopped, reason_needed, unlike};
 use super::lines::Lines;
 use super::look::{self, Looked, alarm_words, look, merge, who};
+use super::orders::numbered;
 use crate::session::Failure;
 use programmer::readout::stands_still_unrecorded;
 use programmer::therapy_view::TherapyView;
 use programmer::{Act, Form, Review};
-use protocol::client::{resolve_commit, resolve_order};
-use protocol::{
-    BolusDenial, Command, Fate, KeyText, Outcome, Refused, Role, Staged, Status, TherapyStatus,
-};
+use protocol::client::resolve_commit;
+use protocol::{Command, Fate, KeyText, Outcome, Refused, Role, Staged, Status};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::Duration;
 use units::OverrideReason;
 
-/// How often a pump that is still storing is asked what came of it.
-const ASKED_AGAIN: u32 = 12;
-/// The time between: the pump stores or gives up within 5 s.
-const BETWEEN: Duration = Duration::from_millis(500);
+/// How the steps of a day are written in an argument.
+const LISTED: &str = "steps separated by commas";
 
 /// What tells what came of a commit that nobody could find out about.
 const ASK_STATUS: &str = "when the pump can be reached, `thecal status` shows the number of the program in force; do not send the program again before";
-/// The same of a bolus.
-const ASK_THERAPY: &str = "when the pump can be reached, `thecal status` shows what is under way and `thecal log` every bolus; do not give it again before";
 
 /// What `thecal program` was asked for.
 #[derive(Debug, Default)]
@@ -44,6 +40,18 @@ pub(crate) struct Programming {
 }
 
 impl Programming {
+    /// What the arguments ask for.
+    pub(super) fn of(arguments: &ProgramArguments) -> Self {
+        Self {
+            change: arguments.change,
+            form: arguments.form.clone(),
+            fields: arguments.fields.clone(),
+            reason: arguments.reason,
+            yes: arguments.yes,
+            check: arguments.check,
+        }
+    }
+
     /// What is to be programmed, as typed.
     fn form(&self, looked: &Looked) -> Result<Form, Stopped> {
         let mut form = if self.change {
@@ -81,7 +89,9 @@ pub(super) fn program(desk: &mut dyn Desk, key: &KeyText, wanted: &Programming) 
         let errors: Vec<String> = checked
             .errors
             .iter()
-            .map(|(field, error)| format!("--{}: {error}", argument(field)))
+            // The page's field has lines.
+            .map(|(field, error)| (argument(field), error.replace("a step a line", LISTED)))
+            .map(|(argument, error)| format!("--{argument}: {error}"))
             .collect();
         return Err(Stopped::not_done(if errors.is_empty() {
             "the program is not complete".to_owned()
@@ -158,15 +168,6 @@ fn discard(session: &mut Session) {
     let _ = session.ask(&Command::Cancel);
 }
 
-fn reason_needed() -> Stopped {
-    let names: Vec<&str> = OverrideReason::ALL
-        .iter()
-        .map(|reason| reason.name())
-        .collect();
-    Stopped::not_done(Refused::ReasonNeeded.to_string())
-        .with_next(format!("--reason with one of: {}", names.join(", ")))
-}
-
 fn committed(outcome: Outcome) -> Result<u32, Stopped> {
     match outcome {
         Outcome::Committed { program_number } => Ok(program_number),
@@ -211,7 +212,7 @@ fn commit_lost(
                     "the answer was lost; asked again, the pump has not done it: certainly not done",
                 ));
             }
-            Fate::Unknown if status.committing => sleep(BETWEEN),
+            Fate::Unknown if status.committing => sleep(STORING),
             Fate::Unknown => {
                 return unknown(format!(
                     "the answer was lost, and another program, No. {}, has come into force since",
@@ -327,7 +328,7 @@ impl Bolus {
 /// `thecal bolus`.
 pub(super) fn bolus(desk: &mut dyn Desk, key: &KeyText, wanted: &Bolus) -> Done {
     let credentials = key.credentials();
-    let mut session = open(desk, &credentials)?;
+    let session = open(desk, &credentials)?;
     let mut json = who(key, session.role(), session.info());
     if wanted.cancel {
         order(desk, &credentials, session, &Command::CancelBolus)?;
@@ -339,80 +340,12 @@ pub(super) fn bolus(desk: &mut dyn Desk, key: &KeyText, wanted: &Bolus) -> Done 
         ));
     }
     let act = wanted.act(session.role())?;
-    let looked = look(&mut session)?;
-    let therapy = match looked.therapy {
-        Some(therapy) => therapy,
-        // Refused in the pump's own words.
-        None => look::therapy(&mut session)?,
-    };
-    let number = therapy
-        .last_number
-        .checked_add(1)
-        .ok_or_else(|| Stopped::not_done("the pump has no numbers left for orders"))?;
-    let command = act.command(number).map_err(Stopped::usage)?;
-    let what = act
-        .description(number, &looked.status)
-        .map_err(Stopped::not_done)?;
-    desk.show(&format!("{what}\n"));
-    confirmed(desk, wanted.yes, "Give it?")?;
-    let given = match session.ask(&command) {
-        Ok(Outcome::BolusStarted { number } | Outcome::AlreadyDone { number }) => number,
-        Ok(Outcome::BolusRefused { denial }) => return Err(denied(denial)),
-        Ok(Outcome::Refused(Refused::ReasonNeeded)) => return Err(reason_needed()),
-        Ok(other) => return Err(unlike(other)),
-        Err(failure) if failure.fate() == Fate::Unknown => {
-            drop(session);
-            bolus_lost(desk, key, number, &failure)?
-        }
-        Err(failure) => return Err(failure.into()),
-    };
-    merge(&mut json, json!({ "bolus_number": given, "what": what }));
+    let (number, what) = numbered(desk, key, session, &act, wanted.yes)?;
+    merge(&mut json, json!({ "bolus_number": number, "what": what }));
     Ok(Report::new(
-        format!("Bolus No. {given} is stored and has begun.\n"),
+        format!("Bolus No. {number} is stored and has begun.\n"),
         json,
     ))
-}
-
-fn denied(denial: BolusDenial) -> Stopped {
-    Stopped::not_done(denial.to_string())
-}
-
-/// What became of a bolus whose answer was lost.
-fn bolus_lost(
-    desk: &mut dyn Desk,
-    key: &KeyText,
-    number: u32,
-    failure: &Failure,
-) -> Result<u32, Stopped> {
-    let unknown = |words: String| Err(Stopped::unknown(words, ASK_THERAPY));
-    desk.show("The answer was lost: the pump is asked what became of it.\n");
-    let mut session = match look_again(desk, &key.credentials(), failure.number()) {
-        Lost::NotDone => return Err(certainly_not(failure)),
-        Lost::Unreachable => return unknown(failure.to_string()),
-        Lost::Ask(session) => session,
-    };
-    for _ in 0..ASKED_AGAIN {
-        let therapy: TherapyStatus = match look::therapy(&mut session) {
-            Ok(therapy) => therapy,
-            Err(_) => return unknown(failure.to_string()),
-        };
-        match resolve_order(number, &therapy) {
-            Fate::Done => return Ok(number),
-            Fate::CertainlyNot => {
-                return Err(Stopped::not_done(
-                    "the answer was lost; asked again, the pump has not given it: certainly not done",
-                ));
-            }
-            Fate::Unknown if therapy.storing => sleep(BETWEEN),
-            Fate::Unknown => {
-                return unknown(format!(
-                    "the answer was lost, and order No. {} has come since",
-                    therapy.last_number
-                ));
-            }
-        }
-    }
-    unknown("the pump is still storing".to_owned())
 }
 
 /// `thecal alarms`.

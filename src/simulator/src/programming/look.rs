@@ -34,10 +34,7 @@ impl Looked {
 
 /// Reads status and, as far as the role may, therapy.
 pub(super) fn look(session: &mut Session) -> Result<Looked, Stopped> {
-    let status = match session.ask(&Command::Interrogate)? {
-        Outcome::Status(status) => status,
-        other => return Err(unlike(other)),
-    };
+    let status = status_of(session)?;
     let situation = Situation {
         lifecycle: session.info().lifecycle,
         armed: session.info().armed,
@@ -48,6 +45,14 @@ pub(super) fn look(session: &mut Session) -> Result<Looked, Stopped> {
         Err(_) => None,
     };
     Ok(Looked { status, therapy })
+}
+
+/// Reads the status.
+pub(super) fn status_of(session: &mut Session) -> Result<Status, Stopped> {
+    match session.ask(&Command::Interrogate)? {
+        Outcome::Status(status) => Ok(status),
+        other => Err(unlike(other)),
+    }
 }
 
 /// Reads therapy.
@@ -182,7 +187,7 @@ fn notes(looked: &Looked, now_ms: u64) -> Vec<String> {
     notes
 }
 
-fn now_millis() -> u64 {
+pub(super) fn now_millis() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .ok()

@@ -1,5 +1,7 @@
 //! The commands against a pump in this process: what is said, what is given, and what becomes of answers that are lost.
 
+mod worn;
+
 use super::arguments::{AlarmAct, KeyAct};
 use super::desk::Desk;
 use super::ended::{Done, Status as Ended, Stopped};

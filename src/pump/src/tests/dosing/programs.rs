@@ -210,7 +210,9 @@ fn without_a_reason_the_zone_moves_by_summer_times_hour_only() {
         assert_eq!(refused(bench.ask(zone(offset_min, None))), expected);
     };
     refused_within(&mut bench, 120, 660, 780);
+    assert_eq!(bench.ask(zone(0, None)), Some(Outcome::Done), "as it is");
     assert_eq!(bench.ask(zone(60, None)), Some(Outcome::Done));
+    assert_eq!(bench.ask(zone(60, None)), Some(Outcome::Done), "as it is");
     // Only back, now: a further hour would be two from the clinician's.
     refused_within(&mut bench, 120, 720, 720);
     let reason = Some(OverrideReason::InNotes);

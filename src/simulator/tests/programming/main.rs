@@ -1,140 +1,26 @@
 //! `thecal` as a programmer, against a virtual pump that is running: what a clinician and a patient do with it, and how it ends.
 
+#[cfg(unix)]
+mod asked;
+#[cfg(unix)]
+mod cutter;
+mod desk;
+mod fields;
+#[cfg(unix)]
+mod lost;
+mod orders;
+#[path = "../serving/mod.rs"]
 mod serving;
+#[cfg(unix)]
+mod terminal;
 
-use serde_json::Value;
-use serving::Server;
+use clap::CommandFactory;
+use desk::{Desk, error};
+use simulator::command_line::CommandLine;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
-/// What arms a pump takes 3 s of the link's time.
-const LONG_ENOUGH: Duration = Duration::from_secs(60);
-
-/// A user with a folder, a configuration folder in it, and a virtual pump on the desk.
-struct Desk {
-    folder: TempDir,
-    server: Server,
-}
-
-/// How a `thecal` ended.
-struct Ended {
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::start(
-            Command::new(env!("CARGO_BIN_EXE_thecal"))
-                .args(["serve", "--port", "0"])
-                .current_dir(folder.path()),
-        );
-        Self { folder, server }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> Ended {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_thecal"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("thecal runs");
-        // It may not want to read.
-        let _ = child
-            .stdin
-            .take()
-            .expect("its input")
-            .write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("thecal ends");
-        let text = |bytes| String::from_utf8(bytes).expect("text");
-        Ended {
-            status: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    /// With the pump's address, and JSON; ends with this status.
-    fn thecal(&self, status: i32, arguments: &[&str]) -> Value {
-        self.fed(status, arguments, "")
-    }
-
-    fn fed(&self, status: i32, arguments: &[&str], input: &str) -> Value {
-        let address = format!("127.0.0.1:{}", self.server.port);
-        let arguments = [arguments, &["--json", "--connect", &address]].concat();
-        let ended = self.run(&arguments, input);
-        assert_eq!(
-            ended.status,
-            Some(status),
-            "{arguments:?}: {} {}",
-            ended.stdout,
-            ended.stderr
-        );
-        for secret in ["THECAL1:", "THECAL2:", "THECAL3:"] {
-            assert!(!ended.stdout.contains(secret), "{arguments:?}");
-            assert!(
-                !ended.stderr.contains(&format!("{secret}0")),
-                "{arguments:?}"
-            );
-        }
-        serde_json::from_str(&ended.stdout).expect("JSON")
-    }
-
-    fn simulation(&self, request: &str, body: &str) -> Value {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.server.port)).expect("a connection");
-        write!(
-            socket,
-            "{request} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.server.port,
-            body.len()
-        )
-        .expect("asked");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("answered");
-        let body = answer.split("\r\n\r\n").nth(1).expect("a body");
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-    }
-
-    /// The text that lies beside the pump.
-    fn paper(&self) -> String {
-        let answer = self.simulation("GET /simulation/pack", "");
-        answer["text"].as_str().expect("a text").to_owned()
-    }
-
-    fn hold_magnet(&self) {
-        self.simulation("POST /simulation", "{\"magnet\": true}");
-        let began = Instant::now();
-        while self.simulation("GET /simulation", "")["armed"] != true {
-            assert!(began.elapsed() < LONG_ENOUGH, "not armed");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn enrol(&self) -> Value {
-        self.hold_magnet();
-        self.fed(0, &["enroll"], &self.paper())
-    }
-}
-
-/// The pump rests after a connection on which nobody was let in.
-fn rest() {
-    std::thread::sleep(Duration::from_secs(4));
-}
-
+/// A first program.
 const BACLOFEN: [&str; 13] = [
     "program",
     "--drug",
@@ -156,23 +42,10 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
     let desk = Desk::new();
     // Nobody is let in yet, and without presence nobody enrols.
     let none = desk.thecal(1, &["status"]);
-    assert!(
-        none["error"]
-            .as_str()
-            .expect("words")
-            .contains("thecal enroll")
-    );
+    assert!(error(&none).contains("thecal enroll"));
     assert_eq!(desk.thecal(1, &["card"])["outcome"], "not done");
-    rest();
-    // Whoever reads the card without a session has come for nothing: the pump rests for a second.
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let not_armed = desk.fed(1, &["enroll"], &desk.paper());
-    assert!(
-        not_armed["error"]
-            .as_str()
-            .expect("words")
-            .contains("magnet")
-    );
+    assert!(error(&not_armed).contains("magnet"));
 
     let enrolled = desk.enrol();
     assert_eq!(
@@ -200,12 +73,7 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
     assert_eq!(checked["review"]["confirmable"], true, "{checked}");
     assert_eq!(checked["staged"]["new_day_total_ng"], 100_000);
     let unconfirmed = desk.thecal(1, &BACLOFEN);
-    assert!(
-        unconfirmed["error"]
-            .as_str()
-            .expect("words")
-            .contains("--yes")
-    );
+    assert!(error(&unconfirmed).contains("--yes"));
     assert_eq!(desk.thecal(0, &["status"])["status"]["program_number"], 0);
     let committed = desk.thecal(0, &[&BACLOFEN[..], &["--yes"]].concat());
     assert_eq!(
@@ -242,13 +110,7 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
 
     // Refused in the pump's words, or before it is asked.
     let refused = desk.thecal(1, &["program", "--change", "--dose", "1 ng/day", "--yes"]);
-    assert!(
-        refused["error"]
-            .as_str()
-            .expect("words")
-            .starts_with("--dose: "),
-        "{refused}"
-    );
+    assert!(error(&refused).starts_with("--dose: "), "{refused}");
     let bolus = desk.thecal(
         1,
         &["bolus", "--dose", "900 mg", "--duration", "5 min", "--yes"],
@@ -284,12 +146,7 @@ fn a_clinician_enrols_programs_and_gives_others_their_keys() {
     assert_eq!(log["whole"], true);
     // Last: a pump rests after a key that it does not know.
     let revoked = desk.thecal(1, &[&["status"][..], &own].concat());
-    assert!(
-        revoked["error"]
-            .as_str()
-            .expect("words")
-            .contains("revoked")
-    );
+    assert!(error(&revoked).contains("revoked"));
 }
 
 #[test]
@@ -302,7 +159,6 @@ fn a_lost_key_is_replaced_with_the_implant_card_and_presence() {
     // The sterile pack is spent.
     desk.fed(1, &["enroll"], &pack);
     assert!(!key.exists());
-    rest();
     fs::write(desk.path("card.txt"), desk.paper()).expect("a file");
     let again = desk.thecal(0, &["enroll", "--text", "card.txt"]);
     assert_eq!(again["slot"], 1);
@@ -317,13 +173,7 @@ fn a_key_that_others_can_read_is_not_used() {
     let key = desk.enrol()["key"].as_str().expect("a path").to_owned();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("changed");
     let refused = desk.thecal(1, &["status"]);
-    assert!(
-        refused["error"]
-            .as_str()
-            .expect("words")
-            .contains("chmod 600"),
-        "{refused}"
-    );
+    assert!(error(&refused).contains("chmod 600"), "{refused}");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("changed");
     desk.thecal(0, &["status"]);
 }
@@ -361,6 +211,18 @@ fn nobody_there_and_wrong_arguments_are_different_ends() {
             ended.stderr
         );
     }
+    let none = desk.run(&["enroll"], "");
+    assert_eq!(none.status, Some(2));
+    assert!(none.stderr.contains("--text FILE"), "{}", none.stderr);
+    let flex = ["program", "--mode", "flex", "--connect", &desk.address()];
+    let unset = desk.run(&flex, "");
+    assert!(
+        unset
+            .stderr
+            .contains("--weekdays: steps separated by commas"),
+        "{}",
+        unset.stderr
+    );
     let text = desk.run(&["enroll"], "THECAL1:00");
     assert_eq!(text.status, Some(2), "{}", text.stderr);
 }
@@ -378,4 +240,33 @@ fn a_new_pump_has_a_page_and_its_papers() {
     let again = desk.run(&new, "");
     assert_eq!(again.status, Some(1));
     assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+}
+
+/// Whoever is on the same computer can read a command line: wherever a secret stands on it, nothing is done with it, and it is not repeated.
+#[test]
+fn no_argument_of_any_command_takes_a_secret() {
+    let desk = Desk::new();
+    let commands = CommandLine::command();
+    let mut tried = 0;
+    for command in commands.get_subcommands() {
+        let options = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_long());
+        let places = std::iter::once(String::new()).chain(options.map(|name| format!("--{name}=")));
+        for place in places {
+            for kind in ["THECAL1", "thecal2", "THECAL3"] {
+                let secret = format!("{kind}:0123456789ABCDEF");
+                let ended = desk.run(&[command.get_name(), &format!("{place}{secret}")], "");
+                assert_eq!(ended.status, Some(2), "{} {place}", command.get_name());
+                assert!(
+                    ended.stderr.contains("can be read by others"),
+                    "{}",
+                    ended.stderr
+                );
+                assert!(!ended.stderr.contains("0123456789"), "{}", ended.stderr);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
 }
