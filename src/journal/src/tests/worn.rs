@@ -559,6 +559,74 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
     assert!(turns > 3 && cuts > 5_000 && torn_erases > 500);
 }
 
+/// The same with more than a page of state, as a finished pump has it, in a bank of three pages: what is live is on two of them, and making room
+/// moves one. Around the erase of every page turn, and at some places between.
+#[test]
+fn a_bank_alone_survives_cuts_in_page_turns_of_a_large_state() {
+    let lengths = [
+        700, 700, 700, 600, 500, 500, 400, 400, 300, 300, 200, 19, 4, 40,
+    ];
+    let (mut cuts, mut turns) = (0, 0);
+    for bank in [Partition::StateA, Partition::StateB] {
+        let mut random = Random(21);
+        let mut number = 0_u32;
+        let mut step = || {
+            let place = at(random.below(14));
+            number += 1;
+            let mut body = number.to_le_bytes().to_vec();
+            body.resize(lengths[place], [0xFF, 0x00][at(random.below(2))]);
+            Step::Put(Kind(16 + u16::try_from(place).unwrap()), body)
+        };
+        let mut world = World::on(VirtualFlash::with_sizes([0x5000, 0x2000, 0x3000, 0x3000]));
+        for _ in 0..60 {
+            world.apply(&step());
+        }
+        let mut model = world.model.clone();
+        model.single = true;
+        let (mut journal, opening) = Journal::open(OneBank {
+            flash: world.flash(),
+            dead: Some(bank),
+        })
+        .unwrap();
+        model.check_opening(&opening);
+        for _ in 0..seeds(30).end {
+            let step = step();
+            let before = journal.flash().flash.operations();
+            let mut whole = journal.clone();
+            super::model::call(&mut whole, model.boot, &step).unwrap();
+            assert!(!whole.redundant());
+            let operations = whole.flash().flash.operations() - before;
+            let erases = erase_operations(&journal, model.boot, &step, operations);
+            turns += erases.len();
+            let worth = |operation: &u64| {
+                let near = |erase: &u64| erase.abs_diff(*operation) <= 2;
+                erases.iter().any(near) || !erases.is_empty() && operation.is_multiple_of(97)
+            };
+            for operation in (0..operations).filter(worth) {
+                for tear in [Tear::NotBegun, Tear::Torn(operation * 7), Tear::Done] {
+                    let mut cut = journal.clone();
+                    cut.flash_mut().flash.cut_after(operation, tear);
+                    super::model::call(&mut cut, model.boot, &step).ok();
+                    let mut flash = cut.into_flash();
+                    assert!(flash.flash.is_off());
+                    flash.flash.power_on();
+                    cuts += 1;
+                    let mut dead = [Some(bank); 3];
+                    if let Some(back) = dead.get_mut(at(cuts % 4)) {
+                        *back = None;
+                    }
+                    boot_and_put(flash, dead, model.clone(), &step);
+                }
+            }
+            super::model::call(&mut journal, model.boot, &step).unwrap();
+            model.acknowledge(&step);
+            model.check(&mut journal, None);
+        }
+    }
+    println!("{cuts} cuts with one bank alone and a large state, {turns} page turns");
+    assert!(cuts > 300 && turns > 10);
+}
+
 /// A value that was found not to count never counts later, also when by then no bank is in order: any newer index that does not name it says so.
 #[test]
 fn what_did_not_count_once_does_not_count_later() {
