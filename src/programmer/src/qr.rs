@@ -30,6 +30,7 @@ pub fn read(pixels: &[u8], width: u32) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use qrcode::{Color, EcLevel, QrCode};

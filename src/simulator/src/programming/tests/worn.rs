@@ -62,14 +62,14 @@ impl Carrier for Line {
         let world = &mut *self.world.borrow_mut();
         let until = u64::try_from(patience.as_micros())?;
         world.advance_to(world.now().saturating_add(PumpDuration::from_micros(until)));
-        let fragments = world
+        let mut fragments = world
             .take_pushed()
             .into_iter()
             .filter_map(|pushed| match pushed {
                 Pushed::Response(fragment) => Some(fragment),
                 Pushed::StatusChanged(_) | Pushed::HungUp(_) => None,
             });
-        Ok(fragments.last())
+        Ok(fragments.next_back())
     }
 
     fn card(&mut self) -> Result<Option<Vec<u8>>> {
