@@ -15,7 +15,7 @@
 //! repeats a request that stays unanswered, which is safe because the pump does a request at most once. When the connection breaks after
 //! the last frame of a request was handed out, nobody on this side can know: [`Fate::Unknown`], to be resolved by
 //! asking ([`resolve_commit`], [`resolve_order`]) and never by sending the command again blindly, unless it is one that may be done
-//! twice ([`crate::CommandKind::when_unknown`]).
+//! twice ([`crate::CommandKind::when_unknown`], [`resolve_repetition`]).
 use core::cmp::Ordering;
 use core::fmt;
 
@@ -33,7 +33,7 @@ use crate::message::{Answer, Command, Outcome, Request};
 use crate::noise::{FIRST_BYTES, Initiator, Split};
 use crate::program::Digest;
 use crate::reassembler::{Progress, Reassembler};
-use crate::refused::Refused;
+use crate::refused::{LibraryFault, NotNow, RefillStep, Refused};
 use crate::status::Status;
 use crate::therapy::TherapyStatus;
 
@@ -146,6 +146,39 @@ pub fn resolve_order(number: u32, therapy: &TherapyStatus) -> Fate {
         Ordering::Less => Fate::CertainlyNot,
         Ordering::Equal => Fate::Done,
         Ordering::Greater => Fate::Unknown,
+    }
+}
+
+/// Whether the pump is now as a command wants it that may be done twice ([`crate::WhenUnknown::Repeat`]), judged by its answer to the command
+/// when that was given again, with a new number, after the answer to the first was lost.
+///
+/// [`Fate::Done`] also when the pump refuses it because there is nothing left to do. Any other refusal says nothing of the first:
+/// [`Fate::Unknown`]. A library is given again from its first part.
+pub fn resolve_repetition(command: &Command, again: &Outcome) -> Fate {
+    let Outcome::Refused(refused) = again else {
+        return again.fate();
+    };
+    let nothing_left = match (command, refused) {
+        (Command::OpenRefill, Refused::WrongOrder { expected }) => *expected != RefillStep::Open,
+        (Command::CloseRefill, Refused::WrongOrder { expected }) => *expected == RefillStep::Open,
+        (
+            Command::AcknowledgeAlarm { .. } | Command::SilenceAlarm { .. },
+            Refused::NotNow {
+                why: NotNow::NoAlarm,
+            },
+        ) => true,
+        (
+            Command::LoadLibrary(part),
+            Refused::LibraryInvalid {
+                fault: LibraryFault::OldVersion { in_force },
+            },
+        ) => *in_force == part.version,
+        _ => false,
+    };
+    if nothing_left {
+        Fate::Done
+    } else {
+        Fate::Unknown
     }
 }
 
@@ -1335,6 +1368,46 @@ mod tests {
                 .map(|fragment| client.receive(START, fragment))
                 .last();
             assert_eq!(event, Some(ClientEvent::Answer(answer)));
+        }
+    }
+
+    #[test]
+    fn a_repetition_is_resolved_by_its_answer() {
+        let refill = |command, expected| {
+            let refused = Outcome::Refused(Refused::WrongOrder { expected });
+            resolve_repetition(&command, &refused)
+        };
+        for step in [RefillStep::Aspirated, RefillStep::Confirm] {
+            assert_eq!(refill(Command::OpenRefill, step), Fate::Done);
+            assert_eq!(refill(Command::CloseRefill, step), Fate::Unknown);
+        }
+        assert_eq!(refill(Command::OpenRefill, RefillStep::Open), Fate::Unknown);
+        assert_eq!(refill(Command::CloseRefill, RefillStep::Open), Fate::Done);
+        let aspirated = Command::RefillAspirated { volume_nl: 1 };
+        assert_eq!(refill(aspirated, RefillStep::Open), Fate::Unknown);
+        let gone = Outcome::Refused(Refused::NotNow {
+            why: NotNow::NoAlarm,
+        });
+        let forces = |in_force| {
+            Outcome::Refused(Refused::LibraryInvalid {
+                fault: LibraryFault::OldVersion { in_force },
+            })
+        };
+        for command in samples::commands() {
+            let resolve = |again: &Outcome| resolve_repetition(&command, again);
+            let is_alarm = matches!(
+                command,
+                Command::AcknowledgeAlarm { .. } | Command::SilenceAlarm { .. }
+            );
+            let is_library = matches!(command, Command::LoadLibrary(_));
+            let done = |is| if is { Fate::Done } else { Fate::Unknown };
+            assert_eq!(resolve(&Outcome::Done), Fate::Done);
+            assert_eq!(resolve(&gone), done(is_alarm), "{command:?}");
+            assert_eq!(resolve(&forces(4)), done(is_library), "{command:?}");
+            assert_eq!(resolve(&forces(5)), Fate::Unknown, "somebody else's");
+            for refused in [Refused::Busy, Refused::NotDone] {
+                assert_eq!(resolve(&Outcome::Refused(refused)), Fate::Unknown);
+            }
         }
     }
 

@@ -194,9 +194,9 @@ commands! {
 /// What a phone does when the fate of a command stays unknown ([`crate::Fate::Unknown`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum WhenUnknown {
-    /// Send it again: done twice is done once.
+    /// Send it again: done twice is done once. The answer to that tells, [`crate::client::resolve_repetition`].
     Repeat,
-    /// Read the status: [`crate::client::resolve_commit`], or the clock it shows.
+    /// Read the status: [`crate::client::resolve_commit`], or the clock or the limits it shows.
     AskStatus,
     /// Read the therapy status: [`crate::client::resolve_order`], or the trial it shows.
     AskTherapy,
@@ -206,7 +206,9 @@ impl CommandKind {
     /// What to do when the fate of such a command stays unknown.
     pub const fn when_unknown(self) -> WhenUnknown {
         match self {
-            CommandKind::Commit | CommandKind::SetClock => WhenUnknown::AskStatus,
+            CommandKind::Commit | CommandKind::SetClock | CommandKind::Commission => {
+                WhenUnknown::AskStatus
+            }
             CommandKind::ClinicianBolus
             | CommandKind::PatientBolus
             | CommandKind::Prime
@@ -231,7 +233,6 @@ impl CommandKind {
             | CommandKind::TestTone
             | CommandKind::MriMode
             | CommandKind::EmergencyMinimumRate
-            | CommandKind::Commission
             | CommandKind::LoadLibrary
             | CommandKind::ReadTherapy
             | CommandKind::ReadPath

@@ -1,4 +1,5 @@
-//! A phone and a pump over a carrier that loses, repeats, delays, damages and breaks: at most once, and an honest fate.
+//! A phone and a pump over a carrier that loses, repeats, delays, damages and breaks, many times in one command, and a pump that takes its time: at
+//! most once, and an honest fate. One such fault at every frame of every command, to the pump itself: src/simulator/tests/every_frame.rs.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -36,15 +37,6 @@ enum Fault {
     /// The connection breaks right after it has arrived.
     CutAfter,
 }
-
-const FAULTS: [Fault; 6] = [
-    Fault::Lose,
-    Fault::Repeat,
-    Fault::Delay,
-    Fault::Damage,
-    Fault::CutBefore,
-    Fault::CutAfter,
-];
 
 /// How the phone learns of fragments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -581,38 +573,6 @@ fn an_undisturbed_link_programs_at_once() {
             assert_eq!(world.client.drops().total(), 0);
             // One repetition: storing takes longer than the three seconds after which the client repeats itself.
             assert_eq!(world.session.counters().repeated, 1);
-        }
-    }
-}
-
-/// Each fault at each frame of a whole programming, in both directions.
-#[test]
-fn one_fault_at_any_frame_does_no_harm() {
-    for mtu in MTUS {
-        for reading in READINGS {
-            let mut undisturbed = World::new(mtu, reading, vec![]);
-            undisturbed.program(&samples::program());
-            for position in 0..undisturbed.carried {
-                for fault in FAULTS {
-                    let mut faults = vec![Fault::Pass; position];
-                    faults.push(fault);
-                    let mut world = World::new(mtu, reading, faults);
-                    let again = world.program(&samples::program());
-                    world.judge();
-                    assert_eq!(
-                        world.pump.program_number, 1,
-                        "{mtu}, {reading:?}, {fault:?} at {position}"
-                    );
-                    let cuts = matches!(fault, Fault::CutBefore | Fault::CutAfter);
-                    if !cuts {
-                        assert_eq!(
-                            again, 0,
-                            "{mtu}, {reading:?}, {fault:?} at {position}: the connection stood"
-                        );
-                        assert!(world.said.iter().all(|(_, _, fate)| *fate == Fate::Done));
-                    }
-                }
-            }
         }
     }
 }

@@ -382,7 +382,12 @@ impl Pump {
         }
         let care_lost = matches!(recovered.care, Recovery::Lost);
         let mut care = match recovered.care {
-            Recovery::Good(care) => care,
+            Recovery::Good(care) if care.trial.is_some() || record.trial_days.is_none() => care,
+            // Of before it was made a pump for a trial: power failed between the record of that and this one.
+            Recovery::Good(_) => {
+                dirty.insert(StateKind::Care);
+                new_care(kind, powered, &record)
+            }
             Recovery::Absent | Recovery::Lost => new_care(kind, powered, &record),
         };
         if care_lost && in_use {

@@ -15,7 +15,7 @@ pub(crate) use random::Random;
 
 use anyhow::{Context, Result, bail};
 use drivers::motor::{EmulatedMotor, MotorConfiguration, RotorParameters};
-use journal::{PageWear, Partition, VirtualFlash};
+use journal::{PageWear, Partition, Tear, VirtualFlash};
 use processor::{Bench, Incoming, Processor};
 use protocol::{Info, Mtu, Pack, SessionId};
 use pump::{CommissioningRecord, ONE_TIME_BYTES, Record, ResetCause, Retained, StateKind};
@@ -101,7 +101,7 @@ pub struct Usage {
 }
 
 /// What a processor finds when it starts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Memory {
     flash: VirtualFlash,
     /// What came through a reset in RAM.
@@ -121,8 +121,9 @@ pub struct Wear {
     pub pages: Vec<PageWear>,
 }
 
-/// A virtual pump and its time.
-#[derive(Debug)]
+/// A virtual pump and its time. A clone is another pump, from then on apart from this one: it has the same keys, its chance goes the same way,
+/// and what it keeps it keeps in memory.
+#[derive(Clone, Debug)]
 pub struct World {
     build: Build,
     now: Duration,
@@ -135,6 +136,8 @@ pub struct World {
     /// The battery's voltage.
     millivolts: u16,
     power: Power,
+    /// The power fails with that of the flash.
+    fails: bool,
     boots: u32,
     connections: u32,
 }
@@ -142,7 +145,7 @@ pub struct World {
 /// What the battery gives until somebody changes it.
 const FULL_MILLIVOLTS: u16 = 3_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Power {
     On {
         processor: Box<Processor>,
@@ -207,9 +210,23 @@ impl World {
                 }),
                 since: Duration::ZERO,
             },
+            fails: false,
             boots: 0,
             connections: 0,
         })
+    }
+
+    /// A pump as it is before it is commissioned: the production line has given it keys, and nobody has made it one of a kind.
+    /// What [`Build::commissioning`] says is what it is meant to become.
+    ///
+    /// # Errors
+    /// As for [`World::new`].
+    pub fn not_commissioned(build: Build, flash: VirtualFlash, carrier: Carrier) -> Result<Self> {
+        let mut world = Self::new(build, flash, carrier)?;
+        if let Power::Off { memory, .. } = &mut world.power {
+            memory.one_time = None;
+        }
+        Ok(world)
     }
 
     /// Time since the world began.
@@ -268,6 +285,15 @@ impl World {
         }
     }
 
+    /// Lets the power fail within a write of the flash or an erase, after so many more of them ([`VirtualFlash::cut_after`]), and with that of the
+    /// flash everything else's. [`World::power_on`] gives it back. Nothing without power.
+    pub fn fail_power_after(&mut self, operations: u64, tear: Tear) {
+        if let Power::On { processor, .. } = &mut self.power {
+            processor.cut_flash_after(operations, tear);
+            self.fails = true;
+        }
+    }
+
     /// Takes power away at once: all but the flash, one-time memory and the rotor's angle is lost, and the link with it.
     pub fn power_off(&mut self) {
         self.power = match std::mem::replace(&mut self.power, Power::Changing) {
@@ -275,6 +301,9 @@ impl World {
                 self.motor.off(pump_time(self.now, since));
                 let mut memory = Box::new(processor.into_memory());
                 memory.retained = None;
+                if std::mem::take(&mut self.fails) {
+                    memory.flash.power_on();
+                }
                 Power::Off { memory, since }
             }
             other @ (Power::Off { .. } | Power::Changing) => other,
@@ -344,6 +373,9 @@ impl World {
                     motor: &mut self.motor,
                     millivolts: self.millivolts,
                 });
+                if self.fails && processor.flash_is_off() {
+                    self.power_off();
+                }
             }
         }
         self.now = self.now.max(then);

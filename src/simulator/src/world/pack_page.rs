@@ -12,11 +12,20 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The page as it is at the moment.
+/// The page as it is at the moment. Cloning one that is kept in a file gives an independent one in memory.
 #[derive(Debug)]
 pub struct PackPage {
     pack: Option<Pack>,
     file: Option<PathBuf>,
+}
+
+impl Clone for PackPage {
+    fn clone(&self) -> Self {
+        Self {
+            pack: self.pack.clone(),
+            file: None,
+        }
+    }
 }
 
 impl PackPage {

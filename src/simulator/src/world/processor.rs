@@ -6,7 +6,7 @@ use drivers::motor::{
     Allowance, DriveLevel, EmulatedMotor, Faults, Interlock, MotorError, Order,
     REMEMBERED_OF_A_DAY, REMEMBERED_OF_AN_HOUR,
 };
-use journal::{Envelope, Journal, Log, Partition, Stamp, Timing};
+use journal::{Envelope, Journal, Log, Partition, Stamp, Tear, Timing};
 use protocol::info::capability;
 use protocol::{
     Advertise, Answer, CARD_BYTES, Info, Mtu, Received, Reception, Secret, SessionId, Situation,
@@ -31,7 +31,7 @@ const SUPPLY_INTERVAL: Duration = Duration::from_hours(1);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(1);
 
 /// Something that waits for the processor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "few wait at a time")]
 pub(super) enum Incoming {
     /// The pump's own business.
@@ -68,7 +68,7 @@ impl Bench<'_> {
 }
 
 /// One boot. Times are pump time since then.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Processor {
     pump: Pump,
     boot: u32,
@@ -525,6 +525,16 @@ impl Processor {
     /// Tones that were heard in this boot, the newest last.
     pub(super) fn heard(&self) -> impl Iterator<Item = (PumpTime, Sound)> + '_ {
         self.heard.iter().copied()
+    }
+
+    /// See [`journal::VirtualFlash::cut_after`].
+    pub(super) fn cut_flash_after(&mut self, operations: u64, tear: Tear) {
+        self.journal.flash_mut().cut_after(operations, tear);
+    }
+
+    /// The flash has no power any more.
+    pub(super) fn flash_is_off(&self) -> bool {
+        self.journal.flash().is_off()
     }
 
     /// The processor stops: what its memories hold then.

@@ -437,6 +437,28 @@ fn a_pump_that_was_never_commissioned_stays_stopped_and_takes_no_program() {
     );
 }
 
+/// Power fails when the record of what the pump is was kept, and that of its trial not yet.
+#[test]
+fn a_pump_for_a_trial_has_a_trial_whenever_power_fails() {
+    let mut bench = never_commissioned();
+    bench.run(Duration::from_hours(1));
+    let before = bench.kept::<CareRecord>(StateKind::Care);
+    let wanted = commissioning(PumpKind::ExternalTrial);
+    assert_eq!(bench.ask(Command::Commission(wanted)), Some(Outcome::Done));
+    let mut recovered = bench.flash();
+    recovered.care = before.map_or(Recovery::Absent, Recovery::Good);
+    let mut bench = Bench::new(recovered);
+    let trial = bench.therapy().trial.expect("a trial");
+    assert!(
+        (6 * 86_400..=7 * 86_400).contains(&trial.ends_in_s),
+        "{trial:?}"
+    );
+    // As it was made a pump of this kind: nothing is left of what it was before.
+    assert!(!bench.has_alarm(AlarmKind::Commissioning));
+    let bench = &mut bench.power_cut();
+    assert!(bench.therapy().trial.is_some());
+}
+
 /// Every command that a kind forbids, on every kind.
 ///
 /// Requirement: AC-24, TH-kinds
