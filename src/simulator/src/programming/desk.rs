@@ -4,6 +4,7 @@ use super::arguments::LinkArguments;
 use super::ended::{Stopped, unlike};
 use crate::carrier::{Carrier, Loopback};
 use crate::session::{Conversation, Failure};
+use protocol::client::resolve_repetition;
 use protocol::{Command, Credentials, Fate, Outcome, WhenUnknown};
 use std::io::{self, IsTerminal, Write};
 use std::thread::sleep;
@@ -86,14 +87,13 @@ pub(super) fn certainly_not(failure: &Failure) -> Stopped {
     ))
 }
 
-/// Gives a command that may be done twice, and is answered by [`Outcome::Done`]: when its answer is lost, once more on a new connection.
+/// Gives a command that is answered by [`Outcome::Done`]: when its answer is lost, once more on a new connection, if it may be done twice.
 pub(super) fn order(
     desk: &mut dyn Desk,
     credentials: &Credentials,
     session: Session,
     command: &Command,
 ) -> Result<(), Stopped> {
-    debug_assert_eq!(command.kind().when_unknown(), WhenUnknown::Repeat);
     let mut session = session;
     let lost = match session.ask(command) {
         Ok(outcome) => return done(outcome),
@@ -105,7 +105,20 @@ pub(super) fn order(
         return Err(lost.into());
     };
     let first_was_not_done = session.last_number() < lost.number();
+    if command.kind().when_unknown() != WhenUnknown::Repeat {
+        return Err(if first_was_not_done {
+            certainly_not(&lost)
+        } else {
+            lost.into()
+        });
+    }
     let again = match session.ask(command) {
+        // There is nothing left to do, because it was done then.
+        Ok(outcome)
+            if !first_was_not_done && resolve_repetition(command, &outcome) == Fate::Done =>
+        {
+            Ok(())
+        }
         Ok(outcome) => done(outcome),
         Err(failure) => Err(failure.into()),
     };

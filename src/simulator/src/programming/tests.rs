@@ -12,8 +12,8 @@ use crate::test_pump::{TestPump, connect, secret};
 use anyhow::bail;
 use protocol::{
     AlarmState, BolusDenial, CARD_BYTES, Command, Component, DeliveryState, Dose, EmergencyCard,
-    Fingerprint, KeyText, Limits, List, Mode, Outcome, Pack, PatientBolus, Program, Refused,
-    Response, Role, ServiceState, ServiceStatus, Slot, Status, TherapyStatus,
+    Fingerprint, KeyText, Limits, List, Mode, NotNow, Outcome, Pack, PatientBolus, Program,
+    Refused, Response, Role, ServiceState, ServiceStatus, Slot, Status, TherapyStatus,
 };
 use std::cell::RefCell;
 use std::fs;
@@ -56,8 +56,10 @@ struct Insides {
     therapy: TherapyStatus,
     given: Vec<Command>,
     denial: Option<BolusDenial>,
-    /// Orders that are done; then the pump is busy.
+    /// Orders that are done before one is refused.
     orders_left: u32,
+    /// And with what.
+    refusal: Refused,
 }
 
 fn program() -> Program {
@@ -149,6 +151,7 @@ fn insides() -> Rc<RefCell<Insides>> {
         given: Vec::new(),
         denial: None,
         orders_left: u32::MAX,
+        refusal: Refused::Busy,
     }))
 }
 
@@ -168,7 +171,7 @@ impl Insides {
                     number: self.therapy.last_number,
                 }
             }
-            _ if self.orders_left == 0 => Outcome::Refused(Refused::Busy),
+            _ if self.orders_left == 0 => Outcome::Refused(self.refusal),
             other => {
                 self.orders_left -= 1;
                 self.given.push(other.clone());
@@ -350,6 +353,15 @@ fn alarms_are_listed_and_taken_note_of_even_when_the_answer_is_lost() {
     assert_eq!(stopped.status, Ended::Unknown);
     let stopped = self::stopped(give::alarms(&mut bench, &key, act));
     assert_eq!(stopped.status, Ended::NotDone);
+    // Unless it is that there is nothing left to do.
+    bench.pump.borrow_mut().lost_answers = 1;
+    insides.borrow_mut().orders_left = 1;
+    insides.borrow_mut().refusal = Refused::NotNow {
+        why: NotNow::NoAlarm,
+    };
+    give::alarms(&mut bench, &key, act).expect("noted the first time");
+    let stopped = self::stopped(give::alarms(&mut bench, &key, act));
+    assert_eq!(stopped.status, Ended::NotDone, "there is no alarm");
     // A patient's key takes no note of alarms, in the pump's words.
     let (mut bench, key, _) = self::bench(Role::Patient);
     let stopped = self::stopped(give::alarms(&mut bench, &key, AlarmAct::Silence { alarm }));
