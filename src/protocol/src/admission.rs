@@ -52,9 +52,9 @@
 //!
 //! | attack, a day of it | charge | of 864 mC | of 1,408 mC (1 Ah in 7 years) |
 //! |---|---|---|---|
-//! | strangers: 20 connections held to the end, at the worst interval, a forged gate each | 6.25 mC | 0.72 % | 0.44 % |
-//! | bonded phone without a key: 18 connections, encrypted, held to the end | 10.81 mC | 1.25 % | 0.77 % |
-//! | both, that is everything that can be had without a key | 17.06 mC | 1.97 % | 1.21 % |
+//! | strangers: 20 connections held to the end, at the worst interval, a forged gate each | 6.26 mC | 0.72 % | 0.44 % |
+//! | bonded phone without a key: 18 connections, encrypted, held to the end | 10.82 mC | 1.25 % | 0.77 % |
+//! | both, that is everything that can be had without a key | 17.07 mC | 1.97 % | 1.21 % |
 //! | for comparison: advertising each 4 s, undisturbed | 250.56 mC | 29.0 % | 17.8 % |
 //!
 //! While it is connected or shut the pump does not advertise; that saving is not subtracted. Not in the table, because nothing here can
@@ -136,10 +136,8 @@ pub mod energy {
     pub const CONNECTION_EVENT: u64 = 6_000;
     /// Connection events from the wish to end a connection to its end, with a peer that acknowledges: 2 \[GK\].
     pub const CLOSING_EVENTS: u64 = 2;
-    /// Refusing a forged gate, one HMAC-SHA256 of 13 thousand instructions: 0.9 uC (reference for the protocol, 2.5).
-    pub const FORGED_GATE: u64 = 900;
-    /// A whole handshake, 11.0 million instructions: 739 uC (reference for the protocol, 2.5). Only who has passed the gate gets that far.
-    pub const HANDSHAKE: u64 = 739_000;
+    /// Refusing a forged gate: 19,151 instructions (`docs/performance.md`) at 0.9 uC for 13 thousand (reference for the protocol, 2.5), 1.33 uC.
+    pub const FORGED_GATE: u64 = 1_330;
     /// The electronics for a day without the motor: 10 uA x 86,400 s = 864 mC (reference for the protocol, 5.3, metrics 1 and 2).
     pub const ELECTRONICS_DAY: u64 = 864_000_000;
     /// The battery: 1 Ah = 3,600 C \[P\] (clinical reference, 2.15: 10,800 J at 3 V).

@@ -516,7 +516,7 @@ fn attacks_cost_at_most_two_percent_of_a_day() {
         // The simulated attack comes near its bound.
         assert!(connections + 3 >= number, "{connections}");
     }
-    assert_eq!((by_strangers, by_bonded), (6_250_000, 10_809_000));
+    assert_eq!((by_strangers, by_bonded), (6_258_600, 10_816_740));
     let of = |charge: u64, day: u64| charge * 10_000 / day;
     assert_eq!(of(by_strangers, ELECTRONICS_DAY), 72);
     assert_eq!(of(by_bonded, ELECTRONICS_DAY), 125);
