@@ -8,10 +8,10 @@
 //! | a phone wants to connect, and the pump shows itself | takes a token | | made |
 //! | it wants to, and the pump does not show itself | | | not made |
 //! | it opens a session | gives the token back | open | |
-//! | it opens none in time | keeps the token, rests | | ended |
-//! | it is denied | keeps the token, rests | locked | ended after [`HANG_UP_AFTER`] |
-//! | nothing is asked for [`IDLE_LIMIT`], presence is over, or the key is gone | | locked | ended after [`HANG_UP_AFTER`] |
-//! | the phone goes | as it was | closed | ended |
+//! | it opens none in time | keeps the token, rests when it is gone | | to be ended |
+//! | it is denied | keeps the token, rests when it is gone | locked | to be ended after [`HANG_UP_AFTER`] |
+//! | nothing is asked for [`IDLE_LIMIT`], presence is over, or the key is gone | | locked | to be ended after [`HANG_UP_AFTER`] |
+//! | the carrier has lost it: the phone went, or the end was acknowledged, or nobody did for a supervision time-out | as it was; pays for what came behind the end | closed | ended |
 //! | the presence window opens or is prolonged | quotas are full again | | |
 
 use units::{CarrierTime, Duration};
@@ -48,8 +48,10 @@ pub struct Reception {
     session: Session,
     presence: Presence,
     admission: Admission,
-    /// The connection, from the moment at which it was made.
+    /// The connection, from the moment at which it was made until the carrier has lost it.
     connection: Option<SessionId>,
+    /// The pump wants it ended.
+    hung_up: bool,
     nonce: [u8; 8],
     /// The one-time secret of the sterile pack is spent.
     enrolled: bool,
@@ -67,6 +69,7 @@ impl Reception {
             presence: Presence::new(),
             admission: Admission::new(),
             connection: None,
+            hung_up: false,
             nonce: [0; 8],
             enrolled: false,
             touched: CarrierTime::ZERO,
@@ -84,6 +87,7 @@ impl Reception {
     pub fn connected(&mut self, now: CarrierTime, id: SessionId, bonded: bool, nonce: [u8; 8]) {
         self.admission.connected(now, bonded);
         self.connection = Some(id);
+        self.hung_up = false;
         self.nonce = nonce;
     }
 
@@ -100,12 +104,18 @@ impl Reception {
     /// The connection is gone, if there was one: which.
     pub fn disconnected(&mut self, now: CarrierTime) -> Option<SessionId> {
         self.admission.closed(now);
+        self.hung_up = false;
         self.connection.take()
     }
 
-    /// The connection, from the moment at which it was made.
+    /// The connection, from the moment at which it was made until the carrier has lost it.
     pub fn connection(&self) -> Option<SessionId> {
         self.connection
+    }
+
+    /// The connection that is to be ended, for as long as the carrier has it: a wish that failed is to be repeated.
+    pub fn to_end(&self) -> Option<SessionId> {
+        self.connection.filter(|_| self.hung_up)
     }
 
     /// The random bytes of the connection.
@@ -137,6 +147,9 @@ impl Reception {
         info: &Info,
         ephemeral: Secret,
     ) {
+        if self.to_end() == Some(id) {
+            return;
+        }
         self.session.opened(id, mtu, info, ephemeral);
         self.touch(now);
     }
@@ -197,7 +210,7 @@ impl Reception {
     }
 
     /// When to call [`Reception::pass_time`] and [`Reception::look`] though nothing has happened.
-    pub fn due(&self) -> Option<CarrierTime> {
+    pub fn due(&self, now: CarrierTime) -> Option<CarrierTime> {
         let session = self.session.id().map(|_| {
             let denied = self.touched.saturating_add(HANG_UP_AFTER);
             if self.looked < denied {
@@ -207,7 +220,13 @@ impl Reception {
                 idle.max(self.looked.saturating_add(HANG_UP_AFTER))
             }
         });
-        let admission = self.connection.and_then(|_| self.admission.deadline());
+        let admission = match self.connection {
+            // Its end is the carrier's to tell.
+            Some(_) if self.hung_up => None,
+            Some(_) => self.admission.deadline(),
+            // A rest ends, a token comes: the pump shows itself otherwise.
+            None => self.admission.next(now),
+        };
         [self.presence.next(), admission, session]
             .into_iter()
             .flatten()
@@ -220,10 +239,12 @@ impl Reception {
         self.presence_changed(now, changed);
     }
 
-    /// Ends the connection if it is over: which one, and why.
+    /// Ends the session if it is over: of which connection, and why. The carrier is to end that ([`Reception::to_end`]) and to tell when it is
+    /// gone ([`Reception::disconnected`]); nobody else can come until then, and whoever does not let go pays for it.
     pub fn look(&mut self, now: CarrierTime) -> Option<(SessionId, Over)> {
         self.looked = now;
-        let id = self.session.id()?;
+        let waiting = self.connection.filter(|_| !self.hung_up);
+        let id = self.session.id().or(waiting)?;
         let over = match self.session.hang_up(now) {
             Some(reason) => Over::Session(reason),
             None if self.connection == Some(id) && self.admission.expired(now) => Over::NoSession,
@@ -232,11 +253,10 @@ impl Reception {
         self.session.closed();
         // The phone may have gone already, and another one come.
         if self.connection == Some(id) {
-            if over == Over::Session(HangUp::Denied) {
+            if matches!(over, Over::NoSession | Over::Session(HangUp::Denied)) {
                 self.admission.failed(now);
             }
-            self.admission.closed(now);
-            self.connection = None;
+            self.hung_up = true;
         }
         Some((id, over))
     }

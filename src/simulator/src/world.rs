@@ -339,7 +339,8 @@ impl World {
     pub fn next_event(&self) -> Option<Duration> {
         match &self.power {
             Power::On { processor, since } => {
-                let link_at = processor.link_due().and_then(|due| self.link_at(due));
+                let link_due = processor.link_due(self.carrier_time());
+                let link_at = link_due.and_then(|due| self.link_at(due));
                 let due = processor.due(link_at);
                 (due < PumpTime::MAX).then(|| world_time(due, *since).max(self.now))
             }
@@ -607,6 +608,14 @@ impl World {
         match &mut self.power {
             Power::On { processor, .. } => processor.log(),
             Power::Off { .. } | Power::Changing => bail!("the pump has no power"),
+        }
+    }
+
+    /// From now on no phone acknowledges that the pump ends a connection: the radio takes so long to know it gone, the supervision time-out that a phone may
+    /// choose. Zero is a phone that does.
+    pub fn cling(&mut self, time: Duration) {
+        if let Power::On { processor, .. } = &mut self.power {
+            processor.cling(time);
         }
     }
 

@@ -400,6 +400,42 @@ fn a_flood_of_bonded_phones() {
     assert!(charge > 13_000_000, "{charge} nC: no attack at all");
 }
 
+/// Who does not let go of a connection that the pump has ended: it lasts until the radio gives up, 32 s at most. One costs more than all the others of a
+/// day; it is paid for, and over the days the attack stays in the budget.
+#[test]
+fn a_flood_of_those_who_do_not_let_go() {
+    let days = 20;
+    let mut trial = Trial::new();
+    trial.pump.cling(Duration::from_seconds(32));
+    let until = trial.pump.now().saturating_add(Duration::from_days(days));
+    while trial.pump.now() < until {
+        let connected = [Peer::Bonded, Peer::Stranger]
+            .iter()
+            .any(|&peer| trial.try_connect(peer, SHORTEST));
+        if connected {
+            while trial.pump.is_connected() {
+                trial.pass(Duration::from_millis(500));
+            }
+        } else {
+            trial.pass(Duration::from_minutes(1));
+        }
+    }
+    let all: u64 = trial.costs.iter().map(|(_, charge)| charge).sum();
+    assert!(
+        (2..=10).contains(&trial.costs.len()),
+        "{}",
+        trial.costs.len()
+    );
+    assert!(
+        all * 100 <= 2 * u64::from(days) * ELECTRONICS_DAY,
+        "{all} nC"
+    );
+    // One is 4,267 events; two of them are not within a single day's budget.
+    assert!(trial.worst_day() > 25_000_000);
+    trial.costs.clear();
+    trial.end();
+}
+
 /// Ten thousand connections in a day, each dropped at once by whoever made it: most of them are not even made.
 #[test]
 fn ten_thousand_reconnects() {

@@ -121,7 +121,10 @@ impl Link {
             IDLE_WAIT_MS
         };
         let now = now();
-        let due = self.reception.due().map(|due| due.saturating_since(now));
+        let due = self
+            .reception
+            .due(now)
+            .map(|due| due.saturating_since(now));
         // Rounded up: not twice for one thing.
         due.map_or(most, |due| {
             let milliseconds = due.micros().div_ceil(1_000);
@@ -316,6 +319,9 @@ impl Link {
         self.situation_changed(before);
         if let Some((SessionId(session), over)) = self.reception.look(now) {
             say!(info, "link: session {session} ends: {}", over_text(over));
+        }
+        if let Some(SessionId(session)) = self.reception.to_end() {
+            // Again and again until it is told to be gone; one that is ending takes no harm.
             let _ = link::disconnect(session);
         }
         self.show_itself(now);

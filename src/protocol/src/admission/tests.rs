@@ -166,9 +166,57 @@ fn one_forged_gate_and_out() {
     assert!(admission.expired(at(SECOND)), "no second attempt");
     admission.paced(at(SECOND), Duration::from_seconds(9));
     assert!(admission.expired(at(SECOND)));
-    admission.closed(at(3 * SECOND));
-    assert_eq!(admission.strangers.rests_until, at(4 * SECOND));
+    admission.closed(at(SECOND));
+    assert_eq!(admission.strangers.rests_until, at(2 * SECOND));
     assert_eq!(admission.strangers.full_at, at(144 * MINUTE));
+}
+
+/// A phone that does not let go of a connection that is over pays for what that costs, a token for what one token buys, and is out of
+/// quota for as long as that takes.
+#[test]
+fn whoever_holds_on_to_the_end_pays_for_it() {
+    let interval = 10 * MILLISECOND;
+    let pays = |bonded: bool, beyond: u64| {
+        let mut admission = Admission::new();
+        admission.connected(at(0), bonded);
+        admission.paced(at(0), Duration::from_micros(interval));
+        if bonded {
+            admission.secured();
+        }
+        let end = admission.deadline().unwrap().micros();
+        admission.closed(at(end + beyond * interval));
+        let (quota, refill) = if bonded {
+            (admission.bonded, BONDED.refill)
+        } else {
+            (admission.strangers, STRANGERS.refill)
+        };
+        // The first is paid at the beginning, the others at the end.
+        quota.full_at.micros() / refill.micros()
+    };
+    for (events, strangers, bonded) in [
+        (0, 1, 1),
+        (2, 1, 1),
+        (3, 2, 2),
+        (50, 2, 2),
+        (51, 3, 2),
+        (98, 3, 2),
+        (99, 4, 3),
+    ] {
+        assert_eq!(pays(false, events), strangers, "{events}");
+        assert_eq!(pays(true, events), bonded, "{events}");
+    }
+    // 32 s at 7.5 ms, the most that the radio's own rules allow.
+    let mut admission = Admission::new();
+    admission.connected(at(0), false);
+    admission.paced(at(0), Duration::from_micros(7_500));
+    admission.failed(at(0));
+    admission.closed(at(32 * SECOND));
+    let shut = admission.strangers.ready_at().micros();
+    assert!(shut > 8 * DAY, "{shut}");
+    assert_eq!(admission.advertise(at(8 * DAY)), Advertise::BondedOnly);
+    // The magnet reopens all the same.
+    admission.presence_opened(at(DAY));
+    assert_eq!(admission.advertise(at(DAY)), Advertise::Fast);
 }
 
 /// Whoever passes the gate and fails at the handshake has cost more than others, and pays.
@@ -729,7 +777,8 @@ proptest! {
         }
     }
 
-    /// A pump that nobody visits for three days is as open as a new one but for the back-off, which one pass ends.
+    /// A pump that nobody visits until all is paid, and no longer than three days beyond, is as open as a new one but for the back-off, which one
+    /// pass ends.
     #[test]
     fn quotas_fill_again(steps in prop::collection::vec((pause(), happening()), 0..100)) {
         let (mut admission, mut now) = (Admission::new(), 0);
@@ -738,7 +787,8 @@ proptest! {
             happen(&mut admission, now, happening);
         }
         admission.closed(at(now));
-        now += 3 * DAY;
+        let paid = admission.strangers.full_at.max(admission.bonded.full_at);
+        now = now.max(paid.micros()) + 3 * DAY;
         prop_assert_eq!(admission.advertise(at(now)), Advertise::Slow);
         prop_assert!(admission.strangers.full_at <= at(now));
         prop_assert!(admission.bonded.full_at <= at(now));

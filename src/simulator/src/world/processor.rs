@@ -84,6 +84,10 @@ pub(super) struct Processor {
     /// The version of the keys that the link has.
     keys_version: u32,
     inbox: VecDeque<Incoming>,
+    /// How long a phone holds on to a connection that the pump has ended.
+    clings: Duration,
+    /// When the carrier knows that such a connection is gone.
+    gone_at: Option<CarrierTime>,
     /// When the pump is to be called next if nothing comes in.
     next_call: PumpTime,
     /// When the battery is read next.
@@ -130,6 +134,8 @@ impl Processor {
             link: Reception::new(situation),
             keys_version: pump.keys_version(),
             inbox: VecDeque::new(),
+            clings: Duration::ZERO,
+            gone_at: None,
             next_call: PumpTime::MAX,
             supply_at: PumpTime::ZERO,
             halted_until: PumpTime::ZERO,
@@ -165,8 +171,11 @@ impl Processor {
     }
 
     /// When the link has something to do though nothing comes in.
-    pub(super) fn link_due(&self) -> Option<CarrierTime> {
-        self.link.due()
+    pub(super) fn link_due(&self, carrier: CarrierTime) -> Option<CarrierTime> {
+        [self.link.due(carrier), self.gone_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Deals with one thing that came in, or with the passing of time.
@@ -226,7 +235,13 @@ impl Processor {
             self.tick_and_handle(bench, Event::LinkClosed { session });
             if connection == Some(session) {
                 self.pushed.push(Pushed::HungUp(over));
+                self.gone_at = Some(bench.carrier.saturating_add(self.clings));
             }
+        }
+        if self.gone_at.is_some_and(|gone| bench.carrier >= gone) {
+            self.gone_at = None;
+            // The session knows already.
+            let _ = self.link.disconnected(bench.carrier);
         }
     }
 
@@ -480,8 +495,14 @@ impl Processor {
         self.link.secured();
     }
 
+    /// The phone does not acknowledge the end of a connection, for so long.
+    pub(super) fn cling(&mut self, time: Duration) {
+        self.clings = time;
+    }
+
     /// The phone has gone.
     pub(super) fn disconnect(&mut self, carrier: CarrierTime) {
+        self.gone_at = None;
         if let Some(session) = self.link.disconnected(carrier) {
             self.put(Incoming::Closed(session));
         }
