@@ -622,9 +622,8 @@ impl Client {
             Ok(Kind::Welcome) => self.welcome(),
             Ok(Kind::Sealed) => self.sealed(),
             Ok(Kind::Denied) => self.denied(),
-            Ok(Kind::Hello) | Err(Unopenable::Kind) => {
-                self.finish(Fate::Unknown, Reason::Unreadable(Malformed::Undecodable))
-            }
+            // What has no place here is nobody's; the pump is asked again when it stays silent.
+            Ok(Kind::Hello) | Err(Unopenable::Kind) => ClientEvent::Nothing,
             Err(Unopenable::Version(version)) => {
                 self.finish(Fate::Unknown, Reason::UnknownVersion { version })
             }
@@ -677,7 +676,8 @@ impl Client {
         };
         let read = match answers.open(under_way.id, sealed) {
             Some(payload) => codec::decode::<Answer>(payload).map_err(Reason::Unreadable),
-            None => Err(Reason::NotThePump),
+            // Anybody's on the way. The pump's own comes with a repetition.
+            None => return ClientEvent::Nothing,
         };
         match read {
             Ok(answer) if answer.id == under_way.id => {
@@ -1146,7 +1146,7 @@ mod tests {
         let mut buffer = [0; 32];
         let body = codec::encode(&denied, &mut buffer).unwrap();
         let unreadable = Reason::Unreadable(Malformed::Undecodable);
-        let cases: [(Vec<Frame>, Reason); 6] = [
+        let cases: [(Vec<Frame>, Reason); 5] = [
             (
                 say(&mut Fragmenter::new(), VERSION, 4, body),
                 Reason::Denied(denied),
@@ -1156,10 +1156,6 @@ mod tests {
             (
                 say_sealed(&mut Fragmenter::new(), 1, &[2, 3]),
                 Reason::Unreadable(Malformed::Identifier),
-            ),
-            (
-                say(&mut Fragmenter::new(), VERSION, 3, &[1, 0, 0, 0, 9, 9]),
-                Reason::NotThePump,
             ),
             (
                 say(&mut Fragmenter::new(), 3, 3, &[1, 2, 3]),
@@ -1173,6 +1169,21 @@ mod tests {
                 (Fate::Unknown, reason)
             );
             assert_eq!(client.under_way(), None);
+        }
+    }
+
+    /// What anybody on the way may say: the pump's own answer is taken when it comes.
+    #[test]
+    fn what_is_not_sealed_by_the_pump_is_ignored() {
+        for (kind, body) in [
+            (Kind::Sealed.number(), &[1, 0, 0, 0, 9, 9][..]),
+            (Kind::Hello.number(), &[7; 65]),
+            (9, &[1]),
+        ] {
+            let (mut client, _) = asked(&commit());
+            let forged = say(&mut Fragmenter::new(), VERSION, kind, body);
+            assert_eq!(hear(&mut client, &forged), ClientEvent::Nothing);
+            assert_eq!(client.under_way(), Some(1));
         }
     }
 

@@ -304,7 +304,18 @@ impl Keyring {
         let mut rest;
         (self.pump, rest) = postcard::take_from_bytes(encoded).ok()?;
         for slot in self.all() {
-            (*slot, rest) = postcard::take_from_bytes(rest).ok()?;
+            let known: Option<Slot>;
+            (known, rest) = postcard::take_from_bytes(rest).ok()?;
+            let before = slot.as_ref().map(|slot| (slot.last_number, &*slot));
+            let used = match (&known, before) {
+                // A number that a request has used here meanwhile is used, whatever whoever wrote this knew of it.
+                (Some(new), Some((used, old))) if new.is_same_key(old) => used,
+                _ => 0,
+            };
+            *slot = known;
+            if let Some(slot) = slot {
+                slot.last_number = slot.last_number.max(used);
+            }
         }
         rest.is_empty().then_some(())
     }
@@ -514,6 +525,21 @@ mod tests {
         let bytes = postcard::to_slice(&keyring, &mut buffer).unwrap();
         assert_eq!(read.read(bytes), Ok(()));
         assert_eq!(read, keyring);
+    }
+
+    #[test]
+    fn a_number_that_was_used_stays_used_as_long_as_the_key_is_the_same() {
+        let mut keyring = Keyring::new();
+        let slot = |preshared, last| Some(Slot::new(Role::Patient, None, secret(preshared), last));
+        keyring.set(7, slot(2, 9));
+        for (told, preshared, expected) in [(8, 2, 9), (10, 2, 10), (3, 4, 3)] {
+            let mut told_keyring = Keyring::new();
+            told_keyring.set(7, slot(preshared, told));
+            let mut buffer = [0; KEYRING_BYTES];
+            let bytes = postcard::to_slice(&told_keyring, &mut buffer).unwrap();
+            assert_eq!(keyring.read(bytes), Ok(()));
+            assert_eq!(keyring.get(7).unwrap().last_number, expected);
+        }
     }
 
     #[test]

@@ -266,3 +266,92 @@ impl Reception {
         self.looked = now;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use crate::admission::{BACK_OFF_FIRST, GATE_TIME, STRANGERS};
+    use crate::info::Lifecycle;
+
+    const SITUATION: Situation = Situation {
+        lifecycle: Lifecycle::InService,
+        armed: false,
+        alarm: false,
+    };
+
+    fn at(seconds: u64) -> CarrierTime {
+        CarrierTime::from_micros(seconds * 1_000_000)
+    }
+
+    /// A stranger's connection at that moment.
+    fn visited(reception: &mut Reception, now: CarrierTime, id: u32) {
+        let id = SessionId(id);
+        reception.connected(now, id, false, [0; 8]);
+        let info = Info::new(0, [0; 8], Lifecycle::InService, false);
+        let ephemeral = Secret::new([1; 32]);
+        reception.opened(now, id, Mtu::HIGHEST, &info, ephemeral);
+    }
+
+    #[test]
+    fn a_connection_that_is_over_stays_until_the_carrier_has_lost_it() {
+        let mut reception = Reception::new(SITUATION);
+        visited(&mut reception, at(10), 1);
+        let end = at(10).saturating_add(GATE_TIME);
+        assert_eq!(reception.due(at(10)), Some(at(10 + 2)), "a look");
+        assert_eq!(reception.look(at(14)), None);
+        assert_eq!(reception.to_end(), None);
+        assert_eq!(reception.due(at(14)), Some(end));
+        assert_eq!(reception.look(end), Some((SessionId(1), Over::NoSession)));
+        assert_eq!(reception.session().id(), None);
+        for later in [end, at(30)] {
+            assert_eq!(reception.to_end(), Some(SessionId(1)), "the wish lasts");
+            assert_eq!(reception.look(later), None, "and is told once");
+            assert_eq!(reception.advertise(later), Advertise::No);
+            assert_eq!(reception.due(later), None, "the carrier tells");
+        }
+        assert_eq!(reception.disconnected(at(30)), Some(SessionId(1)));
+        assert_eq!(reception.to_end(), None);
+        assert_eq!(reception.connection(), None);
+    }
+
+    #[test]
+    fn one_that_the_session_never_saw_ends_as_well() {
+        let mut reception = Reception::new(SITUATION);
+        reception.connected(at(1), SessionId(3), false, [0; 8]);
+        assert_eq!(reception.look(at(2)), None);
+        let end = at(1).saturating_add(GATE_TIME);
+        assert_eq!(reception.look(end), Some((SessionId(3), Over::NoSession)));
+        // Too late to begin.
+        let info = Info::new(0, [0; 8], Lifecycle::InService, false);
+        let ephemeral = Secret::new([1; 32]);
+        reception.opened(end, SessionId(3), Mtu::HIGHEST, &info, ephemeral);
+        assert_eq!(reception.session().id(), None);
+        assert_eq!(reception.to_end(), Some(SessionId(3)));
+    }
+
+    /// Whoever sleeps until `due` shows the pump again as soon as a rest is over, or a token has come.
+    #[test]
+    fn is_due_when_a_rest_ends() {
+        let mut reception = Reception::new(SITUATION);
+        let mut now = at(1);
+        let rest = |quiet: u64| BACK_OFF_FIRST.saturating_mul(quiet);
+        for visit in 0..10 {
+            assert_eq!(reception.advertise(now), Advertise::Slow, "{visit}");
+            visited(&mut reception, now, visit);
+            reception.disconnected(now);
+            reception.closed(SessionId(visit));
+            assert_eq!(reception.advertise(now), Advertise::BondedOnly);
+            let due = reception.due(now).expect("a rest that ends");
+            assert!(due > now);
+            if visit < 9 {
+                assert_eq!(due, now.saturating_add(rest(1 << visit)));
+            } else {
+                // All tokens are gone: the first of them comes back.
+                assert_eq!(due, at(1).saturating_add(STRANGERS.refill));
+            }
+            now = due;
+        }
+        assert_eq!(reception.advertise(now), Advertise::Slow);
+    }
+}

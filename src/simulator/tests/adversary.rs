@@ -383,6 +383,8 @@ fn flood(peers: &[Peer], days: u32) -> (usize, u64) {
 }
 
 /// Strangers who come back as soon as they can, hold on as long as they can at the worst interval, and forge a gate each time.
+///
+/// Requirement: AC-22, R-17
 #[test]
 fn a_flood_of_strangers() {
     let (connections, charge) = flood(&[Peer::Stranger], 2);
@@ -437,6 +439,8 @@ fn a_flood_of_those_who_do_not_let_go() {
 }
 
 /// Ten thousand connections in a day, each dropped at once by whoever made it: most of them are not even made.
+///
+/// Requirement: AC-22, R-17
 #[test]
 fn ten_thousand_reconnects() {
     for peer in [Peer::Stranger, Peer::Bonded] {
@@ -636,6 +640,8 @@ const SEALED: u8 = 3;
 const DENIED: u8 = 4;
 
 /// Somebody recorded a whole session, a bolus in it, and says all of it again: on connections of his own, and in the middle of another's session.
+///
+/// Requirement: AC-21, R-15
 #[test]
 fn replay() {
     let mut trial = Trial::new();
@@ -681,6 +687,8 @@ fn replay() {
 }
 
 /// Of two commands the second comes first: the first is refused then, and only the second has happened.
+///
+/// Requirement: AC-21
 #[test]
 fn reorder() {
     let intervals = |critical_min| {
@@ -778,6 +786,8 @@ fn a_changed_or_shortened_request() {
 }
 
 /// What was said in one session is said in another, and under another slot's name.
+///
+/// Requirement: AC-21, R-15
 #[test]
 fn splicing() {
     let mut trial = Trial::new();

@@ -412,7 +412,9 @@ impl Pump {
         let key = access.keys.slots.get(place).and_then(Option::as_ref);
         let record = match key {
             Some(key) => {
-                let another = |before: &Key| before.public_key != key.public_key;
+                let another = |before: &Key| {
+                    before.public_key != key.public_key || before.preshared != key.preshared
+                };
                 if change.before.as_ref().is_some_and(another)
                     && let Some(number) = access.numbers.0.get_mut(place)
                 {

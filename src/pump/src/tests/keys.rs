@@ -374,6 +374,21 @@ fn another_key_begins_its_numbers_anew_and_the_same_does_not() {
     assert_eq!(last(&mut bench), 0);
     let mut bench = bench.power_cut();
     assert_eq!(last(&mut bench), 0);
+    // Another secret is another key: so somebody who had a copy and used up all numbers has used up those of his copy.
+    bench.tell(Event::Request {
+        session: PHONE,
+        caller: PATIENT,
+        request: Request {
+            id: 1,
+            number: u32::MAX,
+            command: Command::CancelBolus,
+        },
+    });
+    assert_eq!(last(&mut bench), u32::MAX);
+    let mut again = grant(2, Role::Patient, 31);
+    again.preshared = secret(200);
+    assert_eq!(bench.ask(Command::GrantKey(again)), DONE);
+    assert_eq!(last(&mut bench), 0);
 }
 
 #[test]
