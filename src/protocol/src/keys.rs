@@ -306,10 +306,9 @@ impl Keyring {
         for slot in self.all() {
             let known: Option<Slot>;
             (known, rest) = postcard::take_from_bytes(rest).ok()?;
-            let before = slot.as_ref().map(|slot| (slot.last_number, &*slot));
-            let used = match (&known, before) {
+            let used = match (&known, &*slot) {
                 // A number that a request has used here meanwhile is used, whatever whoever wrote this knew of it.
-                (Some(new), Some((used, old))) if new.is_same_key(old) => used,
+                (Some(new), Some(old)) if new.is_same_key(old) => old.last_number,
                 _ => 0,
             };
             *slot = known;
