@@ -16,7 +16,7 @@ use units::{CarrierTime, Duration};
 
 use crate::clock;
 use crate::log_sink::say;
-use crate::message::{self, Shown, ToDelivery, ToLink};
+use crate::message::{self, Shown, ToDelivery, ToLink, Wiped};
 
 /// Until delivery says what it is, which is before anybody connects.
 const SITUATION: Situation = Situation {
@@ -187,15 +187,15 @@ impl Link {
         self.response_set = false;
         let id = SessionId(session);
         self.reception.connected(now, id, bonded, self.nonce);
-        let mut ephemeral = [0; KEY_BYTES];
-        if self.speechless || system::random(&mut ephemeral).is_err() {
+        let mut ephemeral = Wiped::<KEY_BYTES>::new();
+        if self.speechless || system::random(&mut *ephemeral).is_err() {
             say!(error, "link: no random numbers, nobody is let in");
             let _ = link::disconnect(session);
             return;
         }
         let info = self.info();
         self.reception
-            .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(ephemeral));
+            .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(*ephemeral));
     }
 
     // Not merged with its caller: there is room for a request on its stack.
@@ -245,7 +245,7 @@ impl Link {
 
     #[inline(never)]
     fn take_messages(&mut self) {
-        let mut buffer = [0; QUEUE_BYTES];
+        let mut buffer = Wiped::<QUEUE_BYTES>::new();
         while let Some((message, rest)) = message::receive_for_link(&mut buffer) {
             match message {
                 ToLink::Answer { session, id } => {
@@ -262,9 +262,6 @@ impl Link {
                 }
             }
         }
-        // Keys have passed through it.
-        buffer.fill(0);
-        core::hint::black_box(&buffer);
     }
 
     // Not merged with its caller: the keys are to leave the stack.
