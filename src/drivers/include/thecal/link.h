@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct thecal_link_event) == 264, "layout is shared with R
 
 /* How the pump shows itself. */
 #define THECAL_LINK_ADVERTISE_OFF 0    /* not at all */
-#define THECAL_LINK_ADVERTISE_SLOW 1   /* to everybody, at the interval that a phone finds in seconds */
+#define THECAL_LINK_ADVERTISE_SLOW 1   /* to everybody, at the interval that a phone finds in seconds; scan requests of strangers get no answer */
 #define THECAL_LINK_ADVERTISE_FAST 2   /* to everybody, ten times as often: while somebody stands beside it */
 #define THECAL_LINK_ADVERTISE_BONDED 3 /* slowly, and only phones with a bond are let in; without a bond as OFF */
 

@@ -79,7 +79,7 @@ pub enum LinkEvent<'a> {
 pub enum Advertising {
     /// Not at all.
     Off,
-    /// To everybody, slowly.
+    /// To everybody, slowly. Strangers' scan requests get no answer.
     Slow,
     /// To everybody, and often: somebody stands beside it.
     Fast,
