@@ -125,29 +125,42 @@ static atomic_t link_woken;
 
 /* ---- Attributes (Bluetooth's receiving thread) ---- */
 
+/* Takes the copy that a read from this offset is answered with. */
+static void take_copy(struct value *value, uint16_t offset)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (offset == 0 || !value->copied) {
+		memcpy(value->copy, value->bytes, value->length);
+		value->copied_length = value->length;
+		value->copied = true;
+	}
+	k_spin_unlock(&lock, key);
+}
+
 static ssize_t read_value(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
 			  uint16_t offset)
 {
 	struct value *const value = attr->user_data;
 
-	if (offset == 0 || !value->copied) {
-		const k_spinlock_key_t key = k_spin_lock(&lock);
-
-		memcpy(value->copy, value->bytes, value->length);
-		value->copied_length = value->length;
-		value->copied = true;
-		k_spin_unlock(&lock, key);
-	}
+	take_copy(value, offset);
 	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
 }
 
 static ssize_t read_card(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length, uint16_t offset)
 {
+	struct value *const value = attr->user_data;
+
 	/* Not "insufficient authentication": phones would begin to pair. */
 	if (!link_security_armed()) {
 		return BT_GATT_ERR(BT_ATT_ERR_READ_NOT_PERMITTED);
 	}
-	return read_value(conn, attr, buffer, length, offset);
+	take_copy(value, offset);
+	/* The card of this window is not there yet. */
+	if (value->copied_length == 0) {
+		return BT_GATT_ERR(BT_ATT_ERR_READ_NOT_PERMITTED);
+	}
+	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
 }
 
 static ssize_t read_status_changed(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
@@ -593,6 +606,10 @@ static int32_t set_value(struct value *value, uint16_t limit, const uint8_t *byt
 	key = k_spin_lock(&lock);
 	memcpy(value->bytes, bytes, length);
 	value->length = length;
+	/* What is taken back is not read on either. */
+	if (length == 0) {
+		value->copied = false;
+	}
 	k_spin_unlock(&lock, key);
 	return 0;
 }

@@ -100,8 +100,8 @@ int32_t thecal_link_set_advertising(uint32_t mode);
 
 /*
  * Sets what the emergency card says. It is read without encryption, in a single piece or in parts; a phone in the midst of it gets the rest
- * of what it began. While the pump is not armed a read is answered with the ATT error "read not permitted" (0x02). -EMSGSIZE over
- * THECAL_LINK_CARD_BYTES.
+ * of what it began. While the pump is not armed, or the card is empty, a read is answered with the ATT error "read not permitted" (0x02). An
+ * empty one also ends what a phone is in the midst of. -EMSGSIZE over THECAL_LINK_CARD_BYTES.
  */
 int32_t thecal_link_set_card(const uint8_t *bytes, uint16_t length);
 

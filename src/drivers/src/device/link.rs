@@ -225,7 +225,7 @@ pub fn set_advertising(how: Advertising) -> Result<(), DriverError> {
     driver_result(unsafe { bindings::thecal_link_set_advertising(how.number()) })
 }
 
-/// Sets what the emergency card says.
+/// Sets what the emergency card says. An empty one is not read.
 ///
 /// # Errors
 ///

@@ -255,6 +255,8 @@ impl Link {
                 }
                 ToLink::Shown(shown) => self.show(shown),
                 ToLink::Keys { passkey } => self.take_keys(passkey, rest),
+                // One that comes when the window has closed is not kept for the next.
+                ToLink::Card if !self.situation.armed => {}
                 ToLink::Card => {
                     if let Err(error) = link::set_card(rest) {
                         say!(warn, "link: emergency card: {error}");
@@ -301,6 +303,10 @@ impl Link {
             };
             say!(info, "link: {armed}");
             self.card_at = None;
+            if !self.situation.armed {
+                // The first to read in the next window gets that window's.
+                let _ = link::set_card(&[]);
+            }
         }
         self.show_info();
     }
