@@ -635,18 +635,19 @@ int32_t thecal_link_set_advertising(uint32_t mode)
 	if (mode == wanted_mode) {
 		return 0;
 	}
-	wanted_mode = mode;
-	if (!told.started) {
-		return 0;
-	}
-	/* thecal_link_receive() begins anew. A phone that has just connected has ended it already. */
-	result = link_advertising_end();
-	if (result == 0) {
+	if (told.started) {
+		/* thecal_link_receive() begins anew. A phone that has just connected has ended it already. */
+		result = link_advertising_end();
+		if (result != 0) {
+			/* The old way goes on, and is still what is wanted: whoever asks again is not told that it is done. */
+			return result;
+		}
 		key = k_spin_lock(&lock);
 		shared.advertising = false;
 		k_spin_unlock(&lock, key);
 	}
-	return result;
+	wanted_mode = mode;
+	return 0;
 }
 
 int32_t thecal_link_set_status_changed(uint16_t flags)
