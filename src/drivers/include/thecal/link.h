@@ -74,8 +74,9 @@ int32_t thecal_link_receive(struct thecal_link_event *event, uint32_t timeout_ms
 void thecal_link_wake(void);
 
 /*
- * Sets what Response holds and, unless it is empty, indicates it to a subscribed phone. It can be read any number of times until it
- * is set again; a phone that is in the midst of reading it in parts gets the rest of what it began. It is empty in a new connection.
+ * Sets what Response holds and, unless it is empty, indicates it to a subscribed phone, as soon as there is a buffer; of several set
+ * meanwhile only the last. It can be read any number of times until it is set again; a phone that is in the midst of reading it in parts
+ * gets the rest of what it began. It is empty in a new connection.
  * Refused with -ENOTCONN when `session` is not the present one, -EMSGSIZE when length exceeds the ATT_MTU less 3.
  */
 int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_t length);
@@ -83,8 +84,8 @@ int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_
 /* Sets what Info holds (read without authentication). -EMSGSIZE over THECAL_LINK_FRAME_BYTES. */
 int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length);
 
-/* Sets the latched flags of Status changed and notifies a subscribed phone when they differ. */
-int32_t thecal_link_set_status_changed(uint16_t flags);
+/* Sets the latched flags of Status changed and notifies a subscribed phone when they differ, as soon as there is a buffer. */
+void thecal_link_set_status_changed(uint16_t flags);
 
 /*
  * Whether the pump is armed, that is, whether somebody who stands beside it has asked for it: only then are phones allowed to pair and does

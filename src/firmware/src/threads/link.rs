@@ -280,9 +280,7 @@ impl Link {
     }
 
     fn show(&mut self, shown: Shown) {
-        if let Err(error) = link::set_status_changed(shown.flags) {
-            say!(warn, "link: status changed: {error}");
-        }
+        link::set_status_changed(shown.flags);
         let before = self.situation;
         self.situation.lifecycle = shown.lifecycle;
         self.situation.alarm = shown.alarm;
