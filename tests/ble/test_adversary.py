@@ -13,7 +13,7 @@ from bumble import att
 from bumble.controller import Controller
 from bumble.core import ProtocolError
 from bumble.device import Device
-from bumble.hci import Address
+from bumble.hci import Address, HCI_Number_Of_Completed_Packets_Event
 from bumble.host import Host
 
 import phone as air
@@ -286,3 +286,52 @@ async def test_a_slow_sender_is_turned_out(rig):
         await phone.write(frame)
         await hung_up(phone)
         await said(rig, "none was opened in time")
+
+
+async def test_a_phone_that_acknowledges_nothing_does_not_hold_the_link(rig):
+    """It keeps all of the host's buffers; the link thread looks at the magnet all the same, and the answer comes when there are buffers again."""
+    rig.pump.arguments = ["--magnet-at=" + ",".join(str(second) for second in range(0, 90, 6))]
+    async with rig:
+        phone = await rig.connect()
+        asked = phone.frames(phone.ask(Command.Interrogate))
+        assert len(asked) == 1
+        read = bytes(att.ATT_Read_Request(attribute_handle=phone.characteristics[air.INFO].handle))
+        with unacknowledged(rig):
+            # Four answers take the host's packets and buffers (three each, a packet of 27 bytes being half an Info); no more of them, because the
+            # thread that receives would wait for a buffer, too, and the pump not read what follows.
+            for _ in range(4):
+                phone.client.send_gatt_pdu(read)
+            await phone.write(asked[0], with_response=False)
+            for _ in range(8):
+                phone.client.send_gatt_pdu(read)
+            held = rig.pump.log().count("link: magnet held")
+            deadline = time.monotonic() + 40
+            while rig.pump.log().count("link: magnet held") < held + 2:
+                assert time.monotonic() < deadline, f"the link thread is held:\n{rig.pump.tail()}"
+                await asyncio.sleep(0.2)
+            assert phone.indications.empty(), "there were buffers"
+        outcome = None
+        while outcome is None:
+            outcome = phone.session.open(await phone.message(patience=air.PATIENCE))
+        assert isinstance(outcome.content, messages.Status)
+
+
+@contextlib.contextmanager
+def unacknowledged(rig):
+    """Nothing that the pump sends is acknowledged until this ends."""
+    controller, kept = rig.pump_controller, []
+    send = controller.send_hci_packet
+
+    def keep(packet):
+        if isinstance(packet, HCI_Number_Of_Completed_Packets_Event):
+            kept.append(packet)
+        else:
+            send(packet)
+
+    controller.send_hci_packet = keep
+    try:
+        yield
+    finally:
+        controller.send_hci_packet = send
+        for packet in kept:
+            send(packet)

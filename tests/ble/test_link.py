@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,23 @@ async def test_the_advertisement_says_nothing_about_which_pump_it_is(rig):
         assert first.data.get(types.COMPLETE_LOCAL_NAME) == "Thecal"
         assert first.is_connectable
         assert first.address.is_resolvable, f"{first.address} can be followed from day to day"
+
+
+async def test_strangers_scan_requests_are_answered_in_the_presence_window_alone(rig):
+    """What the controller is told: this virtual one answers everybody."""
+    everybody, bonded_scan = 0, 1
+    rig.pump.arguments = ["--magnet-at=1000"]
+    async with rig:
+        await rig.find()
+        assert rig.pump_controller.le_legacy_advertiser.advertising_filter_policy == bonded_scan
+        await rig.cut_power()
+        rig.pump.arguments = ["--magnet-at=0"]
+        await rig.boot()
+        await rig.find()
+        deadline = time.monotonic() + air.PATIENCE
+        while rig.pump_controller.le_legacy_advertiser.advertising_filter_policy != everybody:
+            assert time.monotonic() < deadline, rig.pump.tail()
+            await asyncio.sleep(0.1)
 
 
 async def test_one_phone_at_a_time_and_then_the_next(rig):

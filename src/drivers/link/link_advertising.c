@@ -3,6 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
+ * Whoever asks for a scan response makes the pump receive and send once more, three times an interval, and no quota counts it. So only
+ * phones with a bond are answered, but for the time that somebody stands beside the pump: phones that look for a new pump may show one only after
+ * its response.
+ *
  * The address is a resolvable private one and changes every quarter of an hour (CONFIG_BT_PRIVACY): who has no bond cannot follow the pump.
  */
 #include "link_internal.h"
@@ -61,14 +65,16 @@ int link_advertising_begin(uint32_t mode)
 	const uint32_t interval = mode == THECAL_LINK_ADVERTISE_FAST
 					  ? INTERVAL(CONFIG_THECAL_LINK_FAST_ADVERTISING_INTERVAL_MS)
 					  : INTERVAL(CONFIG_THECAL_LINK_ADVERTISING_INTERVAL_MS);
-	const uint32_t options = BT_LE_ADV_OPT_CONN | (bonded ? BT_LE_ADV_OPT_FILTER_CONN : 0);
+	uint32_t options = BT_LE_ADV_OPT_CONN;
 
-	if (bonded) {
+	if (mode != THECAL_LINK_ADVERTISE_FAST) {
 		const int result = accept_bonds();
 
-		if (result != 0) {
+		/* Of those who are let in anyway, whoever is not on the list gets no scan response, and no more. */
+		if (bonded && result != 0) {
 			return result;
 		}
+		options |= BT_LE_ADV_OPT_FILTER_SCAN_REQ | (bonded ? BT_LE_ADV_OPT_FILTER_CONN : 0u);
 	}
 	return bt_le_adv_start(BT_LE_ADV_PARAM(options, interval, interval, NULL), advertisement, ARRAY_SIZE(advertisement), NULL,
 			       0);

@@ -4,9 +4,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Two threads meet here. Callbacks run in Bluetooth's receiving thread: they copy, set flags, give a semaphore and return. The link
- * thread comes for what happened with thecal_link_receive(), and there it also does what may wait for buffers of the host:
- * indications and advertising. What both touch is behind one spinlock, held for a copy of one frame at most.
+ * Three threads meet here. Callbacks run in Bluetooth's receiving thread: they copy, set flags, give a semaphore and return. The link
+ * thread comes for what happened with thecal_link_receive(), and there it also advertises. What they touch is behind one spinlock, held for
+ * a copy of one frame at most.
+ *
+ * Indications and notifications go out from the system work queue. Buffers for them come back when the phone has acknowledged what was sent
+ * before, and the host lets every other thread wait for one without an end (att.c): a phone that asks for much and acknowledges nothing would hold the
+ * link thread, and with it all time-outs and the magnet. On the work queue the host never waits; without a buffer it is tried again. What the
+ * link thread itself calls waits for the controller at most, never for the phone.
  *
  * The order of what is told: CONNECTED, then frames in their order with an OVERFLOW where some are missing, then DISCONNECTED. MTU and
  * SECURITY are told before frames that wait, the magnet before everything. Advertising begins again when DISCONNECTED has been dealt
@@ -41,6 +46,8 @@ BUILD_ASSERT(CONFIG_BT_MAX_CONN == 1, "one phone at a time");
 BUILD_ASSERT(CONFIG_BT_L2CAP_TX_MTU == MTU_HIGHEST && CONFIG_BT_BUF_ACL_RX_SIZE >= MTU_HIGHEST + 4,
 	     "frames are made for an ATT_MTU of up to 247");
 BUILD_ASSERT(THECAL_LINK_FRAME_BYTES == MTU_HIGHEST - WRITE_HEADER, "link.h says otherwise");
+/* A request is the one thing for which the host would wait on the work queue, too. There are as many as there are buffers. */
+BUILD_ASSERT(CONFIG_BT_ATT_TX_COUNT >= 2, "requests for an indication of Response and for one of Service Changed");
 
 /* Fixed for good; src/protocol/src/uuid.rs has the same, and tests/ble compares. */
 #define LINK_UUID(short_) BT_UUID_INIT_128(BT_UUID_128_ENCODE(0x6a3e0000 + (short_), 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2))
@@ -84,6 +91,7 @@ static struct {
 	bool advertising;
 	bool indicate;      /* Response is to be indicated as soon as may be */
 	bool indicating;    /* the phone has not confirmed the last one yet: `indication` belongs to the host */
+	bool notify;        /* so is Status changed to be notified */
 	uint16_t status_changed;
 	uint8_t security;
 	uint16_t interval;  /* of the connection, in units of 1.25 ms */
@@ -125,29 +133,42 @@ static atomic_t link_woken;
 
 /* ---- Attributes (Bluetooth's receiving thread) ---- */
 
+/* Takes the copy that a read from this offset is answered with. */
+static void take_copy(struct value *value, uint16_t offset)
+{
+	const k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (offset == 0 || !value->copied) {
+		memcpy(value->copy, value->bytes, value->length);
+		value->copied_length = value->length;
+		value->copied = true;
+	}
+	k_spin_unlock(&lock, key);
+}
+
 static ssize_t read_value(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
 			  uint16_t offset)
 {
 	struct value *const value = attr->user_data;
 
-	if (offset == 0 || !value->copied) {
-		const k_spinlock_key_t key = k_spin_lock(&lock);
-
-		memcpy(value->copy, value->bytes, value->length);
-		value->copied_length = value->length;
-		value->copied = true;
-		k_spin_unlock(&lock, key);
-	}
+	take_copy(value, offset);
 	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
 }
 
 static ssize_t read_card(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length, uint16_t offset)
 {
+	struct value *const value = attr->user_data;
+
 	/* Not "insufficient authentication": phones would begin to pair. */
 	if (!link_security_armed()) {
 		return BT_GATT_ERR(BT_ATT_ERR_READ_NOT_PERMITTED);
 	}
-	return read_value(conn, attr, buffer, length, offset);
+	take_copy(value, offset);
+	/* The card of this window is not there yet. */
+	if (value->copied_length == 0) {
+		return BT_GATT_ERR(BT_ATT_ERR_READ_NOT_PERMITTED);
+	}
+	return bt_gatt_attr_read(conn, attr, buffer, length, offset, value->copy, value->copied_length);
 }
 
 static ssize_t read_status_changed(struct bt_conn *conn, const struct bt_gatt_attr *attr, void *buffer, uint16_t length,
@@ -242,6 +263,7 @@ static void connected(struct bt_conn *conn, uint8_t error)
 		shared.info.copied = false;
 		shared.card.copied = false;
 		shared.indicate = false;
+		shared.notify = false;
 	}
 	k_spin_unlock(&lock, key);
 	k_sem_give(&link_happened);
@@ -330,8 +352,18 @@ static struct bt_gatt_cb gatt_callbacks = {
 	.att_mtu_updated = mtu_updated,
 };
 
-/* ---- What may wait for the host (link thread) ---- */
+/* ---- What is sent without being asked (system work queue) ---- */
 
+static void send(struct k_work *unused);
+static K_WORK_DELAYABLE_DEFINE(sending, send);
+
+/* Any thread. */
+static void send_soon(void)
+{
+	(void)k_work_reschedule(&sending, K_NO_WAIT);
+}
+
+/* Bluetooth's receiving thread. */
 static void indication_over(struct bt_gatt_indicate_params *unused)
 {
 	k_spinlock_key_t key;
@@ -340,22 +372,26 @@ static void indication_over(struct bt_gatt_indicate_params *unused)
 	key = k_spin_lock(&lock);
 	shared.indicating = false;
 	k_spin_unlock(&lock, key);
-	k_sem_give(&link_happened);
+	/* There may be a newer one. */
+	send_soon();
 }
 
-/* Indicates Response if that is still to be done. A phone that has not subscribed polls. */
-static void indicate_response(void)
+/* Indicates Response if that is still to be done. A phone that has not subscribed polls. False: there was no buffer. */
+static bool indicate_response(void)
 {
-	/* The host copies the bytes but keeps the parameters until the phone has confirmed. */
+	/* The host copies the bytes but keeps the parameters until the phone has confirmed; `indicating` says so. */
 	static struct bt_gatt_indicate_params indication;
 	static uint8_t bytes[THECAL_LINK_FRAME_BYTES];
 	const struct bt_gatt_attr *const response = attribute(&response_uuid);
 	struct bt_conn *phone = NULL;
-	uint16_t length;
+	uint32_t session = 0;
+	uint16_t length = 0;
+	int result = -EINVAL;
 	k_spinlock_key_t key = k_spin_lock(&lock);
 
 	if (shared.indicate && !shared.indicating && shared.phone != NULL) {
 		phone = bt_conn_ref(shared.phone);
+		session = shared.session;
 		shared.indicate = false;
 		shared.indicating = true;
 		length = shared.response.length;
@@ -363,11 +399,8 @@ static void indicate_response(void)
 	}
 	k_spin_unlock(&lock, key);
 	if (phone == NULL) {
-		return;
+		return true;
 	}
-
-	int result = -EINVAL;
-
 	if (bt_gatt_is_subscribed(phone, response, BT_GATT_CCC_INDICATE)) {
 		indication = (struct bt_gatt_indicate_params){
 			.attr = response,
@@ -376,17 +409,71 @@ static void indicate_response(void)
 			.len = length,
 		};
 		result = bt_gatt_indicate(phone, &indication);
-		if (result != 0) {
+		if (result != 0 && result != -ENOMEM) {
 			LOG_WRN("response not indicated (%d)", result);
 		}
 	}
 	if (result != 0) {
 		key = k_spin_lock(&lock);
 		shared.indicating = false;
+		/* What Response holds by then; nothing, if it has been emptied or is another phone's. */
+		if (result == -ENOMEM && session == shared.session && shared.response.length != 0) {
+			shared.indicate = true;
+		}
 		k_spin_unlock(&lock, key);
 	}
 	bt_conn_unref(phone);
+	return result != -ENOMEM;
 }
+
+/* Notifies Status changed if that is still to be done. False: there was no buffer. */
+static bool notify_status_changed(void)
+{
+	const struct bt_gatt_attr *const status_changed = attribute(&status_changed_uuid);
+	struct bt_conn *phone = NULL;
+	uint32_t session = 0;
+	uint16_t value = 0;
+	int result = 0;
+	k_spinlock_key_t key = k_spin_lock(&lock);
+
+	if (shared.notify && shared.phone != NULL) {
+		phone = bt_conn_ref(shared.phone);
+		session = shared.session;
+		value = sys_cpu_to_le16(shared.status_changed);
+		shared.notify = false;
+	}
+	k_spin_unlock(&lock, key);
+	if (phone == NULL) {
+		return true;
+	}
+	if (bt_gatt_is_subscribed(phone, status_changed, BT_GATT_CCC_NOTIFY)) {
+		result = bt_gatt_notify(phone, status_changed, &value, sizeof(value));
+		if (result != 0 && result != -ENOMEM) {
+			LOG_WRN("status not notified (%d)", result);
+		}
+	}
+	if (result == -ENOMEM) {
+		key = k_spin_lock(&lock);
+		shared.notify = shared.notify || session == shared.session;
+		k_spin_unlock(&lock, key);
+	}
+	bt_conn_unref(phone);
+	return result != -ENOMEM;
+}
+
+static void send(struct k_work *unused)
+{
+	const bool indicated = indicate_response();
+	const bool notified = notify_status_changed();
+
+	ARG_UNUSED(unused);
+	/* Nothing is left to be done when the phone has gone. Not later than somebody has asked for meanwhile. */
+	if (!indicated || !notified) {
+		(void)k_work_schedule(&sending, K_MSEC(LINK_SEND_RETRY_MS));
+	}
+}
+
+/* ---- What may wait for the controller (link thread) ---- */
 
 /* Ends the connection of a phone that should not have come in. */
 static void turn_away(void)
@@ -544,7 +631,6 @@ int32_t thecal_link_receive(struct thecal_link_event *event, uint32_t timeout_ms
 		link_security_look_after();
 		retry = advertise();
 		left = sys_timepoint_timeout(end);
-		indicate_response();
 		if (next_event(event)) {
 			return 0;
 		}
@@ -579,7 +665,7 @@ int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_
 		shared.indicate = length != 0;
 	}
 	k_spin_unlock(&lock, key);
-	indicate_response();
+	send_soon();
 	return result;
 }
 
@@ -593,6 +679,10 @@ static int32_t set_value(struct value *value, uint16_t limit, const uint8_t *byt
 	key = k_spin_lock(&lock);
 	memcpy(value->bytes, bytes, length);
 	value->length = length;
+	/* What is taken back is not read on either. */
+	if (length == 0) {
+		value->copied = false;
+	}
 	k_spin_unlock(&lock, key);
 	return 0;
 }
@@ -618,41 +708,31 @@ int32_t thecal_link_set_advertising(uint32_t mode)
 	if (mode == wanted_mode) {
 		return 0;
 	}
-	wanted_mode = mode;
-	if (!told.started) {
-		return 0;
-	}
-	/* thecal_link_receive() begins anew. A phone that has just connected has ended it already. */
-	result = link_advertising_end();
-	if (result == 0) {
+	if (told.started) {
+		/* thecal_link_receive() begins anew. A phone that has just connected has ended it already. */
+		result = link_advertising_end();
+		if (result != 0) {
+			/* The old way goes on, and is still what is wanted: whoever asks again is not told that it is done. */
+			return result;
+		}
 		key = k_spin_lock(&lock);
 		shared.advertising = false;
 		k_spin_unlock(&lock, key);
 	}
-	return result;
+	wanted_mode = mode;
+	return 0;
 }
 
-int32_t thecal_link_set_status_changed(uint16_t flags)
+void thecal_link_set_status_changed(uint16_t flags)
 {
-	const struct bt_gatt_attr *const status_changed = attribute(&status_changed_uuid);
-	const uint16_t value = sys_cpu_to_le16(flags);
-	struct bt_conn *phone = NULL;
-	int result = 0;
 	const k_spinlock_key_t key = k_spin_lock(&lock);
 
 	if (shared.status_changed != flags) {
 		shared.status_changed = flags;
-		phone = shared.phone == NULL ? NULL : bt_conn_ref(shared.phone);
+		shared.notify = shared.phone != NULL;
 	}
 	k_spin_unlock(&lock, key);
-	if (phone == NULL) {
-		return 0;
-	}
-	if (bt_gatt_is_subscribed(phone, status_changed, BT_GATT_CCC_NOTIFY)) {
-		result = bt_gatt_notify(phone, status_changed, &value, sizeof(value));
-	}
-	bt_conn_unref(phone);
-	return result;
+	send_soon();
 }
 
 int32_t thecal_link_disconnect(uint32_t session)

@@ -13,6 +13,9 @@
 #include <zephyr/bluetooth/conn.h>
 #include <zephyr/bluetooth/uuid.h>
 
+/* How long until it is tried again to send what found no buffer. */
+#define LINK_SEND_RETRY_MS 100
+
 /* link_gatt.c */
 
 #define LINK_SERVICE_UUID BT_UUID_128_ENCODE(0x6a3e0001, 0x1f0d, 0x4b59, 0x9c1e, 0x7d5a0c9be4f2)

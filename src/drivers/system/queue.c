@@ -132,12 +132,15 @@ static uint32_t copy_in(struct ring *ring, uint32_t at, const uint8_t *bytes, ui
 	return (at + length) % size;
 }
 
-static void copy_out(const struct ring *ring, uint32_t at, uint8_t *bytes, uint32_t length)
+/* Moves out of the ring: keys pass through it, and an entry may be free for weeks. */
+static void move_out(struct ring *ring, uint32_t at, uint8_t *bytes, uint32_t length)
 {
 	const uint32_t straight = MIN(length, ring->entries * ring->entry_bytes - at);
 
 	memcpy(bytes, &ring->bytes[at], straight);
 	memcpy(&bytes[straight], ring->bytes, length - straight);
+	memset(&ring->bytes[at], 0, straight);
+	memset(ring->bytes, 0, length - straight);
 }
 
 int32_t thecal_queue_put(uint32_t queue, const uint8_t *head, uint32_t head_length, const uint8_t *body,
@@ -193,7 +196,7 @@ int32_t thecal_queue_take(uint32_t queue, uint8_t *bytes, uint32_t capacity, uin
 		}
 	}
 	length &= ~COMPLETE;
-	copy_out(ring, ring->first * ring->entry_bytes, bytes, length);
+	move_out(ring, ring->first * ring->entry_bytes, bytes, length);
 	atomic_clear(&ring->heads[ring->first]);
 	release(ring, entries_for(ring, length));
 	return (int32_t)length;

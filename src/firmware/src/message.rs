@@ -3,7 +3,9 @@
 //! Nothing here is kept or leaves the pump, so the forms may change with every build. A message may be as long as [`QUEUE_BYTES`]: one with
 //! a program in it takes several entries of its queue, and is refused whole when they are not free. The bytes of a piece of state are
 //! never copied into a form of their own: they follow the head of the message ([`send_state`]) or are read where the message was taken
-//! to ([`receive_borrowed`]).
+//! to ([`receive_borrowed`]). Keys pass through here: what they passed through is wiped ([`Wiped`]).
+
+use core::ops::{Deref, DerefMut};
 
 use drivers::device::queue::{self, NoRoom, QUEUE_BYTES, Queue, Wait};
 use journal::{Envelope, Kind, Stamp};
@@ -127,11 +129,43 @@ pub enum ToJournal {
     SignLog { session: u32, id: u32, log: LogName },
 }
 
+/// A buffer that keys may pass through: nothing of them is left when it goes.
+pub struct Wiped<const BYTES: usize>([u8; BYTES]);
+
+impl<const BYTES: usize> Wiped<BYTES> {
+    #[inline(always)]
+    pub const fn new() -> Self {
+        Self([0; BYTES])
+    }
+}
+
+impl<const BYTES: usize> Deref for Wiped<BYTES> {
+    type Target = [u8; BYTES];
+
+    fn deref(&self) -> &[u8; BYTES] {
+        &self.0
+    }
+}
+
+impl<const BYTES: usize> DerefMut for Wiped<BYTES> {
+    fn deref_mut(&mut self) -> &mut [u8; BYTES] {
+        &mut self.0
+    }
+}
+
+impl<const BYTES: usize> Drop for Wiped<BYTES> {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Or it would be left out: nobody reads the zeros.
+        core::hint::black_box(&self.0);
+    }
+}
+
 /// Puts a message into a queue, at once. One that cannot be encoded has no room either.
 #[inline(never)]
 pub fn send<T: Serialize>(queue: Queue, message: &T) -> Result<(), NoRoom> {
-    let mut buffer = [0; QUEUE_BYTES];
-    let bytes = postcard::to_slice(message, &mut buffer).map_err(|_| NoRoom)?;
+    let mut buffer = Wiped::<QUEUE_BYTES>::new();
+    let bytes = postcard::to_slice(message, &mut *buffer).map_err(|_| NoRoom)?;
     queue::put(queue, bytes)
 }
 
@@ -139,7 +173,7 @@ pub fn send<T: Serialize>(queue: Queue, message: &T) -> Result<(), NoRoom> {
 // Not merged with its callers: the buffer is to leave the stack before they act on the message.
 #[inline(never)]
 pub fn receive<T: for<'a> Deserialize<'a>>(queue: Queue, wait: Wait) -> Option<T> {
-    let mut buffer = [0; QUEUE_BYTES];
+    let mut buffer = Wiped::<QUEUE_BYTES>::new();
     receive_borrowed(queue, &mut buffer, wait)
 }
 
@@ -163,8 +197,8 @@ pub fn send_answer(session: SessionId, answer: &Answer) {
         session: session.0,
         id: answer.id,
     };
-    let mut body = [0; protocol::MESSAGE_LIMIT];
-    if let Ok(body) = postcard::to_slice(answer, &mut body) {
+    let mut body = Wiped::<{ protocol::MESSAGE_LIMIT }>::new();
+    if let Ok(body) = postcard::to_slice(answer, &mut *body) {
         let _ = send_to_link(&order, body);
     }
 }
@@ -177,14 +211,9 @@ pub fn send_shown(shown: Shown) -> Result<(), NoRoom> {
 /// Tells the link who is let in, at once, and wakes it. The keys leave the stack wiped.
 #[inline(never)]
 pub fn send_keys(keyring: &Keyring, passkey: Option<u32>) -> Result<(), NoRoom> {
-    let mut body = [0; KEYRING_BYTES];
-    let sent = match postcard::to_slice(keyring, &mut body) {
-        Ok(body) => send_to_link(&ToLink::Keys { passkey }, body),
-        Err(_) => Err(NoRoom),
-    };
-    body.fill(0);
-    core::hint::black_box(&body);
-    sent
+    let mut body = Wiped::<KEYRING_BYTES>::new();
+    let body = postcard::to_slice(keyring, &mut *body).map_err(|_| NoRoom)?;
+    send_to_link(&ToLink::Keys { passkey }, body)
 }
 
 /// Tells the link what is on the emergency card, at once, and wakes it. One that finds no room is asked for again.
@@ -197,8 +226,9 @@ pub fn send_card(card: &EmergencyCard) {
 }
 
 fn send_to_link(message: &ToLink, body: &[u8]) -> Result<(), NoRoom> {
-    let mut head = [0; ANSWER_HEAD_BYTES];
-    let head = postcard::to_slice(message, &mut head).map_err(|_| NoRoom)?;
+    // The passkey is in it.
+    let mut head = Wiped::<ANSWER_HEAD_BYTES>::new();
+    let head = postcard::to_slice(message, &mut *head).map_err(|_| NoRoom)?;
     queue::put_two(Queue::Answers, head, body)?;
     wake_link();
     Ok(())
@@ -221,8 +251,8 @@ const RECORD_MESSAGE_BYTES: usize = 192;
 
 /// Tells the journal thread what to do, with the record it is to keep, at once.
 pub fn send_to_journal(order: ToJournal, record: Option<&Envelope<'_>>) -> Result<(), NoRoom> {
-    let mut buffer = [0; RECORD_MESSAGE_BYTES];
-    let head = postcard::to_slice(&order, &mut buffer)
+    let mut buffer = Wiped::<RECORD_MESSAGE_BYTES>::new();
+    let head = postcard::to_slice(&order, &mut *buffer)
         .map_err(|_| NoRoom)?
         .len();
     let rest = buffer.get_mut(head..).ok_or(NoRoom)?;

@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct thecal_link_event) == 264, "layout is shared with R
 
 /* How the pump shows itself. */
 #define THECAL_LINK_ADVERTISE_OFF 0    /* not at all */
-#define THECAL_LINK_ADVERTISE_SLOW 1   /* to everybody, at the interval that a phone finds in seconds */
+#define THECAL_LINK_ADVERTISE_SLOW 1   /* to everybody, at the interval that a phone finds in seconds; scan requests of strangers get no answer */
 #define THECAL_LINK_ADVERTISE_FAST 2   /* to everybody, ten times as often: while somebody stands beside it */
 #define THECAL_LINK_ADVERTISE_BONDED 3 /* slowly, and only phones with a bond are let in; without a bond as OFF */
 
@@ -74,8 +74,9 @@ int32_t thecal_link_receive(struct thecal_link_event *event, uint32_t timeout_ms
 void thecal_link_wake(void);
 
 /*
- * Sets what Response holds and, unless it is empty, indicates it to a subscribed phone. It can be read any number of times until it
- * is set again; a phone that is in the midst of reading it in parts gets the rest of what it began. It is empty in a new connection.
+ * Sets what Response holds and, unless it is empty, indicates it to a subscribed phone, as soon as there is a buffer; of several set
+ * meanwhile only the last. It can be read any number of times until it is set again; a phone that is in the midst of reading it in parts
+ * gets the rest of what it began. It is empty in a new connection.
  * Refused with -ENOTCONN when `session` is not the present one, -EMSGSIZE when length exceeds the ATT_MTU less 3.
  */
 int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_t length);
@@ -83,8 +84,8 @@ int32_t thecal_link_set_response(uint32_t session, const uint8_t *bytes, uint16_
 /* Sets what Info holds (read without authentication). -EMSGSIZE over THECAL_LINK_FRAME_BYTES. */
 int32_t thecal_link_set_info(const uint8_t *bytes, uint16_t length);
 
-/* Sets the latched flags of Status changed and notifies a subscribed phone when they differ. */
-int32_t thecal_link_set_status_changed(uint16_t flags);
+/* Sets the latched flags of Status changed and notifies a subscribed phone when they differ, as soon as there is a buffer. */
+void thecal_link_set_status_changed(uint16_t flags);
 
 /*
  * Whether the pump is armed, that is, whether somebody who stands beside it has asked for it: only then are phones allowed to pair and does
@@ -100,8 +101,8 @@ int32_t thecal_link_set_advertising(uint32_t mode);
 
 /*
  * Sets what the emergency card says. It is read without encryption, in a single piece or in parts; a phone in the midst of it gets the rest
- * of what it began. While the pump is not armed a read is answered with the ATT error "read not permitted" (0x02). -EMSGSIZE over
- * THECAL_LINK_CARD_BYTES.
+ * of what it began. While the pump is not armed, or the card is empty, a read is answered with the ATT error "read not permitted" (0x02). An
+ * empty one also ends what a phone is in the midst of. -EMSGSIZE over THECAL_LINK_CARD_BYTES.
  */
 int32_t thecal_link_set_card(const uint8_t *bytes, uint16_t length);
 

@@ -79,7 +79,7 @@ pub enum LinkEvent<'a> {
 pub enum Advertising {
     /// Not at all.
     Off,
-    /// To everybody, slowly.
+    /// To everybody, slowly. Strangers' scan requests get no answer.
     Slow,
     /// To everybody, and often: somebody stands beside it.
     Fast,
@@ -189,13 +189,9 @@ pub fn set_info(bytes: &[u8]) -> Result<(), DriverError> {
 }
 
 /// Sets the flags of Status changed and notifies them when they differ.
-///
-/// # Errors
-///
-/// The Bluetooth host's.
-pub fn set_status_changed(flags: u16) -> Result<(), DriverError> {
-    // SAFETY: takes and gives plain numbers.
-    driver_result(unsafe { bindings::thecal_link_set_status_changed(flags) })
+pub fn set_status_changed(flags: u16) {
+    // SAFETY: takes a plain value.
+    unsafe { bindings::thecal_link_set_status_changed(flags) }
 }
 
 /// Whether phones may pair and the emergency card answers: somebody who stands beside the pump has asked for it.
@@ -225,7 +221,7 @@ pub fn set_advertising(how: Advertising) -> Result<(), DriverError> {
     driver_result(unsafe { bindings::thecal_link_set_advertising(how.number()) })
 }
 
-/// Sets what the emergency card says.
+/// Sets what the emergency card says. An empty one is not read.
 ///
 /// # Errors
 ///
@@ -240,7 +236,7 @@ pub fn set_card(bytes: &[u8]) -> Result<(), DriverError> {
 ///
 /// # Errors
 ///
-/// More than 100, or the Bluetooth host's.
+/// More than 100.
 pub fn set_battery(percent: u8) -> Result<(), DriverError> {
     // SAFETY: takes and gives plain numbers.
     driver_result(unsafe { bindings::thecal_link_set_battery(u32::from(percent)) })

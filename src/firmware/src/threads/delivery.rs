@@ -19,7 +19,7 @@ use therapy::StepOrder;
 use units::{Duration, Now, PumpTime};
 
 use crate::log_sink::say;
-use crate::message::{self, FromJournal, FromLink, Shown, ToJournal};
+use crate::message::{self, FromJournal, FromLink, Shown, ToJournal, Wiped};
 use crate::{clock, kconfig};
 
 /// How long the recovered state is waited for (Kconfig `THECAL_RECOVERY_LIMIT_MS`).
@@ -79,7 +79,7 @@ fn recover(start: Start) -> &'static mut Delivery {
 #[inline(never)]
 fn recovered() -> Recovered {
     let deadline = PumpTime::ZERO.saturating_add(RECOVERY_LIMIT);
-    let mut buffer = [0; QUEUE_BYTES];
+    let mut buffer = Wiped::<QUEUE_BYTES>::new();
     let mut found = None::<Recovered>;
     loop {
         watchdog::feed();
@@ -431,7 +431,7 @@ impl Delivery {
 
     #[inline(never)]
     fn keep_state(&self, now: Now, ticket: u32, state: StateKind) -> Result<(), NoRoom> {
-        let mut buffer = [0; STATE_BYTES];
+        let mut buffer = Wiped::<STATE_BYTES>::new();
         let Kept {
             kind,
             version,
@@ -465,7 +465,7 @@ impl Delivery {
 /// The next result of the journal's. The buffer leaves the stack before the pump is told.
 #[inline(never)]
 fn next_result() -> Option<Event> {
-    let mut buffer = [0; QUEUE_BYTES];
+    let mut buffer = Wiped::<QUEUE_BYTES>::new();
     while let Some(result) = message::receive_borrowed(Queue::Results, &mut buffer, Wait::No) {
         return Some(match result {
             FromJournal::Persisted { ticket } => Event::Persisted(Ticket(ticket)),

@@ -16,7 +16,7 @@ use pump::{
 
 use crate::flash::DeviceFlash;
 use crate::log_sink::say;
-use crate::message::{self, Body, FromJournal, ToJournal};
+use crate::message::{self, Body, FromJournal, ToJournal, Wiped};
 
 /// The thread.
 // What is done once at boot is not merged into this function, so that it leaves the stack again.
@@ -40,8 +40,9 @@ pub fn run() {
 /// Does what delivery asks for. Beside what was done at boot, not upon it: the longest message is on this stack from here on.
 #[inline(never)]
 fn serve(opened: &mut Opened, mut repairs_told: Repairs) -> ! {
-    let mut buffer = [0; QUEUE_BYTES];
     loop {
+        // Nothing of one message is left while the next is waited for.
+        let mut buffer = Wiped::<QUEUE_BYTES>::new();
         let Some((order, record)) = message::receive_for_journal(&mut buffer) else {
             continue;
         };
@@ -148,8 +149,8 @@ fn have_key(journal: &mut Journal<DeviceFlash>) {
     if matches!(journal.key(), Ok(Some(_))) {
         return;
     }
-    let mut key = [0; KEY_BYTES];
-    let made = match system::random(&mut key) {
+    let mut key = Wiped::<KEY_BYTES>::new();
+    let made = match system::random(&mut *key) {
         Ok(()) => journal.make_key(&key).is_ok(),
         Err(_) => false,
     };
@@ -205,12 +206,9 @@ fn report(opening: &Opening) {
 /// What the production line gave, while it is there.
 #[inline(never)]
 fn pack() -> Option<Pack> {
-    let mut page = [0; PAGE_BYTES];
-    let read = flash::read(flash::Partition::Pack, 0, &mut page);
-    let pack = read.ok().and_then(|()| Pack::from_page(&page));
-    page.fill(0);
-    core::hint::black_box(&page);
-    pack
+    let mut page = Wiped::<PAGE_BYTES>::new();
+    let read = flash::read(flash::Partition::Pack, 0, &mut *page);
+    read.ok().and_then(|()| Pack::from_page(page.as_slice()))
 }
 
 /// What it gave is in the state now.

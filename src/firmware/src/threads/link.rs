@@ -16,7 +16,7 @@ use units::{CarrierTime, Duration};
 
 use crate::clock;
 use crate::log_sink::say;
-use crate::message::{self, Shown, ToDelivery, ToLink};
+use crate::message::{self, Shown, ToDelivery, ToLink, Wiped};
 
 /// Until delivery says what it is, which is before anybody connects.
 const SITUATION: Situation = Situation {
@@ -190,15 +190,15 @@ impl Link {
         self.response_set = false;
         let id = SessionId(session);
         self.reception.connected(now, id, bonded, self.nonce);
-        let mut ephemeral = [0; KEY_BYTES];
-        if self.speechless || system::random(&mut ephemeral).is_err() {
+        let mut ephemeral = Wiped::<KEY_BYTES>::new();
+        if self.speechless || system::random(&mut *ephemeral).is_err() {
             say!(error, "link: no random numbers, nobody is let in");
             let _ = link::disconnect(session);
             return;
         }
         let info = self.info();
         self.reception
-            .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(ephemeral));
+            .opened(now, id, Mtu::clamped(mtu), &info, Secret::new(*ephemeral));
     }
 
     // Not merged with its caller: there is room for a request on its stack.
@@ -248,7 +248,7 @@ impl Link {
 
     #[inline(never)]
     fn take_messages(&mut self) {
-        let mut buffer = [0; QUEUE_BYTES];
+        let mut buffer = Wiped::<QUEUE_BYTES>::new();
         while let Some((message, rest)) = message::receive_for_link(&mut buffer) {
             match message {
                 ToLink::Answer { session, id } => {
@@ -258,6 +258,8 @@ impl Link {
                 }
                 ToLink::Shown(shown) => self.show(shown),
                 ToLink::Keys { passkey } => self.take_keys(passkey, rest),
+                // One that comes when the window has closed is not kept for the next.
+                ToLink::Card if !self.situation.armed => {}
                 ToLink::Card => {
                     if let Err(error) = link::set_card(rest) {
                         say!(warn, "link: emergency card: {error}");
@@ -265,9 +267,6 @@ impl Link {
                 }
             }
         }
-        // Keys have passed through it.
-        buffer.fill(0);
-        core::hint::black_box(&buffer);
     }
 
     // Not merged with its caller: the keys are to leave the stack.
@@ -284,9 +283,7 @@ impl Link {
     }
 
     fn show(&mut self, shown: Shown) {
-        if let Err(error) = link::set_status_changed(shown.flags) {
-            say!(warn, "link: status changed: {error}");
-        }
+        link::set_status_changed(shown.flags);
         let before = self.situation;
         self.situation.lifecycle = shown.lifecycle;
         self.situation.alarm = shown.alarm;
@@ -307,6 +304,10 @@ impl Link {
             };
             say!(info, "link: {armed}");
             self.card_at = None;
+            if !self.situation.armed {
+                // The first to read in the next window gets that window's.
+                let _ = link::set_card(&[]);
+            }
         }
         self.show_info();
     }
