@@ -1332,6 +1332,8 @@ mod tests {
             let mut bench = Bench::connected(SERVING);
             let (frames, _) = bench.hello(&credentials, nonce);
             bench.denied(&frames, Denied::NotAdmitted);
+            assert_eq!(bench.session.take_failed(), Some(credentials.slot()));
+            assert_eq!(bench.session.take_failed(), None, "told once");
             assert_eq!(bench.session.hang_up(START), None, "time for reading why");
             let later = START.saturating_add(HANG_UP_AFTER);
             assert_eq!(bench.session.hang_up(later), Some(HangUp::Denied));
@@ -1358,6 +1360,7 @@ mod tests {
             let mut bench = Bench::connected(SERVING);
             let (frames, _) = bench.hello(&samples::credentials(role), 1);
             bench.denied(&frames, Denied::NotArmed);
+            assert_eq!(bench.session.take_failed(), None, "nobody's forgery");
 
             let mut bench = Bench::connected(ARMED);
             bench.say_hello(role);
@@ -1382,6 +1385,8 @@ mod tests {
         bench.sealed.requests = bench.sealed.answers.clone();
         let frames = bench.frames(1, commit());
         bench.denied(&frames, Denied::NotSealed);
+        let own = samples::credentials(Role::Clinician).slot();
+        assert_eq!(bench.session.take_failed(), Some(own));
         bench.sealed.requests = right;
         let frames = bench.frames(2, commit());
         bench.denied(&frames, Denied::NoSession);
