@@ -300,12 +300,16 @@ def page(stage, python, native, target):
         stage.tally.skip(f"zephyr: {what}", f"missing: {', '.join(lacking)}")
         return
     browser = ROOT / "tests/browser"
-    for needed, command, folder in (
-        (browser / "node_modules", ["npm", "ci", "--no-audit", "--no-fund"], browser),
-        (target / "page", ["src/programmer/build.sh"], ROOT),
-        (target / "release/thecal", ["cargo", "build", "--release", "--locked", "--package", "simulator"], ROOT),
+    if not (browser / "node_modules").exists() and not stage.check(
+        f"{what}: packages", ["npm", "ci", "--no-audit", "--no-fund"], cwd=browser
     ):
-        if not needed.exists() and not stage.check(f"{what}: {needed.name}", command, cwd=folder):
+        return
+    # Of this tree, whatever lies there from an earlier one.
+    for name, command in (
+        ("page", ["src/programmer/build.sh"]),
+        ("thecal", ["cargo", "build", "--release", "--locked", "--package", "simulator"]),
+    ):
+        if not stage.check(f"{what}: {name}", command, cwd=ROOT):
             return
     stage.counted(
         what,
