@@ -515,19 +515,8 @@ fn a_bank_alone_survives_a_cut_at_every_operation() {
                 let turn = operations > 100;
                 let stride = if turn { 2 } else { 1 };
                 let mut cut_at = |operation: u64, tear: Tear| {
-                    let mut cut = journal.clone();
-                    cut.flash_mut().flash.cut_after(operation, tear);
-                    super::model::call(&mut cut, model.boot, &step).ok();
-                    let mut flash = cut.into_flash();
-                    assert!(flash.flash.is_off());
-                    flash.flash.power_on();
                     cuts += 1;
-                    // The dead bank comes back for one boot, or not.
-                    let mut dead = [Some(bank); 3];
-                    if let Some(back) = dead.get_mut(at(cuts % 4)) {
-                        *back = None;
-                    }
-                    boot_and_put(flash, dead, model.clone(), &step);
+                    cut_and_boot(&journal, &model, &step, (operation, tear), (bank, cuts));
                 };
                 // Every sixteenth put, and those that make room.
                 let cut_here = if turn || number % 16 == 0 {
@@ -604,18 +593,8 @@ fn a_bank_alone_survives_cuts_in_page_turns_of_a_large_state() {
             };
             for operation in (0..operations).filter(worth) {
                 for tear in [Tear::NotBegun, Tear::Torn(operation * 7), Tear::Done] {
-                    let mut cut = journal.clone();
-                    cut.flash_mut().flash.cut_after(operation, tear);
-                    super::model::call(&mut cut, model.boot, &step).ok();
-                    let mut flash = cut.into_flash();
-                    assert!(flash.flash.is_off());
-                    flash.flash.power_on();
                     cuts += 1;
-                    let mut dead = [Some(bank); 3];
-                    if let Some(back) = dead.get_mut(at(cuts % 4)) {
-                        *back = None;
-                    }
-                    boot_and_put(flash, dead, model.clone(), &step);
+                    cut_and_boot(&journal, &model, &step, (operation, tear), (bank, cuts));
                 }
             }
             super::model::call(&mut journal, model.boot, &step).unwrap();
@@ -682,6 +661,27 @@ fn what_did_not_count_once_does_not_count_later() {
         }
     }
     assert!(seen[0] > 100 && seen[1] > 0, "{seen:?}");
+}
+
+/// Cuts a step at one of its operations, and boots what that leaves. The dead bank comes back for one of the boots, or for none: which, `cuts` decides.
+fn cut_and_boot(
+    journal: &Journal<OneBank>,
+    model: &Model,
+    step: &Step,
+    (operation, tear): (u64, Tear),
+    (bank, cuts): (Partition, u64),
+) {
+    let mut cut = journal.clone();
+    cut.flash_mut().flash.cut_after(operation, tear);
+    super::model::call(&mut cut, model.boot, step).ok();
+    let mut flash = cut.into_flash();
+    assert!(flash.flash.is_off());
+    flash.flash.power_on();
+    let mut dead = [Some(bank); 3];
+    if let Some(back) = dead.get_mut(at(cuts % 4)) {
+        *back = None;
+    }
+    boot_and_put(flash, dead, model.clone(), step);
 }
 
 /// Boots with or without the dead bank, and puts. What was begun is found at the first boot, whole, or never.

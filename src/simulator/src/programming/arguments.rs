@@ -493,7 +493,7 @@ pub struct EnrollArguments {
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// Place of the key in the pump, 0 to 7; what was there is gone [default: the first that is free]
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..i64::from(SLOTS)))]
+    #[arg(long, value_parser = slot)]
     pub slot: Option<u8>,
     /// Write the text of the implant card to a new file too: the sterile pack is of use once only
     #[arg(long, value_name = "FILE")]
@@ -525,7 +525,7 @@ pub enum KeyAct {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
         /// Place of the key in the pump, 0 to 7 [default: the first that is free]
-        #[arg(long, value_parser = clap::value_parser!(u8).range(0..i64::from(SLOTS)))]
+        #[arg(long, value_parser = slot)]
         slot: Option<u8>,
         /// Replace a key that is there without being asked
         #[arg(long)]
@@ -590,6 +590,11 @@ fn entry<T: FromStr<Err: Display>>(text: &str) -> Result<String, String> {
         text.parse::<T>().map_err(|error| error.to_string())?;
     }
     Ok(text.to_owned())
+}
+
+fn slot(text: &str) -> Result<u8, String> {
+    let found = text.parse().ok().filter(|slot| *slot < SLOTS);
+    found.ok_or_else(|| format!("a slot is a number from 0 to {}", SLOTS - 1))
 }
 
 fn reason(text: &str) -> Result<OverrideReason, String> {

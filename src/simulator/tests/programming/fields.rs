@@ -2,7 +2,7 @@
 
 use crate::BACLOFEN;
 use crate::desk::Desk;
-use crate::orders::CLOCK;
+use crate::orders::{CATHETER, CLOCK};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -66,17 +66,7 @@ fn commands(desk: &Desk) -> Map<String, Value> {
     keep("connect", desk.thecal(0, &["connect"]));
     keep("status", desk.thecal(0, &["status"]));
     keep("card", desk.thecal(0, &["card"]));
-    let set = [
-        "catheter",
-        "set",
-        "--tubing",
-        "0.1 mL",
-        "--length",
-        "45.5 cm",
-        "--per-length",
-        "0.0022 mL/cm",
-        "--yes",
-    ];
+    let set = [CATHETER, &["--yes"]].concat();
     keep("catheter set", desk.thecal(0, &set));
     keep("catheter show", desk.thecal(0, &["catheter", "show"]));
     let bolus = ["bolus", "--dose", "20 mcg", "--duration", "5 min", "--yes"];

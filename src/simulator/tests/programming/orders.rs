@@ -31,7 +31,7 @@ const WITH_BOLUSES: &[&str] = &[
 
 pub const CLOCK: &[&str] = &["clock", "--reason", "procedure"];
 
-const CATHETER: &[&str] = &[
+pub const CATHETER: &[&str] = &[
     "catheter",
     "set",
     "--tubing",
